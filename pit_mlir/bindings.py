@@ -1,0 +1,43 @@
+"""The only gate to the MLIR Python bindings: another build of them is put in here and nowhere else.
+
+Nothing in this module imports torch. What needs torch as well (`FxImporter`, torch-mlir's lowering) is
+behind `torch_importer()`, which only the frontend calls.
+"""
+
+from types import ModuleType
+
+from torch_mlir import ir as ir
+from torch_mlir.dialects import affine as affine
+from torch_mlir.dialects import arith as arith
+from torch_mlir.dialects import bufferization as bufferization
+from torch_mlir.dialects import cf as cf
+from torch_mlir.dialects import ext as ext
+from torch_mlir.dialects import func as func
+from torch_mlir.dialects import linalg as linalg
+from torch_mlir.dialects import llvm as llvm
+from torch_mlir.dialects import math as math
+from torch_mlir.dialects import memref as memref
+from torch_mlir.dialects import scf as scf
+from torch_mlir.dialects import tensor as tensor
+from torch_mlir.dialects import torch as _torch_dialect
+from torch_mlir.dialects import vector as vector
+from torch_mlir.dialects import x86 as x86
+from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
+from torch_mlir.passmanager import PassManager as PassManager
+
+
+def register_imported_dialects(context: ir.Context) -> None:
+    """Makes `torch` and `tm_tensor`, which imported models use, known to `context`."""
+    _torch_dialect.register_dialect(context)
+
+
+def live_contexts() -> int:
+    """How many MLIR contexts are alive in the process; a test that leaves one behind leaks."""
+    return ir.Context._get_live_count()
+
+
+def torch_importer() -> ModuleType:
+    """torch-mlir's FX importer module; importing it imports torch (about 2 s)."""
+    from torch_mlir import fx
+
+    return fx

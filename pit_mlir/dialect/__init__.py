@@ -1,0 +1,41 @@
+"""The `pit` dialect: one operation a file, its verifier and its builder beside it."""
+
+from pit_mlir.bindings import ir, register_imported_dialects
+from pit_mlir.dialect.check import CheckOp as CheckOp
+from pit_mlir.dialect.check import check as check
+from pit_mlir.dialect.detect import DetectOp as DetectOp
+from pit_mlir.dialect.detect import detect as detect
+from pit_mlir.dialect.mark import MarkOp as MarkOp
+from pit_mlir.dialect.mark import mark as mark
+from pit_mlir.dialect.pit import IndexType as IndexType
+from pit_mlir.dialect.pit import Pit as Pit
+from pit_mlir.dialect.size import SizeOp as SizeOp
+from pit_mlir.dialect.size import size as size
+from pit_mlir.dialect.sread import SReadOp as SReadOp
+from pit_mlir.dialect.sread import sread as sread
+from pit_mlir.dialect.swrite import SWriteOp as SWriteOp
+from pit_mlir.dialect.swrite import swrite as swrite
+
+
+def load(context: ir.Context) -> None:
+    """Makes the dialect known to `context`; a second call for the same context changes nothing."""
+    with context, ir.Location.unknown():
+        if context.is_dialect_loaded(Pit.DIALECT_NAMESPACE):
+            return
+        try:
+            Pit.load()
+        finally:
+            # The class keeps the IRDL module it was loaded from, which would keep the context alive.
+            Pit._mlir_module = None
+
+
+def make_context() -> ir.Context:
+    """A fresh context that knows every dialect an imported model uses, and `pit`.
+
+    Multithreading is off: a Python verifier that runs in a threaded context deadlocks on the interpreter's lock.
+    """
+    context = ir.Context()
+    context.enable_multithreading(False)
+    register_imported_dialects(context)
+    load(context)
+    return context

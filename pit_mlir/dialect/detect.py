@@ -1,0 +1,77 @@
+"""`pit.detect`: the index of the live micro-tiles of a tensor."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, integer, require, require_dims
+
+
+class DetectOp(PitOperation, name="detect", traits=[ext.Pure]):
+    """Lists the coordinates along `axis` at which `source` is live, per segment.
+
+    `source` holds values, or a mask (i1 or integers); an element is live if it is not zero (NaN, inf and
+    denormals are live, -0.0 is not). `segments` and `axis` name distinct dimensions of `source`; an entry is live
+    if any element over the remaining dimensions is. `block` gives, for each of `segments`, how many neighbouring
+    coordinates share one segment; an entry is then live if any of them is. `micro_tile` is the length of the
+    micro-tile along the remaining dimensions that will be gathered as one. A block or micro-tile of 0 means "not
+    chosen yet": tiles are selected late.
+
+    Tokens of a padded batch, one segment per batch entry:
+
+    ```mlir
+    %I = "pit.detect"(%mask) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>,
+                              micro_tile = 1 : i64} : (tensor<?x?xi1>) -> !pit.index
+    ```
+
+    Live columns of A (m, k) for each block of 32 rows:
+
+    ```mlir
+    %K = "pit.detect"(%A) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 32>,
+                           micro_tile = 32 : i64} : (tensor<?x?xf32>) -> !pit.index
+    ```
+    """
+
+    source: ext.Operand[ir.RankedTensorType]
+    index: ext.Result[IndexType]
+    segments: Any
+    axis: Any
+    block: Any
+    micro_tile: Any
+
+    def verify_op(self) -> None:
+        """Dimensions must be distinct and in range, and every segment dimension needs its block."""
+        rank = ir.RankedTensorType(self.source.type).rank
+        segments, axis, block = int_array(self, "segments"), int_array(self, "axis"), int_array(self, "block")
+        require_dims("segments", segments, rank)
+        require_dims("axis", axis, rank)
+        require(bool(axis), "attribute 'axis' must name at least one dimension")
+        shared = sorted(set(segments) & set(axis))
+        require(not shared, f"dimensions {shared} are both in 'segments' and in 'axis'")
+        require(
+            len(block) == len(segments),
+            f"attribute 'block' has {len(block)} entries for {len(segments)} segment dimensions",
+        )
+        require(all(size >= 0 for size in block), f"attribute 'block' = {block} must not be negative")
+        micro_tile = integer(self, "micro_tile")
+        require(micro_tile >= 0, f"attribute 'micro_tile' = {micro_tile} must not be negative")
+
+
+def detect(
+    source: ir.Value,
+    *,
+    axis: Sequence[int],
+    segments: Sequence[int] = (),
+    block: Sequence[int] | None = None,
+    micro_tile: int = 0,
+) -> ir.Value:
+    """The index of the live micro-tiles of `source`; see `DetectOp`. `block` defaults to "not chosen"."""
+    i64 = ir.IntegerType.get_signless(64)
+    return DetectOp(
+        source,
+        IndexType.get(),
+        ir.DenseI64ArrayAttr.get(list(segments)),
+        ir.DenseI64ArrayAttr.get(list(axis)),
+        ir.DenseI64ArrayAttr.get(list(block) if block is not None else [0] * len(segments)),
+        ir.IntegerAttr.get(i64, micro_tile),
+    ).index

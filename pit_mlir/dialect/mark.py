@@ -1,0 +1,49 @@
+"""`pit.mark`: a declaration by the model's author that a value is sparse."""
+
+from collections.abc import Sequence
+
+from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.pit import PitOperation, require
+
+
+class MarkOp(PitOperation, name="mark", traits=[ext.Pure]):
+    """The identity on `source`, which its author declares to be sparse.
+
+    Without `mask` the zeros are found in the values; with one (same rank, extents equal or 1, i1 or integers),
+    `source` is zero wherever the mask is.
+
+    ```mlir
+    %y = "pit.mark"(%x, %m) {operandSegmentSizes = array<i32: 1, 1>}
+        : (tensor<?x64xf32>, tensor<?x64xi1>) -> tensor<?x64xf32>
+    ```
+    """
+
+    source: ext.Operand[ir.RankedTensorType]
+    mask: Sequence[ext.Operand[ir.RankedTensorType]]
+    result: ext.Result[ir.RankedTensorType]
+
+    def verify_op(self) -> None:
+        """The result has the type of the source; a mask fits it and holds truth values."""
+        require(
+            self.result.type == self.source.type,
+            f"result {self.result.type} must have the type of the source {self.source.type}",
+        )
+        masks = list(self.mask)
+        require(len(masks) <= 1, f"takes at most one mask, got {len(masks)}")
+        for mask in masks:
+            verify_mask(ir.RankedTensorType(self.source.type), ir.RankedTensorType(mask.type))
+
+
+def verify_mask(source: ir.RankedTensorType, mask: ir.RankedTensorType) -> None:
+    """A mask broadcasts to its source dimension by dimension and holds integers or i1."""
+    require(isinstance(mask.element_type, ir.IntegerType), f"mask must hold i1 or integers, got {mask}")
+    dynamic = ir.ShapedType.get_dynamic_size()
+    fits = mask.rank == source.rank and all(
+        m in (1, s, dynamic) or s == dynamic for m, s in zip(mask.shape, source.shape, strict=True)
+    )
+    require(fits, f"mask {mask} does not broadcast to source {source}")
+
+
+def mark(source: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+    """`source`, declared sparse: where `mask` is zero, or where its own values are."""
+    return MarkOp(source, [] if mask is None else [mask], source.type).result

@@ -1,0 +1,124 @@
+"""One view of structured operations, `linalg.generic` and `pit.generic` alike: operands, maps, iterators, body."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pit_mlir.bindings import ir, linalg
+
+Iterator = Literal["parallel", "reduction"]
+
+
+@dataclass(frozen=True)
+class Structured:
+    """`inputs` and `outputs` with one indexing map each over `iterators`; `body` is the region's block."""
+
+    op: ir.Operation
+    inputs: tuple[ir.Value, ...]
+    outputs: tuple[ir.Value, ...]
+    maps: tuple[ir.AffineMap, ...]
+    iterators: tuple[Iterator, ...]
+    body: ir.Block
+
+    @staticmethod
+    def of(op: ir.Operation | ir.OpView) -> "Structured | None":
+        """The view of `op` if it is a `linalg.generic`, else None."""
+        operation = op.operation
+        if operation.name != "linalg.generic":
+            return None
+        attributes = operation.attributes
+        inputs, outputs = list(attributes["operandSegmentSizes"])
+        operands = list(operation.operands)
+        return Structured(
+            operation,
+            tuple(operands[:inputs]),
+            tuple(operands[inputs : inputs + outputs]),
+            tuple(attribute.value for attribute in attributes["indexing_maps"]),
+            tuple("reduction" if "reduction" in str(kind) else "parallel" for kind in attributes["iterator_types"]),
+            operation.regions[0].blocks[0],
+        )
+
+    @property
+    def input_maps(self) -> tuple[ir.AffineMap, ...]:
+        """The maps of the inputs."""
+        return self.maps[: len(self.inputs)]
+
+    @property
+    def output_maps(self) -> tuple[ir.AffineMap, ...]:
+        """The maps of the outputs."""
+        return self.maps[len(self.inputs) :]
+
+    @property
+    def yields(self) -> tuple[ir.Value, ...]:
+        """What the body yields, one value an output."""
+        return tuple(self.body.operations[len(self.body.operations) - 1].operands)
+
+    @property
+    def location(self) -> ir.Location:
+        """The source location of the operation."""
+        return self.op.location
+
+
+def projection(map_: ir.AffineMap) -> tuple[int, ...] | None:
+    """The iterators `map_` selects, in order, if each of its results is one iterator as a whole; else None."""
+    positions: list[int] = []
+    for expression in map_.results:
+        if not isinstance(expression, ir.AffineDimExpr):
+            return None
+        positions.append(expression.position)
+    return tuple(positions)
+
+
+def projection_map(count: int, positions: Sequence[int]) -> ir.AffineMap:
+    """The map over `count` iterators that selects `positions`."""
+    return ir.AffineMap.get(count, 0, [ir.AffineDimExpr.get(position) for position in positions])
+
+
+def iterator_attribute(iterators: Sequence[Iterator]) -> ir.ArrayAttr:
+    """`iterators` as linalg's `iterator_types` attribute."""
+    return ir.ArrayAttr.get([ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in iterators])
+
+
+def build_generic(
+    inputs: Sequence[ir.Value],
+    outputs: Sequence[ir.Value],
+    maps: Sequence[ir.AffineMap],
+    iterators: Sequence[Iterator],
+    body: Callable[..., Sequence[ir.Value]],
+) -> ir.Operation:
+    """A `linalg.generic` on tensors at the current insertion point.
+
+    `body` gets one scalar per input and then per output, and returns the values to yield; one result per output.
+    """
+    op = empty_generic(inputs, outputs, maps, iterators)
+    types = [ir.ShapedType(value.type).element_type for value in (*inputs, *outputs)]
+    block = op.regions[0].blocks.append(*types)
+    with ir.InsertionPoint(block):
+        linalg.YieldOp(list(body(*block.arguments)))
+    return op
+
+
+def empty_generic(
+    inputs: Sequence[ir.Value],
+    outputs: Sequence[ir.Value],
+    maps: Sequence[ir.AffineMap],
+    iterators: Sequence[Iterator],
+) -> ir.Operation:
+    """A `linalg.generic` on tensors whose region has no block yet: the caller appends or moves one there."""
+    return ir.Operation.create(
+        "linalg.generic",
+        results=[value.type for value in outputs],
+        operands=[*inputs, *outputs],
+        attributes={
+            "indexing_maps": ir.ArrayAttr.get([ir.AffineMapAttr.get(map_) for map_ in maps]),
+            "iterator_types": iterator_attribute(iterators),
+            "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(inputs), len(outputs)]),
+        },
+        regions=1,
+    )
+
+
+def owner(value: ir.Value) -> ir.Operation | None:
+    """The operation that makes `value`; None for a block argument."""
+    maker = value.owner
+    return None if isinstance(maker, ir.Block) else maker.operation

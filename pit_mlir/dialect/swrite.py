@@ -1,0 +1,92 @@
+"""`pit.swrite`: scatter compact rows back to their places."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require
+from pit_mlir.dialect.sread import compact_type, group_size, verify_group
+
+Combine = Literal["store", "add", "max", "min"]
+COMBINES: tuple[Combine, ...] = ("store", "add", "max", "min")
+
+
+class SWriteOp(PitOperation, name="swrite", traits=[ext.Pure]):
+    """`init` with the rows of `value` written, or combined, at the places that `index` lists.
+
+    `axis` and `group` read as in `pit.sread`. With `combine = "store"` no place may be listed twice, so `group`
+    must be the whole group of the index; a projection may list a place once per segment and needs another
+    `combine`.
+
+    ```mlir
+    %y = "pit.swrite"(%rows, %init, %I) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>, combine = "store"}
+        : (tensor<?x768xf32>, tensor<4x128x768xf32>, !pit.index) -> tensor<4x128x768xf32>
+    ```
+    """
+
+    value: ext.Operand[ir.RankedTensorType]
+    init: ext.Operand[ir.RankedTensorType]
+    index: ext.Operand[IndexType]
+    result: ext.Result[ir.RankedTensorType]
+    axis: Any
+    group: Any
+    combine: Any
+
+    def verify_op(self) -> None:
+        """The value must be the init with `axis` compact, the result like the init, a store injective."""
+        axis, group = int_array(self, "axis"), int_array(self, "group")
+        verify_group(self, axis, group, ir.RankedTensorType(self.init.type).rank)
+        expected = compact_type(self.init.type, axis)
+        require(
+            self.value.type == expected,
+            f"writes {self.value.type} along {axis} of {self.init.type}: expected value {expected}",
+        )
+        require(
+            self.result.type == self.init.type,
+            f"result {self.result.type} must have the type of init {self.init.type}",
+        )
+        combine = combine_of(self)
+        if combine == "store":
+            verify_store(self, group)
+
+
+def combine_of(op: Any) -> str:
+    """The `combine` attribute of a `pit.swrite`; raises `InvalidOp` if it is not one of `COMBINES`."""
+    attributes = op.operation.attributes
+    require("combine" in attributes, "requires attribute 'combine'")
+    attribute = attributes["combine"]
+    known = isinstance(attribute, ir.StringAttr) and attribute.value in COMBINES
+    require(known, f"attribute 'combine' must be one of {list(COMBINES)}, got {attribute}")
+    return attribute.value
+
+
+def verify_store(op: Any, group: Sequence[int]) -> None:
+    """A plain store needs every coordinate of the group, else one place may be listed twice."""
+    whole = group_size(op.index)
+    require(
+        whole is None or len(group) == whole,
+        f"stores through coordinates {list(group)} of a group of {whole}: a place may be listed twice, "
+        "use combine = add, max or min",
+    )
+
+
+def swrite(
+    value: ir.Value,
+    init: ir.Value,
+    index: ir.Value,
+    *,
+    axis: Sequence[int],
+    group: Sequence[int] | None = None,
+    combine: Combine = "store",
+) -> ir.Value:
+    """`init` with the compact rows `value` written along `axis` where `index` says."""
+    coordinates = list(range(len(axis))) if group is None else list(group)
+    return SWriteOp(
+        value,
+        init,
+        index,
+        init.type,
+        ir.DenseI64ArrayAttr.get(list(axis)),
+        ir.DenseI64ArrayAttr.get(coordinates),
+        ir.StringAttr.get(combine),
+    ).result

@@ -1,0 +1,30 @@
+"""Errors of the project: every failure a user can cause is a `PitError` of one of these kinds."""
+
+
+class PitError(Exception):
+    """Base of all errors raised on purpose.
+
+    The message says what was given, what was expected and what to do about it. `location` is the place in
+    the model or in the IR (`file:line:col`) where one is known; it is printed in front of the message.
+    """
+
+    def __init__(self, message: str, *, location: str | None = None) -> None:
+        self.message = message
+        self.location = location
+        super().__init__(f"{location}: {message}" if location else message)
+
+
+class InputError(PitError):
+    """An argument of a call does not fit the compiled program (shape, dtype, device, structure, value)."""
+
+
+class UnsupportedError(PitError):
+    """The model or the IR uses something that is not built; the message names it and its source line."""
+
+
+class PassError(PitError):
+    """A pass failed or produced invalid IR; the message names the pass and how to reproduce the failure."""
+
+
+class PlatformError(PitError):
+    """The machine, the platform or an installed package does not offer what the compiler needs."""

@@ -1,0 +1,19 @@
+"""The table of our passes: name to class, loaded only when a pipeline asks for it."""
+
+from importlib import import_module
+
+from pit_mlir.errors import PassError
+from pit_mlir.passes.base import Pass
+
+PASSES: dict[str, str] = {
+    "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",
+    "pit-prove-permutation": "pit_mlir.passes.pit_prove_permutation:ProvePermutation",
+}
+
+
+def pass_class(name: str) -> type[Pass]:
+    """The class of the pass called `name`; raises `PassError` for a name that is not ours."""
+    if name not in PASSES:
+        raise PassError(f"unknown pass '{name}'; known: {', '.join(sorted(PASSES))}")
+    module, attribute = PASSES[name].split(":")
+    return getattr(import_module(module), attribute)
