@@ -1,10 +1,16 @@
 """The `pit` dialect: one operation a file, its verifier and its builder beside it."""
 
 from pit_mlir.bindings import ir, register_imported_dialects
+from pit_mlir.dialect.attend import AttendOp as AttendOp
+from pit_mlir.dialect.attend import attend as attend
 from pit_mlir.dialect.check import CheckOp as CheckOp
 from pit_mlir.dialect.check import check as check
 from pit_mlir.dialect.detect import DetectOp as DetectOp
 from pit_mlir.dialect.detect import detect as detect
+from pit_mlir.dialect.element import ElementOp as ElementOp
+from pit_mlir.dialect.element import element as element
+from pit_mlir.dialect.generic import GenericOp as GenericOp
+from pit_mlir.dialect.generic import pit_generic as pit_generic
 from pit_mlir.dialect.mark import MarkOp as MarkOp
 from pit_mlir.dialect.mark import mark as mark
 from pit_mlir.dialect.pit import IndexType as IndexType
@@ -15,6 +21,8 @@ from pit_mlir.dialect.sread import SReadOp as SReadOp
 from pit_mlir.dialect.sread import sread as sread
 from pit_mlir.dialect.swrite import SWriteOp as SWriteOp
 from pit_mlir.dialect.swrite import swrite as swrite
+from pit_mlir.dialect.yield_ import YieldOp as YieldOp
+from pit_mlir.dialect.yield_ import yield_ as yield_
 
 
 def load(context: ir.Context) -> None:

@@ -1,6 +1,7 @@
 """`pit.mark`: a declaration by the model's author that a value is sparse."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pit_mlir.bindings import ext, ir
 from pit_mlir.dialect.pit import PitOperation, require
@@ -13,13 +14,13 @@ class MarkOp(PitOperation, name="mark", traits=[ext.Pure]):
     `source` is zero wherever the mask is.
 
     ```mlir
-    %y = "pit.mark"(%x, %m) {operandSegmentSizes = array<i32: 1, 1>}
+    %y = "pit.mark"(%x, %m)
         : (tensor<?x64xf32>, tensor<?x64xi1>) -> tensor<?x64xf32>
     ```
     """
 
     source: ext.Operand[ir.RankedTensorType]
-    mask: Sequence[ext.Operand[ir.RankedTensorType]]
+    mask: Sequence[ext.Operand[Any]]
     result: ext.Result[ir.RankedTensorType]
 
     def verify_op(self) -> None:
@@ -28,7 +29,7 @@ class MarkOp(PitOperation, name="mark", traits=[ext.Pure]):
             self.result.type == self.source.type,
             f"result {self.result.type} must have the type of the source {self.source.type}",
         )
-        masks = list(self.mask)
+        masks = list(self.operation.operands)[1:]
         require(len(masks) <= 1, f"takes at most one mask, got {len(masks)}")
         for mask in masks:
             verify_mask(ir.RankedTensorType(self.source.type), ir.RankedTensorType(mask.type))

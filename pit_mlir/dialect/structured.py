@@ -11,7 +11,11 @@ Iterator = Literal["parallel", "reduction"]
 
 @dataclass(frozen=True)
 class Structured:
-    """`inputs` and `outputs` with one indexing map each over `iterators`; `body` is the region's block."""
+    """`inputs` and `outputs` with one indexing map each over `iterators`; `body` is the region's block.
+
+    `scalars` are the values in the body that stand for the elements: one per input, then one per output. A
+    `pit.generic` has an `index` over the iterators `group`, and the operands numbered `compact` hold rows.
+    """
 
     op: ir.Operation
     inputs: tuple[ir.Value, ...]
@@ -19,24 +23,18 @@ class Structured:
     maps: tuple[ir.AffineMap, ...]
     iterators: tuple[Iterator, ...]
     body: ir.Block
+    scalars: tuple[ir.Value, ...]
+    index: ir.Value | None = None
+    group: tuple[int, ...] = ()
+    compact: frozenset[int] = frozenset()
 
     @staticmethod
     def of(op: ir.Operation | ir.OpView) -> "Structured | None":
-        """The view of `op` if it is a `linalg.generic`, else None."""
+        """The view of `op` if it is a `linalg.generic` or a `pit.generic`, else None."""
         operation = op.operation
-        if operation.name != "linalg.generic":
-            return None
-        attributes = operation.attributes
-        inputs, outputs = list(attributes["operandSegmentSizes"])
-        operands = list(operation.operands)
-        return Structured(
-            operation,
-            tuple(operands[:inputs]),
-            tuple(operands[inputs : inputs + outputs]),
-            tuple(attribute.value for attribute in attributes["indexing_maps"]),
-            tuple("reduction" if "reduction" in str(kind) else "parallel" for kind in attributes["iterator_types"]),
-            operation.regions[0].blocks[0],
-        )
+        if operation.name == "linalg.generic":
+            return linalg_view(operation)
+        return pit_view(operation) if operation.name == "pit.generic" else None
 
     @property
     def input_maps(self) -> tuple[ir.AffineMap, ...]:
@@ -57,6 +55,54 @@ class Structured:
     def location(self) -> ir.Location:
         """The source location of the operation."""
         return self.op.location
+
+
+def linalg_view(operation: ir.Operation) -> Structured:
+    """The view of a `linalg.generic`: every operand has its argument of the body."""
+    inputs = operation.attributes["operandSegmentSizes"][0]
+    operands = list(operation.operands)
+    body = operation.regions[0].blocks[0]
+    return Structured(
+        operation,
+        tuple(operands[:inputs]),
+        tuple(operands[inputs:]),
+        maps_of(operation),
+        iterators_of(operation),
+        body,
+        tuple(body.arguments),
+    )
+
+
+def pit_view(operation: ir.Operation) -> Structured:
+    """The view of a `pit.generic`: the inputs are what `pit.element` reads in the body."""
+    body = operation.regions[0].blocks[0]
+    reads = [op.operation for op in body.operations if op.operation.name == "pit.element"]
+    outputs = list(operation.operands)[:-1]
+    flags = [read.attributes["compact"].value for read in reads]
+    flags += [operation.attributes["compact"].value] * len(outputs)
+    return Structured(
+        operation,
+        tuple(read.operands[0] for read in reads),
+        tuple(outputs),
+        (*(read.attributes["map"].value for read in reads), *maps_of(operation)),
+        iterators_of(operation),
+        body,
+        (*(read.results[0] for read in reads), *body.arguments),
+        operation.operands[len(outputs)],
+        tuple(operation.attributes["group"]),
+        frozenset(number for number, flag in enumerate(flags) if flag),
+    )
+
+
+def maps_of(operation: ir.Operation) -> tuple[ir.AffineMap, ...]:
+    """The maps of the attribute `indexing_maps`."""
+    return tuple(attribute.value for attribute in operation.attributes["indexing_maps"])
+
+
+def iterators_of(operation: ir.Operation) -> tuple[Iterator, ...]:
+    """The kinds of the attribute `iterator_types`."""
+    kinds = operation.attributes["iterator_types"]
+    return tuple("reduction" if "reduction" in str(kind) else "parallel" for kind in kinds)
 
 
 def projection(map_: ir.AffineMap) -> tuple[int, ...] | None:

@@ -1,0 +1,164 @@
+"""`pit.attend`: attention as one operation, ragged in queries and keys where an index is given."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.element import element, elements, verify_elements
+from pit_mlir.dialect.generic import affine_maps, verify_body, verify_map
+from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, integer, require, require_dims
+from pit_mlir.dialect.sread import group_size
+from pit_mlir.dialect.structured import projection
+from pit_mlir.dialect.yield_ import yield_
+
+
+class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
+    """Scores, softmax over the keys, weighted sum of the values; no tensor of scores exists.
+
+    The iterators are `batch` batch iterators, then q (queries), k (keys), d (the width of a score) and e (the
+    width of a value). `indexing_maps` gives the maps of query, key, value and init, each a selection of
+    iterators: query over batch, q, d; key over batch, k, d; value over batch, k, e; init over batch, q, e. The
+    body gets the score `sum_d query * key` in f32 (f64 where the query is f64), reads masks and biases over
+    batch, q, k by `pit.element`, and yields the score that enters the softmax. The result has the type of `init`,
+    whose values are not read.
+
+        out[.., q, e] = sum_k softmax_k(body(sum_d query[.., q, d] * key[.., k, d])) * value[.., k, e]
+
+    A row whose scores are all -inf gives NaN, as the dense operators do.
+
+    With an index (at most one) queries and keys range over the entries of the segment that the batch iterators
+    `segments` select; a segment without entries computes nothing, and other rows of a result that is not compact
+    are 0. `compact` numbers the operands (query 0, key 1, value 2, init 3) that hold rows: one dimension of rows,
+    which the map writes as q (query, init) or k (key, value), stands in place of the segments and the axis.
+    Elements are never compact: they are read at the coordinates of the entries.
+
+    ```mlir
+    %o = "pit.attend"(%q, %k, %v, %init, %I) ({
+    ^bb0(%s: f32):
+      %m = "pit.element"(%mask) {map = affine_map<(b, h, q, k, d, e) -> (b, k)>, compact = false}
+          : (tensor<16x128xf32>) -> f32
+      %y = arith.addf %s, %m : f32
+      "pit.yield"(%y) : (f32) -> ()
+    }) {batch = 2 : i64, segments = array<i64: 0>, compact = array<i64: 0, 1, 2, 3>,
+        indexing_maps = [affine_map<(b, h, q, k, d, e) -> (q, h, d)>, affine_map<(b, h, q, k, d, e) -> (k, h, d)>,
+                         affine_map<(b, h, q, k, d, e) -> (k, h, e)>, affine_map<(b, h, q, k, d, e) -> (q, h, e)>]}
+        : (tensor<?x12x64xf32>, tensor<?x12x64xf32>, tensor<?x12x64xf32>, tensor<?x12x64xf32>, !pit.index)
+        -> tensor<?x12x64xf32>
+    ```
+    """
+
+    query: ext.Operand[Any]
+    key: ext.Operand[Any]
+    value: ext.Operand[Any]
+    init: ext.Operand[Any]
+    index: Sequence[ext.Operand[Any]]
+    result: ext.Result[Any]
+    indexing_maps: Any
+    batch: Any
+    segments: Any
+    compact: Any
+    body: ext.Region
+
+    def verify_op(self) -> None:
+        """Each map selects the iterators its operand may carry; the index fits `segments`; the body fits."""
+        count = len(self.operation.operands)
+        require(count in (4, 5), f"takes query, key, value, init and at most one index, got {count} operands")
+        batch = integer(self, "batch")
+        require(batch >= 0, f"attribute 'batch' = {batch} must not be negative")
+        maps = affine_maps(self, 4)
+        segments, compact = int_array(self, "segments"), int_array(self, "compact")
+        require_dims("segments", segments, batch)
+        require_dims("compact", compact, 4)
+        self.verify_index(segments, compact)
+        q, k, d, e = range(batch, batch + 4)
+        operands = list(self.operation.operands)
+        for number, carried in enumerate(((q, d), (k, d), (k, e), (q, e))):
+            verify_map(operands[number].type, maps[number], batch + 4)
+            verify_carried(maps[number], carried, batch, segments if number in compact else [])
+        result, init = self.operation.results[0].type, operands[3].type
+        require(result == init, f"result {result} must have the type of init {init}")
+        score = score_type(operands[0].type)
+        verify_body(self.operation.regions[0], [score], [score])
+        self.verify_body_elements(batch)
+
+    def verify_body_elements(self, batch: int) -> None:
+        """What the body reads lies over batch, q and k, and is not compact."""
+        block = self.operation.regions[0].blocks[0]
+        verify_elements(block, batch + 4, [])
+        for op in elements(block):
+            positions = projection(op.operation.attributes["map"].value)
+            require(
+                positions is not None and all(position < batch + 2 for position in positions),
+                f"reads {op.source.type} outside batch, q and k: {op.operation.attributes['map']}",
+            )
+
+    def verify_index(self, segments: Sequence[int], compact: Sequence[int]) -> None:
+        """At most one index, over the segments and one axis; without one nothing is ragged."""
+        indices = list(self.operation.operands)[4:]
+        if not indices:
+            require(
+                not segments and not compact,
+                f"has segments {list(segments)} and compact operands {list(compact)} but no index",
+            )
+            return
+        is_index = isinstance(indices[0].type, IndexType)
+        require(is_index, f"index must be !pit.index, got {indices[0].type}")
+        size = group_size(indices[0])
+        require(
+            size is None or size == len(segments) + 1,
+            f"index over {size} coordinates does not fit {len(segments)} segment iterators and one axis",
+        )
+
+
+def verify_carried(map_: ir.AffineMap, carried: Sequence[int], batch: int, rows: Sequence[int]) -> None:
+    """The map selects what it must (`carried`) and batch iterators, none twice; not the segments of `rows`."""
+    positions = projection(map_)
+    require(positions is not None, f"map {map_} must select iterators")
+    given = list(positions or ())
+    require(len(set(given)) == len(given), f"map {map_} repeats an iterator")
+    missing = [position for position in carried if position not in given]
+    wrong = [p for p in given if (p >= batch and p not in carried) or p in rows]
+    require(not missing and not wrong, f"map {map_} lacks iterators {missing} and must not name {wrong}")
+
+
+def score_type(query: ir.Type) -> ir.Type:
+    """The type scores are computed in: f64 where the query is f64, else f32."""
+    element_type = ir.RankedTensorType(query).element_type
+    return ir.F64Type.get() if isinstance(element_type, ir.F64Type) else ir.F32Type.get()
+
+
+def attend(
+    query: ir.Value,
+    key: ir.Value,
+    value: ir.Value,
+    init: ir.Value,
+    maps: Sequence[ir.AffineMap],
+    *,
+    batch: int,
+    extras: Sequence[tuple[ir.Value, ir.AffineMap]] = (),
+    index: ir.Value | None = None,
+    segments: Sequence[int] = (),
+    compact: Sequence[int] = (),
+    body: Callable[..., ir.Value],
+) -> AttendOp:
+    """A `pit.attend` at the insertion point; `maps` are those of query, key, value and init.
+
+    `body` gets the score and one scalar for each of `extras`, and returns the score that enters the softmax.
+    """
+    op = AttendOp(
+        query,
+        key,
+        value,
+        init,
+        [] if index is None else [index],
+        init.type,
+        ir.ArrayAttr.get([ir.AffineMapAttr.get(map_) for map_ in maps]),
+        ir.IntegerAttr.get(ir.IntegerType.get_signless(64), batch),
+        ir.DenseI64ArrayAttr.get(list(segments)),
+        ir.DenseI64ArrayAttr.get(list(compact)),
+    )
+    block = op.operation.regions[0].blocks.append(score_type(query.type))
+    with ir.InsertionPoint(block):
+        scalars = [element(source, map_) for source, map_ in extras]
+        yield_([body(block.arguments[0], *scalars)])
+    return op

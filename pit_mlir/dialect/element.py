@@ -1,0 +1,89 @@
+"""`pit.element`: what the body of a structured `pit` operation reads of a tensor outside, at each point."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.pit import PitOperation, require
+from pit_mlir.dialect.structured import projection
+
+
+class ElementOp(PitOperation, name="element", traits=[ext.Pure]):
+    """The element of `source` at the point of the iteration space that the body around is computing.
+
+    `map` takes the iterators of the operation around (`pit.generic`, `pit.attend`, `pit.contract`) to the
+    coordinates of the element. With `compact` true, `source` holds rows: one dimension of rows, which the map
+    writes as the first iterator of the index's group, stands in place of the whole group.
+
+    Operands are read here instead of being operands of the operation around, because IRDL, in which the dialect
+    is defined, holds all values of one variadic operand to one and the same type.
+
+    ```mlir
+    %x = "pit.element"(%a) {map = affine_map<(m, n, k) -> (m, k)>, compact = false} : (tensor<?x64xf32>) -> f32
+    ```
+    """
+
+    source: ext.Operand[Any]
+    result: ext.Result[Any]
+    map: Any
+    compact: Any
+
+    def verify_op(self) -> None:
+        """The source is a ranked tensor, the map has one result a dimension, the result is its element."""
+        source = self.source.type
+        require(isinstance(source, ir.RankedTensorType), f"source must be a ranked tensor, got {source}")
+        attributes = self.operation.attributes
+        for name, kind in (("map", ir.AffineMapAttr), ("compact", ir.BoolAttr)):
+            require(name in attributes, f"requires attribute '{name}'")
+            require(
+                isinstance(attributes[name], kind), f"attribute '{name}' has the wrong kind: {attributes[name]}"
+            )
+        tensor = ir.RankedTensorType(source)
+        map_ = attributes["map"].value
+        require(
+            map_.n_symbols == 0 and len(map_.results) == tensor.rank,
+            f"map {map_} has {len(map_.results)} results for {tensor}",
+        )
+        require(
+            self.result.type == tensor.element_type,
+            f"result must be {tensor.element_type}, the element of {tensor}, got {self.result.type}",
+        )
+
+
+def element(source: ir.Value, map_: ir.AffineMap, *, compact: bool = False) -> ir.Value:
+    """The element of `source` that `map_` selects; `compact` says that `source` holds rows."""
+    return ElementOp(
+        source,
+        ir.RankedTensorType(source.type).element_type,
+        ir.AffineMapAttr.get(map_),
+        ir.BoolAttr.get(compact),
+    ).result
+
+
+def elements(block: ir.Block) -> list[ElementOp]:
+    """The `pit.element` operations of a body, in order."""
+    return [op for op in block.operations if isinstance(op.operation.opview, ElementOp)]
+
+
+def verify_elements(block: ir.Block, iterators: int, group: Sequence[int]) -> None:
+    """Each element's map is over `iterators`; a compact one writes its rows as the first iterator of `group`."""
+    for op in elements(block):
+        map_ = op.operation.attributes["map"].value
+        require(
+            map_.n_dims == iterators,
+            f"reads {op.source.type} through a map over {map_.n_dims} of {iterators} iterators: {map_}",
+        )
+        if op.operation.attributes["compact"].value:
+            verify_rows(map_, group)
+
+
+def verify_rows(map_: ir.AffineMap, group: Sequence[int]) -> None:
+    """The map of compact rows names the first iterator of the group once, and no other of it."""
+    positions = projection(map_)
+    require(positions is not None, f"map {map_} of compact rows must select iterators")
+    require(bool(group), f"map {map_} is of compact rows, but there is no index")
+    named = [position for position in positions or () if position in group]
+    require(
+        named == [group[0]],
+        f"map {map_} of compact rows must name them as iterator d{group[0]} and no other of group {list(group)}",
+    )
