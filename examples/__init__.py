@@ -1,0 +1,1 @@
+"""Models compiled by `pit_mlir`, and what they gain."""
