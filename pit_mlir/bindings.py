@@ -29,6 +29,9 @@ from torch_mlir.passmanager import PassManager as PassManager
 def register_imported_dialects(context: ir.Context) -> None:
     """Makes `torch` and `tm_tensor`, which imported models use, known to `context`."""
     _torch_dialect.register_dialect(context)
+    # `tm_tensor` has no registration of its own: it is loaded with the first pass that can produce its operations.
+    with context, ir.Location.unknown():
+        PassManager.parse("builtin.module(func.func(convert-torch-to-tmtensor))").run(ir.Module.create().operation)
 
 
 def live_contexts() -> int:
