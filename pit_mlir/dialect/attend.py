@@ -24,7 +24,8 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
 
         out[.., q, e] = sum_k softmax_k(body(sum_d query[.., q, d] * key[.., k, d])) * value[.., k, e]
 
-    A row whose scores are all -inf gives NaN, as the dense operators do.
+    A row whose scores are all -inf gives NaN, as the dense operators do; with the unit attribute `guarded` it gives
+    0, as torch's scaled dot product attention does.
 
     With an index (at most one) queries and keys range over the entries of the segment that the batch iterators
     `segments` select; a segment without entries computes nothing, and other rows of a result that is not compact
@@ -80,6 +81,11 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         score = score_type(operands[0].type)
         verify_body(self.operation.regions[0], [score], [score])
         self.verify_body_elements(batch)
+        guarded = self.operation.attributes["guarded"] if "guarded" in self.operation.attributes else None
+        require(
+            guarded is None or isinstance(guarded, ir.UnitAttr),
+            f"attribute 'guarded' must be a unit, got {guarded}",
+        )
 
     def verify_body_elements(self, batch: int) -> None:
         """What the body reads lies over batch, q and k, and is not compact."""
@@ -139,6 +145,7 @@ def attend(
     index: ir.Value | None = None,
     segments: Sequence[int] = (),
     compact: Sequence[int] = (),
+    guarded: bool = False,
     body: Callable[..., ir.Value],
 ) -> AttendOp:
     """A `pit.attend` at the insertion point; `maps` are those of query, key, value and init.
@@ -157,6 +164,8 @@ def attend(
         ir.DenseI64ArrayAttr.get(list(segments)),
         ir.DenseI64ArrayAttr.get(list(compact)),
     )
+    if guarded:
+        op.operation.attributes["guarded"] = ir.UnitAttr.get()
     block = op.operation.regions[0].blocks.append(score_type(query.type))
     with ir.InsertionPoint(block):
         scalars = [element(source, map_) for source, map_ in extras]
