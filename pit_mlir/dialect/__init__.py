@@ -13,6 +13,8 @@ from pit_mlir.dialect.generic import GenericOp as GenericOp
 from pit_mlir.dialect.generic import pit_generic as pit_generic
 from pit_mlir.dialect.mark import MarkOp as MarkOp
 from pit_mlir.dialect.mark import mark as mark
+from pit_mlir.dialect.pin import PinOp as PinOp
+from pit_mlir.dialect.pin import pin as pin
 from pit_mlir.dialect.pit import IndexType as IndexType
 from pit_mlir.dialect.pit import Pit as Pit
 from pit_mlir.dialect.size import SizeOp as SizeOp
