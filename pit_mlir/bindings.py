@@ -22,6 +22,7 @@ from torch_mlir.dialects import tensor as tensor
 from torch_mlir.dialects import torch as _torch_dialect
 from torch_mlir.dialects import vector as vector
 from torch_mlir.dialects import x86 as x86
+from torch_mlir.dialects.transform import interpreter as transform_interpreter
 from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
 from torch_mlir.passmanager import PassManager as PassManager
 
