@@ -22,10 +22,11 @@ class CheckOp(PitOperation, name="check"):
 
     def verify_op(self) -> None:
         """The condition is a truth value, the message a text."""
-        i1 = ir.IntegerType.get_signless(1)
         given = self.condition.type
-        accepted = (i1, ir.RankedTensorType.get([], i1))
-        require(given in accepted, f"condition must be i1 or tensor<i1>, got {given}")
+        i1 = ir.IntegerType.get_signless(1, given.context)
+        scalar = given == i1
+        rank_zero = isinstance(given, ir.RankedTensorType) and given.rank == 0 and given.element_type == i1
+        require(scalar or rank_zero, f"condition must be i1 or tensor<i1>, got {given}")
         attributes = self.operation.attributes
         require("message" in attributes, "requires attribute 'message'")
         require(
