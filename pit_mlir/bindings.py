@@ -7,6 +7,7 @@ behind `torch_importer()`, which only the frontend calls.
 from types import ModuleType
 
 from torch_mlir import ir as ir
+from torch_mlir._mlir_libs import _torchMlir
 from torch_mlir.dialects import affine as affine
 from torch_mlir.dialects import arith as arith
 from torch_mlir.dialects import bufferization as bufferization
@@ -19,7 +20,6 @@ from torch_mlir.dialects import math as math
 from torch_mlir.dialects import memref as memref
 from torch_mlir.dialects import scf as scf
 from torch_mlir.dialects import tensor as tensor
-from torch_mlir.dialects import torch as _torch_dialect
 from torch_mlir.dialects import vector as vector
 from torch_mlir.dialects import x86 as x86
 from torch_mlir.dialects.transform import interpreter as transform_interpreter
@@ -29,7 +29,8 @@ from torch_mlir.passmanager import PassManager as PassManager
 
 def register_imported_dialects(context: ir.Context) -> None:
     """Makes `torch` and `tm_tensor`, which imported models use, known to `context`."""
-    _torch_dialect.register_dialect(context)
+    # Not through `dialects.torch`, whose op classes nobody needs and which take 70 ms to import.
+    _torchMlir.register_dialect(context)
     # `tm_tensor` has no registration of its own: it is loaded with the first pass that can produce its operations.
     with context, ir.Location.unknown():
         PassManager.parse("builtin.module(func.func(convert-torch-to-tmtensor))").run(ir.Module.create().operation)
