@@ -1,5 +1,9 @@
 """Errors of the project: every failure a user can cause is a `PitError` of one of these kinds."""
 
+from collections.abc import Sequence
+
+from pit_mlir.diagnostics import Diagnostic
+
 
 class PitError(Exception):
     """Base of all errors raised on purpose.
@@ -23,7 +27,22 @@ class UnsupportedError(PitError):
 
 
 class PassError(PitError):
-    """A pass failed or produced invalid IR; the message names the pass and how to reproduce the failure."""
+    """A pass failed or produced invalid IR; the message names the pass and how to reproduce the failure.
+
+    `diagnostics` are the errors of MLIR behind it, `command` the reproducing command line; both may be empty.
+    """
+
+    def __init__(
+        self, message: str, *, location: str | None = None, diagnostics: Sequence[Diagnostic] = ()
+    ) -> None:
+        super().__init__(message, location=location)
+        self.diagnostics = tuple(diagnostics)
+        self.command = ""
+
+    def reproduce_with(self, command: str) -> None:
+        """Keeps `command`, which reproduces the failure, and adds it to the text of the error."""
+        self.command = command
+        self.args = (f"{self.args[0]}\nreproduce with: {command}",)
 
 
 class PlatformError(PitError):

@@ -9,7 +9,9 @@ def location_text(location: ir.Location) -> str:
     Fused locations give their first part with a position, a call site its callee (the innermost frame). Without
     any position it is the name of a name location, else `<unknown>:0`, as MLIR prints it.
     """
-    return _position(location) or _name(location) or "<unknown>:0"
+    # The location of a diagnostic comes as a plain `Location`; the way through its attribute gives the real class.
+    exact = ir.Location.from_attr(location.attr, location.context)
+    return _position(exact) or _name(exact) or "<unknown>:0"
 
 
 def _position(location: ir.Location) -> str | None:

@@ -33,10 +33,12 @@ class PitOperation(Pit.Operation):
     @staticmethod
     def verify_invariants(op: Any) -> bool:
         """Called by MLIR before its own checks, so attributes may be missing here."""
+        location = op.operation.location
         try:
-            op.verify_op()
+            with location.context, location:
+                op.verify_op()
         except InvalidOp as error:
-            op.operation.location.emit_error(f"'{op.operation.name}' op {error}")
+            location.emit_error(f"'{op.operation.name}' op {error}")
             return False
         return True
 

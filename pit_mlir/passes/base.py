@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
+from pit_mlir.passes.options import options_text, parse_options
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,8 @@ class Pass(ABC):
     """A rewrite or an analysis of one operation, usually the module.
 
     `name` is the public name; the first line of the class's docstring is its line in `--list-passes`. Field
-    names with `_` are written with `-` in a pipeline: `pit-x{some-option=3}`.
+    names with `_` are written with `-` in a pipeline: `pit-x{some-option=3}`. Fields are bool, int, float, str,
+    `Literal`, `T | None` or `tuple[T, ...]`.
     """
 
     name: ClassVar[str]
@@ -21,3 +23,12 @@ class Pass(ABC):
     @abstractmethod
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites `op` in place; what is worth saying goes to `report`. Raises `PitError` where it cannot."""
+
+    @classmethod
+    def from_options(cls, text: str) -> Self:
+        """The pass with the options `text` (`a=1 b=x`); raises `PassError` for one that does not fit."""
+        return cls(**parse_options(cls, text))
+
+    def __str__(self) -> str:
+        """The pass as pipeline text, options that differ from their defaults included."""
+        return self.name + options_text(self)

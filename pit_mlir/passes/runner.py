@@ -1,0 +1,250 @@
+"""Runs a pipeline of our passes and upstream ones on a module: verifies, reports, times, makes failures reproducible."""
+
+import logging
+import os
+import re
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pit_mlir.bindings import PassManager, ir
+from pit_mlir.diagnostics import Diagnostic, Report, Severity
+from pit_mlir.dialect.location import location_text
+from pit_mlir.errors import PassError, PitError
+from pit_mlir.passes.base import Pass
+from pit_mlir.passes.pipeline_text import Nested, Step, Upstream, pipeline_steps, pipeline_text
+
+_RESTRICTED = re.compile(r"restricted to '([\w.]+)' on a PassManager intended to run on '([\w.]+)'")
+
+logger = logging.getLogger("pit_mlir.passes")
+
+
+class Observer:
+    """Sees the passes of a pipeline run; what it does not override is ignored."""
+
+    def before(self, step: Pass | Upstream, op: ir.Operation) -> None:
+        """`step` is about to run on `op`."""
+
+    def after(self, step: Pass | Upstream, op: ir.Operation, seconds: float) -> None:
+        """`step` ran on `op`, which is valid where verification is on."""
+
+    def failed(self, step: Pass | Upstream, op: ir.Operation) -> None:
+        """`step` failed or left `op` invalid; `op` is as it was left."""
+
+
+def run_pipeline(
+    module: ir.Module | ir.Operation,
+    pipeline: str | Sequence[Step | str],
+    report: Report | None = None,
+    *,
+    verify_each: bool = True,
+    observers: Sequence[Observer] = (),
+    reproducer: Path | None | bool = True,
+) -> Report:
+    """Runs `pipeline` on `module` in place and gives back `report`, a new one where none is given.
+
+    `pipeline` is text, or a sequence of passes and texts. All of it is checked before anything runs. Raises the
+    `PitError` that a pass raised, or a `PassError` where a pass failed otherwise or left invalid IR; the latter
+    names a file and a command that reproduce it: at `reproducer`, by default in the directory for temporary
+    files, nowhere if it is None or False.
+    """
+    report = Report() if report is None else report
+    steps = pipeline_steps(pipeline)
+    op = module.operation
+    for step in steps:
+        _check(step, "builtin.module", op.context)
+    runner = _Runner(report, verify_each, (_Log(), *observers))
+    backup = op.clone() if reproducer else None
+    with op.context, _forwarding(op.context, report):
+        failure = _failure_of(lambda: runner.run(op, steps))
+    if failure is not None and backup is not None:
+        _write_reproducer(failure, backup, runner.done, reproducer)
+    if failure is not None:
+        raise failure
+    return report
+
+
+class _Runner:
+    def __init__(self, report: Report, verify_each: bool, observers: Sequence[Observer]) -> None:
+        self.report = report
+        self.verify_each = verify_each
+        self.observers = observers
+        self.done: list[Step] = []
+        """The steps on the module that were begun: all but the last have ended well."""
+
+    def run(self, op: ir.Operation, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.done.append(step)
+            self.step(op, step)
+
+    def step(self, op: ir.Operation, step: Step) -> None:
+        if isinstance(step, Nested):
+            for child in _children(op, step.anchor):
+                for inner in step.steps:
+                    self.step(child, inner)
+            return
+        for observer in self.observers:
+            observer.before(step, op)
+        start = time.perf_counter()
+        failure = _failure_of(lambda: self.apply(op, step), f"pass '{step.name}'")
+        seconds = time.perf_counter() - start
+        if failure is not None:
+            for observer in self.observers:
+                observer.failed(step, op)
+            raise failure
+        for observer in self.observers:
+            observer.after(step, op, seconds)
+
+    def apply(self, op: ir.Operation, step: Pass | Upstream) -> None:
+        if isinstance(step, Upstream):
+            manager = _manager(step, op.name, op.context)
+            manager.enable_verifier(self.verify_each)
+            manager.run(op)
+            return
+        step.run(op, self.report)
+        if self.verify_each:
+            op.verify()
+
+
+class _Log(Observer):
+    """`PIT_LOG`: each pass with its time, and with the number of operations it left where debug is on."""
+
+    def after(self, step: Pass | Upstream, op: ir.Operation, seconds: float) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s: %.2f ms, %d operations", step, seconds * 1e3, count_operations(op))
+        else:
+            logger.info("%s: %.2f ms", step, seconds * 1e3)
+
+
+def count_operations(op: ir.Operation) -> int:
+    """How many operations `op` holds at any depth."""
+    inner = [child.operation for region in op.regions for block in region.blocks for child in block.operations]
+    return len(inner) + sum(map(count_operations, inner))
+
+
+def diagnostics_of(error: ir.MLIRError) -> list[Diagnostic]:
+    """The diagnostics that an MLIR error carries, with their notes; none of them refers to the IR."""
+    return [_diagnostic(info) for info in error.error_diagnostics]
+
+
+def _diagnostic(info: ir.DiagnosticInfo | ir.Diagnostic) -> Diagnostic:
+    severity: dict[ir.DiagnosticSeverity, Severity] = {
+        ir.DiagnosticSeverity.ERROR: "error",
+        ir.DiagnosticSeverity.WARNING: "warning",
+        ir.DiagnosticSeverity.REMARK: "remark",
+        ir.DiagnosticSeverity.NOTE: "note",
+    }
+    notes = tuple(map(_diagnostic, info.notes))
+    return Diagnostic(severity[info.severity], location_text(info.location), info.message, notes)
+
+
+class _forwarding:
+    """While it is entered, warnings and remarks of upstream passes go to the report."""
+
+    def __init__(self, context: ir.Context, report: Report) -> None:
+        self.report = report
+        self.handler = context.attach_diagnostic_handler(self.handle)
+
+    def handle(self, diagnostic: ir.Diagnostic) -> bool:
+        if diagnostic.severity != ir.DiagnosticSeverity.ERROR:
+            self.report.add(_diagnostic(diagnostic))
+        return diagnostic.severity != ir.DiagnosticSeverity.ERROR
+
+    def __enter__(self) -> None:
+        self.handler.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self.handler.__exit__(*error)
+
+
+def _failure_of(action: Callable[[], None], name: str = "pipeline") -> PitError | None:
+    """Runs `action`; its failure as a `PitError` that keeps no live IR (neither cause nor context), or None."""
+    try:
+        action()
+    except PitError as error:
+        return error
+    except ir.MLIRError as error:
+        errors = diagnostics_of(error) or [Diagnostic("error", "<unknown>:0", str(error))]
+        return PassError(f"{errors[0].message} ({name} failed)", location=errors[0].location, diagnostics=errors)
+    except Exception as error:
+        logger.debug("%s raised", name, exc_info=True)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"
+        return PassError(f"{name} failed: {type(error).__name__}: {error} ({where}); PIT_LOG=debug tells more")
+    return None
+
+
+def _children(op: ir.Operation, anchor: str) -> Iterator[ir.Operation]:
+    """The operations called `anchor` directly in the regions of `op`."""
+    for region in op.regions:
+        for block in region.blocks:
+            yield from [child.operation for child in block.operations if child.operation.name == anchor]
+
+
+def _manager(step: Upstream, anchor: str, context: ir.Context) -> PassManager:
+    """A manager for one upstream pass on operations called `anchor`; ValueError where MLIR rejects it."""
+    return PassManager.parse(f"{anchor}({step})", context)
+
+
+def nested_where_needed(step: Step, context: ir.Context) -> Step:
+    """`step`, put inside the operation it is restricted to if that is not the module: mlir-opt's flags do so."""
+    if isinstance(step, Upstream):
+        try:
+            _manager(step, "builtin.module", context)
+        except ValueError as error:
+            if restricted := _RESTRICTED.search(str(error)):
+                return Nested(restricted.group(1), (step,), step.place)
+    return step
+
+
+def _check(step: Step, anchor: str, context: ir.Context) -> None:
+    """Raises `PassError` if MLIR does not know an upstream pass in `step`, or not with these options here."""
+    if isinstance(step, Nested):
+        for inner in step.steps:
+            _check(inner, step.anchor, context)
+    if not isinstance(step, Upstream):
+        return
+    try:
+        _manager(step, anchor, context)
+        return
+    except ValueError as error:
+        message = _upstream_message(step, str(error))
+    raise step.place.error(message) if step.place is not None else PassError(message)
+
+
+def _upstream_message(step: Upstream, text: str) -> str:
+    """What is wrong with `step`, from the text of MLIR's ValueError."""
+    if "does not refer to a registered" in text:
+        return f"unknown pass '{step.name}'"
+    if restricted := _RESTRICTED.search(text):
+        needed, given = restricted.groups()
+        return f"pass '{step.name}' runs on '{needed}', not on '{given}': write {needed}({step})"
+    reason = re.sub(r"^<.*?>:\s*", "", text.strip().splitlines()[0])
+    return f"pass '{step.name}' does not take the options '{step.options}': {reason}"
+
+
+def _write_reproducer(
+    failure: PitError, module: ir.Operation, done: Sequence[Step], place: Path | bool | None
+) -> None:
+    """Adds to a `PassError` a file with the module before the failed step and the command that runs just that step.
+
+    The module is made anew by the steps before the failed one, which are deterministic; an error of the user's
+    model (another kind of `PitError`) needs no reproducer.
+    """
+    if not isinstance(failure, PassError):
+        return
+    *before, failed = done
+    failing, start = [failed], module.clone()
+    if _failure_of(lambda: _Runner(Report(), False, ()).run(module, before)) is not None:
+        failing, module = list(done), start
+    command = f"--pass-pipeline='{pipeline_text(failing)}'"
+    if isinstance(place, Path):
+        path = place
+    else:
+        descriptor, name = tempfile.mkstemp(prefix="pit-reproducer-", suffix=".mlir")
+        os.close(descriptor)
+        path = Path(name)
+    path.write_text(f"// configuration: {command}\n{module}\n")
+    failure.reproduce_with(f"pit-mlir-opt {path} --run-reproducer")
