@@ -1,0 +1,40 @@
+"""Where normalisation works: the blocks that hold tensor code, and upstream passes run over all of it."""
+
+from collections.abc import Iterator
+
+from pit_mlir.bindings import PassManager, ir
+
+# The body of one of these is scalar code, not a place where tensors are made.
+_SCALAR_BODIES = ("linalg.", "tm_tensor.", "tensor.")
+
+
+def tensor_blocks(op: ir.Operation) -> Iterator[ir.Block]:
+    """Every block below `op` that may hold tensor operations, outer ones first."""
+    for region in op.regions:
+        for block in region.blocks:
+            yield block
+            for child in block.operations:
+                operation = child.operation
+                if len(operation.regions) > 0 and not operation.name.startswith(_SCALAR_BODIES):
+                    yield from tensor_blocks(operation)
+
+
+def generics(op: ir.Operation) -> list[ir.Operation]:
+    """All `linalg.generic` of tensor blocks below `op`, in order; safe to rewrite while going through it."""
+    found: list[ir.Operation] = []
+    for block in tensor_blocks(op):
+        found.extend(
+            child.operation for child in block.operations if child.operation.name == "linalg.generic"
+        )
+    return found
+
+
+def upstream(pipeline: str, context: ir.Context) -> PassManager:
+    """A runner of upstream passes on a module.
+
+    Verification between passes would take most of the time (8 of 11 ms for a 12-layer BERT); the result of
+    normalisation is verified once, at its end.
+    """
+    manager = PassManager.parse(f"builtin.module({pipeline})", context)
+    manager.enable_verifier(False)
+    return manager

@@ -1,0 +1,66 @@
+"""`pit-normalize`: the form of a program that proofs and rules read."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pit_mlir.bindings import ir
+from pit_mlir.diagnostics import Report
+from pit_mlir.passes.base import Pass
+from pit_mlir.passes.normal_form.asserts import drop_idle_checks, outline_asserts
+from pit_mlir.passes.normal_form.fingerprint import fingerprint
+from pit_mlir.passes.normal_form.generalize import generalize_named
+from pit_mlir.passes.normal_form.indices import fold_sign_tests, outline_positions
+from pit_mlir.passes.normal_form.movement import separate_users
+from pit_mlir.passes.normal_form.pins import pinned
+from pit_mlir.passes.normal_form.scope import upstream
+
+# Rounds of folding; encoders take up to 8, window attention with its partitions 17.
+_MAX_ROUNDS = 40
+
+
+@dataclass(frozen=True)
+class Normalize(Pass):
+    """Brings linalg on tensors into normal form: one iterator per model axis, movement folded into maps.
+
+    Afterwards transposes, broadcasts and most reshapes are gone into indexing maps, bodies take positions from
+    iota operands, asserts are `pit.check`s outside bodies, unit dimensions and dead results are gone, and float
+    operations stand one by one: none is fused into another or into a contraction.
+    """
+
+    name: ClassVar[str] = "pit-normalize"
+
+    def run(self, op: ir.Operation, report: Report) -> None:
+        """Rewrites the module `op`; what is not understood stays as it is."""
+        assert op.name == "builtin.module", f"pit-normalize runs on a module, got {op.name}"
+        context = op.context
+        with context:
+            clean = upstream("canonicalize,cse", context)
+            clean.run(op)
+            outline_asserts(op)
+            generalize_named(op)
+            upstream("linalg-fold-unit-extent-dims,canonicalize,cse", context).run(op)
+            _fold_movement(op)
+            outline_positions(op)
+            clean.run(op)
+            drop_idle_checks(op)
+            assert op.verify()
+
+
+def _fold_movement(module: ir.Operation) -> None:
+    """Folds movement and integer chains into their users until nothing changes.
+
+    It is not enough to count reshapes: a round that moves one without removing any still makes progress.
+    """
+    fuse = upstream("linalg-fuse-elementwise-ops", module.context)
+    tidy = upstream("canonicalize,cse,linalg-fold-unit-extent-dims,canonicalize,cse", module.context)
+    before = None
+    for _ in range(_MAX_ROUNDS):
+        separate_users(module)
+        with pinned(module):
+            fuse.run(module)
+        fold_sign_tests(module)
+        tidy.run(module)
+        after = fingerprint(module)
+        if after == before:
+            return
+        before = after
