@@ -27,6 +27,17 @@ from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
 from torch_mlir.passmanager import PassManager as PassManager
 
 
+def _process_attr(definition: ext.AttributeDef, attribute: ir.Attribute | None) -> ir.Attribute | None:
+    """What upstream's method of this name means to do: it tests the truth of the attribute, and `false`, `[]` and
+    `array<i64>` are not true."""
+    if attribute is not None or definition.default_factory is None:
+        return attribute
+    return definition.default_factory()
+
+
+ext.AttributeDef.process_attr = _process_attr
+
+
 def register_imported_dialects(context: ir.Context) -> None:
     """Makes `torch` and `tm_tensor`, which imported models use, known to `context`."""
     # Not through `dialects.torch`, whose op classes nobody needs and which take 70 ms to import.
