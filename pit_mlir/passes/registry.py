@@ -6,6 +6,8 @@ from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
 
 PASSES: dict[str, str] = {
+    "pit-form-attention": "pit_mlir.passes.pit_form_attention:FormAttention",
+    "pit-infer-zeros": "pit_mlir.passes.pit_infer_zeros:InferZeros",
     "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",
     "pit-prove-permutation": "pit_mlir.passes.pit_prove_permutation:ProvePermutation",
 }
