@@ -6,6 +6,7 @@ from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
 
 PASSES: dict[str, str] = {
+    "pit-expose-entry": "pit_mlir.passes.pit_expose_entry:ExposeEntry",
     "pit-form-attention": "pit_mlir.passes.pit_form_attention:FormAttention",
     "pit-infer-zeros": "pit_mlir.passes.pit_infer_zeros:InferZeros",
     "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",

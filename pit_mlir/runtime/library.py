@@ -1,0 +1,68 @@
+"""libpit_runtime: where it is found, and its C functions with their types."""
+
+import ctypes
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from pit_mlir.errors import PlatformError
+
+FILE_NAME = "libpit_runtime.so"
+PATH_VARIABLE = "PIT_RUNTIME_LIBRARY"
+
+
+def library_path() -> Path:
+    """The library's file: `$PIT_RUNTIME_LIBRARY`, else in the installed package, else in the tree's build folder.
+
+    Raises `PlatformError` where there is none.
+    """
+    chosen = os.environ.get(PATH_VARIABLE)
+    package = Path(__file__).parent
+    # An editable install keeps the Python files in the source tree and the library in site-packages.
+    candidates = (
+        [Path(chosen)]
+        if chosen
+        else [
+            package / FILE_NAME,
+            *(Path(entry) / "pit_mlir" / "runtime" / FILE_NAME for entry in sys.path if entry),
+            package.parent.parent / "build" / "native" / FILE_NAME,
+        ]
+    )
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
+    raise PlatformError(
+        f"{FILE_NAME} is not built; looked for {', '.join(map(str, candidates))}. "
+        "In a source tree: cmake -S . -B build/native && cmake --build build/native"
+    )
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The loaded library; its functions release the interpreter's lock while they run."""
+    loaded = ctypes.CDLL(str(library_path()), mode=ctypes.RTLD_GLOBAL)
+    pointer, i32, u64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64
+    signatures: dict[str, tuple[object, list[object]]] = {
+        "pit_alloc": (pointer, [u64]),
+        "pit_free": (None, [pointer]),
+        "pit_cached_bytes": (u64, []),
+        "pit_live_bytes": (u64, []),
+        "pit_set_cache_limit": (u64, [u64]),
+        "pit_invoke": (ctypes.c_int64, [pointer, pointer, pointer, pointer, i32]),
+        "pit_use_openmp_runtime": (ctypes.c_bool, []),
+        "pit_run_team": (i32, [i32, pointer, pointer]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    return loaded
+
+
+@cache
+def python_library() -> ctypes.PyDLL:
+    """The functions that make Python objects; they keep the interpreter's lock."""
+    loaded = ctypes.PyDLL(str(library_path()))
+    loaded.pit_capsule.restype = ctypes.py_object
+    loaded.pit_capsule.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32]
+    return loaded

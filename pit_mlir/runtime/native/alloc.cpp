@@ -1,0 +1,163 @@
+#include "alloc.h"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+
+#include "call.h"
+
+namespace pit {
+namespace {
+
+// Four classes an octave: at most a quarter of a block is unused.
+constexpr uint32_t kSteps = 4;
+constexpr uint32_t kClasses = 64 * kSteps;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+struct Cache {
+  std::mutex mutex;
+  Block *heads[kClasses] = {};
+  size_t kept = 0;
+  size_t limit = size_t{4} << 30;
+};
+
+// Never destroyed: tensors may be freed while the process ends.
+Cache &cache() {
+  static Cache *instance = new Cache;
+  return *instance;
+}
+
+std::atomic<uint64_t> liveBytes{0};
+
+// The class that holds `bytes`, and the size of its blocks.
+uint32_t classOf(size_t bytes, size_t &size) {
+  if (bytes < kAlignment) bytes = kAlignment;
+  const uint32_t octave = std::bit_width(bytes - 1) - 1;  // 2^octave < bytes <= 2^(octave + 1), or bytes == 64
+  const size_t base = size_t{1} << octave, step = base / kSteps;
+  const size_t steps = (bytes - base + step - 1) / step;
+  size = (base + steps * step + kAlignment - 1) / kAlignment * kAlignment;
+  return octave * kSteps + static_cast<uint32_t>(steps) - 1;
+}
+
+Block *fresh(size_t size) {
+  const size_t total = size + sizeof(Block);
+  const bool large = total >= kHugePage;
+  const size_t alignment = large ? kHugePage : kAlignment;
+  const size_t rounded = (total + alignment - 1) / alignment * alignment;
+  void *memory = std::aligned_alloc(alignment, rounded);
+  if (memory == nullptr) {
+    std::fprintf(stderr, "pit_mlir: out of memory: cannot allocate %zu bytes\n", rounded);
+    std::abort();
+  }
+  if (large) madvise(memory, rounded, MADV_HUGEPAGE);
+  return static_cast<Block *>(memory);
+}
+
+void attach(Block *block, Call *call) {
+  block->call = call;
+  if (call == nullptr) return;
+  std::lock_guard lock(call->mutex);
+  block->previous = nullptr;
+  block->next = call->blocks;
+  if (block->next != nullptr) block->next->previous = block;
+  call->blocks = block;
+}
+
+}  // namespace
+
+void *allocate(size_t bytes) {
+  size_t size;
+  const uint32_t sizeClass = classOf(bytes, size);
+  Cache &store = cache();
+  Block *block;
+  {
+    std::lock_guard lock(store.mutex);
+    block = store.heads[sizeClass];
+    if (block != nullptr) {
+      store.heads[sizeClass] = block->next;
+      store.kept -= block->bytes;
+    }
+  }
+  if (block == nullptr) {
+    block = fresh(size);
+    block->bytes = size;
+    block->sizeClass = sizeClass;
+  }
+  liveBytes += size;
+  attach(block, currentCall);
+  return block->payload();
+}
+
+void detach(Block *block) {
+  Call *call = block->call;
+  if (call == nullptr) return;
+  std::lock_guard lock(call->mutex);
+  if (block->previous != nullptr) block->previous->next = block->next;
+  if (block->next != nullptr) block->next->previous = block->previous;
+  if (call->blocks == block) call->blocks = block->next;
+  block->call = nullptr;
+}
+
+void release(void *payload) {
+  if (payload == nullptr) return;
+  Block *block = Block::of(payload);
+  detach(block);
+  liveBytes -= block->bytes;
+  Cache &store = cache();
+  {
+    std::lock_guard lock(store.mutex);
+    if (store.kept + block->bytes <= store.limit) {
+      block->next = store.heads[block->sizeClass];
+      store.heads[block->sizeClass] = block;
+      store.kept += block->bytes;
+      return;
+    }
+  }
+  std::free(block);
+}
+
+}  // namespace pit
+
+extern "C" {
+
+void *pit_alloc(uint64_t bytes) { return pit::allocate(bytes); }
+void pit_free(void *payload) { pit::release(payload); }
+uint64_t pit_live_bytes() { return pit::liveBytes; }
+
+uint64_t pit_cached_bytes() {
+  std::lock_guard lock(pit::cache().mutex);
+  return pit::cache().kept;
+}
+
+uint64_t pit_set_cache_limit(uint64_t bytes) {
+  pit::Cache &store = pit::cache();
+  std::lock_guard lock(store.mutex);
+  const uint64_t before = store.limit;
+  store.limit = bytes;
+  for (auto &head : store.heads) {
+    while (head != nullptr && store.kept > store.limit) {
+      pit::Block *block = head;
+      head = block->next;
+      store.kept -= block->bytes;
+      std::free(block);
+    }
+  }
+  return before;
+}
+
+void *_mlir_memref_to_llvm_alloc(uint64_t bytes) { return pit::allocate(bytes); }
+
+void *_mlir_memref_to_llvm_aligned_alloc(uint64_t alignment, uint64_t bytes) {
+  if (alignment > pit::kAlignment) {
+    std::fprintf(stderr, "pit_mlir: buffers are aligned to 64 bytes, the program asks for %llu\n",
+                 static_cast<unsigned long long>(alignment));
+    std::abort();
+  }
+  return pit::allocate(bytes);
+}
+
+void _mlir_memref_to_llvm_free(void *payload) { pit::release(payload); }
+}

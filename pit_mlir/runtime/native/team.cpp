@@ -1,0 +1,188 @@
+#include "team.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <pthread.h>
+
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace pit {
+
+thread_local Member member;
+
+namespace {
+
+constexpr int kSpins = 4000;  // about 10 us: regions of one program follow each other faster than a wake-up
+
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+template <typename T>
+void waitWhile(const std::atomic<T> &value, T old) {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    relax();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+void runAs(Team &team, int32_t number) {
+  const Member outer = member;
+  Call *outerCall = currentCall;
+  member = {&team, number, -1, nullptr};
+  currentCall = team.call;
+  team.work(team.context);
+  member = outer;
+  currentCall = outerCall;
+}
+
+// One thread of our own; it sleeps on `job` between regions and lives as long as the process.
+struct Worker {
+  std::atomic<Team *> job{nullptr};
+
+  void serve(int32_t number) {
+    for (;;) {
+      waitWhile<Team *>(job, nullptr);
+      runAs(*job.load(std::memory_order_acquire), number);
+      job.store(nullptr, std::memory_order_release);
+      job.notify_all();
+    }
+  }
+};
+
+class Pool {
+ public:
+  // False if another thread is using the pool: then the caller works alone.
+  bool run(Team &team, int32_t threads) {
+    std::unique_lock busy(mutex_, std::try_to_lock);
+    if (!busy) return false;
+    while (static_cast<int32_t>(workers_.size()) < threads - 1) {
+      Worker *worker = workers_.emplace_back(new Worker);
+      const auto number = static_cast<int32_t>(workers_.size());
+      std::thread([worker, number] { worker->serve(number); }).detach();
+    }
+    team.size = threads;
+    for (int32_t i = 0; i < threads - 1; ++i) {
+      workers_[i]->job.store(&team, std::memory_order_release);
+      workers_[i]->job.notify_all();
+    }
+    runAs(team, 0);
+    for (int32_t i = 0; i < threads - 1; ++i) waitWhile(workers_[i]->job, &team);
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Worker *> workers_;
+};
+
+// A forked child has none of its parent's threads: it starts with a new pool, and the old one is lost.
+std::atomic<Pool *> pool{nullptr};
+
+Pool &ownPool() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    pool = new Pool;
+    pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
+  });
+  return *pool;
+}
+
+// The entry points of libgomp that are used, once it was found.
+struct Gomp {
+  void (*parallel)(void (*)(void *), void *, unsigned threads, unsigned flags);
+  int (*threadNumber)();
+  int (*teamSize)();
+};
+std::atomic<const Gomp *> gomp{nullptr};
+
+int nameOfGomp(dl_phdr_info *info, size_t, void *name) {
+  const char *file = std::strrchr(info->dlpi_name, '/');
+  file = file == nullptr ? info->dlpi_name : file + 1;
+  if (std::strncmp(file, "libgomp", 7) != 0) return 0;
+  *static_cast<std::string *>(name) = info->dlpi_name;
+  return 1;
+}
+
+const Gomp *findGomp() {
+  std::string name;
+  if (dl_iterate_phdr(nameOfGomp, &name) == 0) return nullptr;
+  void *library = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+  if (library == nullptr) return nullptr;
+  static Gomp found;
+  found.parallel = reinterpret_cast<decltype(found.parallel)>(dlsym(library, "GOMP_parallel"));
+  found.threadNumber = reinterpret_cast<decltype(found.threadNumber)>(dlsym(library, "omp_get_thread_num"));
+  found.teamSize = reinterpret_cast<decltype(found.teamSize)>(dlsym(library, "omp_get_num_threads"));
+  return found.parallel && found.threadNumber && found.teamSize ? &found : nullptr;
+}
+
+void runGompMember(void *context) {
+  Team &team = *static_cast<Team *>(context);
+  const Gomp *library = gomp.load(std::memory_order_acquire);
+  team.size = library->teamSize();  // the same number from each thread
+  runAs(team, library->threadNumber());
+}
+
+}  // namespace
+
+void Team::barrier() {
+  const uint32_t now = phase.load(std::memory_order_acquire);
+  if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
+    arrived.store(0, std::memory_order_relaxed);
+    phase.fetch_add(1, std::memory_order_release);
+    phase.notify_all();
+    return;
+  }
+  waitWhile(phase, now);
+}
+
+void runTeam(int32_t threads, void (*work)(void *), void *context) {
+  Team team{work, context, currentCall};
+  const bool nested = member.team != nullptr;
+  if (threads > 1 && !nested) {
+    if (const Gomp *library = gomp.load(std::memory_order_acquire)) {
+      library->parallel(runGompMember, &team, static_cast<unsigned>(threads), 0);
+      return;
+    }
+    if (ownPool().run(team, threads)) return;
+  }
+  runAs(team, 0);
+}
+
+}  // namespace pit
+
+extern "C" {
+
+bool pit_use_openmp_runtime() {
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  if (pit::gomp.load() == nullptr) pit::gomp.store(pit::findGomp());
+  return pit::gomp.load() != nullptr;
+}
+
+int32_t pit_run_team(int32_t threads, void (*work)(void *, int32_t), void *context) {
+  struct Task {
+    void (*work)(void *, int32_t);
+    void *context;
+    std::atomic<int32_t> size{0};
+  } task{work, context};
+  pit::runTeam(
+      threads,
+      [](void *opaque) {
+        auto *task = static_cast<Task *>(opaque);
+        task->size = pit::member.team->size.load();
+        task->work(task->context, pit::member.number);
+      },
+      &task);
+  return task.size;
+}
+}
