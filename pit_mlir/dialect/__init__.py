@@ -5,6 +5,8 @@ from pit_mlir.dialect.attend import AttendOp as AttendOp
 from pit_mlir.dialect.attend import attend as attend
 from pit_mlir.dialect.check import CheckOp as CheckOp
 from pit_mlir.dialect.check import check as check
+from pit_mlir.dialect.contract import ContractOp as ContractOp
+from pit_mlir.dialect.contract import contract as contract
 from pit_mlir.dialect.detect import DetectOp as DetectOp
 from pit_mlir.dialect.detect import detect as detect
 from pit_mlir.dialect.element import ElementOp as ElementOp

@@ -1,0 +1,189 @@
+"""`pit.contract`: a contraction with what is read on its way in and done on its way out."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.element import elements, verify_elements, verify_rows
+from pit_mlir.dialect.generic import affine_maps, boolean, iterator_count, verify_map
+from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require, require_dims
+from pit_mlir.dialect.sread import group_size
+from pit_mlir.dialect.structured import Iterator, iterator_attribute, projection
+from pit_mlir.dialect.yield_ import yield_, yielded
+
+COMBINES = ("store", "add")
+
+
+class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
+    """`result[..] = epilogue(sum over the reduction iterators of f * g)`, with f and g the factors of a product.
+
+    The iterators, the index and its `group` are those of `pit.generic`. The region `product` takes nothing and
+    yields the two factors, of one type, in which the sum is taken; it reads operands by `pit.element`, and no
+    factor needs an element of the other. The region `epilogue` gets the sum and yields an element of the result;
+    it may read elements over parallel iterators (bias, residual, what the sum is added to). `indexing_maps` holds
+    the map of `init`, which has the type of the result.
+
+    With an index, the sum ranges over the listed points only. Where the group holds parallel iterators alone, an
+    element of the result that no listed point reaches is that of `init` (which is not read otherwise). With `compact`
+    true the result holds rows, as in `pit.generic`; an element that is not compact is read at the coordinates of
+    the row: gather and scatter are part of the contraction. `combine = "add"` adds to `init` instead of storing,
+    as often as a place is listed.
+
+    `block` gives for each segment of the index how many coordinates share it. The optional attribute `tile`,
+    `array<i64: rows, vectors, depth>`, is the shape of the register tile and of a step along the reduction;
+    without it the code generator takes the host's.
+
+    ```mlir
+    %y = "pit.contract"(%init) ({
+      %a = "pit.element"(%x) {map = affine_map<(m, n, k) -> (m, k)>, compact = false} : (tensor<?x64xf32>) -> f32
+      %b = "pit.element"(%w) {map = affine_map<(m, n, k) -> (n, k)>, compact = false} : (tensor<32x64xf32>) -> f32
+      "pit.yield"(%a, %b) : (f32, f32) -> ()
+    }, {
+    ^bb0(%sum: f32):
+      %c = "pit.element"(%bias) {map = affine_map<(m, n, k) -> (n)>, compact = false} : (tensor<32xf32>) -> f32
+      %s = arith.addf %sum, %c : f32
+      "pit.yield"(%s) : (f32) -> ()
+    }) {indexing_maps = [affine_map<(m, n, k) -> (m, n)>],
+        iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>,
+                          #linalg.iterator_type<reduction>],
+        group = array<i64>, block = array<i64>, compact = false, combine = "store"}
+        : (tensor<?x32xf32>) -> tensor<?x32xf32>
+    ```
+    """
+
+    init: ext.Operand[Any]
+    index: Sequence[ext.Operand[Any]]
+    result: ext.Result[Any]
+    indexing_maps: Any
+    iterator_types: Any
+    group: Any
+    block: Any
+    compact: Any
+    combine: Any
+    product: ext.Region
+    epilogue: ext.Region
+
+    def verify_op(self) -> None:
+        """The map fits init and result, the group the index, the regions each other."""
+        operands = list(self.operation.operands)
+        require(len(operands) in (1, 2), f"takes init and at most one index, got {len(operands)} operands")
+        iterators = iterator_count(self)
+        map_ = affine_maps(self, 1)[0]
+        init, result = operands[0].type, self.operation.results[0].type
+        verify_map(init, map_, iterators)
+        require(projection(map_) is not None, f"map {map_} of the result must select iterators")
+        require(result == init, f"result {result} must have the type of init {init}")
+        group = self.verify_index(operands[1:], iterators)
+        if boolean(self, "compact"):
+            verify_rows(map_, group)
+        attributes = self.operation.attributes
+        require("combine" in attributes, "requires attribute 'combine'")
+        combine = attributes["combine"]
+        known = isinstance(combine, ir.StringAttr) and combine.value in COMBINES
+        require(known, f"attribute 'combine' must be one of {list(COMBINES)}, got {combine}")
+        self.verify_tile()
+        self.verify_regions(iterators, group, ir.RankedTensorType(result).element_type)
+
+    def verify_index(self, indices: Sequence[ir.Value], iterators: int) -> list[int]:
+        """The group lies in the iterators and fits the index and `block`; returns the group."""
+        group, block = int_array(self, "group"), int_array(self, "block")
+        require_dims("group", group, iterators)
+        if not indices:
+            require(not group and not block, f"has group {group} and block {block} but no index")
+            return group
+        is_index = isinstance(indices[0].type, IndexType)
+        require(is_index, f"index must be !pit.index, got {indices[0].type}")
+        size = group_size(indices[0])
+        require(
+            size is None or size == len(group),
+            f"attribute 'group' = {group} has {len(group)} iterators for an index over {size} coordinates",
+        )
+        require(
+            len(block) < max(1, len(group)) and all(size >= 0 for size in block),
+            f"attribute 'block' = {block} must give a size that is not negative for each segment of group {group}",
+        )
+        return group
+
+    def verify_tile(self) -> None:
+        """`tile`, where given, is three positive numbers."""
+        if "tile" not in self.operation.attributes:
+            return
+        tile = int_array(self, "tile")
+        require(
+            len(tile) == 3 and all(size > 0 for size in tile),
+            f"attribute 'tile' = {tile} must be rows, vectors and depth, all positive",
+        )
+
+    def verify_regions(self, iterators: int, group: Sequence[int], element: ir.Type) -> None:
+        """`product` yields two factors of one type, `epilogue` takes their sum and yields `element`."""
+        regions = self.operation.regions
+        require(len(regions) == 2, f"has regions product and epilogue, got {len(regions)}")
+        for name, region in zip(("product", "epilogue"), regions, strict=True):
+            require(len(list(region.blocks)) == 1, f"region '{name}' must be one block")
+        product, epilogue = (region.blocks[0] for region in regions)
+        factors = [value.type for value in yielded(product)]
+        require(
+            len(factors) == 2 and factors[0] == factors[1] and not list(product.arguments),
+            f"region 'product' takes nothing and yields two factors of one type, got {[str(t) for t in factors]}",
+        )
+        given = [argument.type for argument in epilogue.arguments]
+        require(
+            given == factors[:1], f"region 'epilogue' takes {[str(t) for t in given]}, expected ['{factors[0]}']"
+        )
+        values = [value.type for value in yielded(epilogue)]
+        require(
+            values == [element],
+            f"region 'epilogue' yields {[str(t) for t in values]}, expected ['{element}']",
+        )
+        verify_elements(product, iterators, group)
+        verify_elements(epilogue, iterators, group)
+        self.verify_epilogue_elements(epilogue)
+
+    def verify_epilogue_elements(self, epilogue: ir.Block) -> None:
+        """What the epilogue reads lies over parallel iterators."""
+        kinds = ["reduction" in str(kind) for kind in self.operation.attributes["iterator_types"]]
+        for op in elements(epilogue):
+            positions = projection(op.operation.attributes["map"].value)
+            require(
+                positions is not None and not any(kinds[position] for position in positions),
+                f"the epilogue reads {op.source.type} along a reduction: {op.operation.attributes['map']}",
+            )
+
+
+def contract(
+    init: ir.Value,
+    map_: ir.AffineMap,
+    iterators: Sequence[Iterator],
+    *,
+    product: Callable[[], tuple[ir.Value, ir.Value]],
+    epilogue: Callable[[ir.Value], ir.Value],
+    index: ir.Value | None = None,
+    group: Sequence[int] = (),
+    block: Sequence[int] = (),
+    compact: bool = False,
+    combine: Literal["store", "add"] = "store",
+) -> ContractOp:
+    """A `pit.contract` at the insertion point.
+
+    `map_` is that of `init`. `product` builds the two factors, `epilogue` what becomes of their sum; both read
+    operands with `element`.
+    """
+    op = ContractOp(
+        init,
+        [] if index is None else [index],
+        init.type,
+        ir.ArrayAttr.get([ir.AffineMapAttr.get(map_)]),
+        iterator_attribute(iterators),
+        ir.DenseI64ArrayAttr.get(list(group)),
+        ir.DenseI64ArrayAttr.get(list(block)),
+        ir.BoolAttr.get(compact),
+        ir.StringAttr.get(combine),
+    )
+    first, second = op.operation.regions
+    with ir.InsertionPoint(first.blocks.append()):
+        factors = product()
+        yield_(factors)
+    block_ = second.blocks.append(factors[0].type)
+    with ir.InsertionPoint(block_):
+        yield_([epilogue(block_.arguments[0])])
+    return op

@@ -1,0 +1,101 @@
+"""What the host's processor offers: vector width, registers, caches, cores. Knows nothing of MLIR."""
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pit_mlir.errors import PlatformError
+
+CPUINFO = Path("/proc/cpuinfo")
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A processor: `vector_bits` wide registers, `registers` of them, cache sizes in bytes, usable cores."""
+
+    architecture: str
+    features: frozenset[str]
+    vector_bits: int
+    registers: int
+    l1_bytes: int
+    l2_bytes: int
+    threads: int
+
+    def lanes(self, bits: int) -> int:
+        """How many elements of `bits` bits one vector register holds."""
+        return self.vector_bits // bits
+
+    @property
+    def has_bf16_dot(self) -> bool:
+        """Whether the processor multiplies pairs of bf16 with f32 accumulation in one instruction."""
+        return "avx512_bf16" in self.features
+
+
+def with_vectors(host: Host, bits: int) -> Host:
+    """`host` restricted to vectors of `bits` bits, as an older processor would be; for tests and comparisons."""
+    registers = 32 if bits == 512 or host.architecture == "aarch64" else 16
+    dropped = frozenset(name for name in host.features if name.startswith("avx512") and bits < 512)
+    return Host(
+        host.architecture,
+        host.features - dropped,
+        bits,
+        registers,
+        host.l1_bytes,
+        host.l2_bytes,
+        host.threads,
+    )
+
+
+@cache
+def host() -> Host:
+    """The machine this process runs on; raises `PlatformError` where code cannot be generated for it."""
+    machine = platform.machine()
+    if platform.system() != "Linux" or machine not in ("x86_64", "aarch64"):
+        raise PlatformError(
+            f"runs on Linux for x86-64 and aarch64, this is {platform.system()} on {machine or 'an unknown CPU'}"
+        )
+    features = cpu_features()
+    bits = vector_bits(machine, features)
+    return Host(
+        machine,
+        features,
+        bits,
+        32 if bits == 512 or machine == "aarch64" else 16,
+        cache_bytes(1, default=32 * 1024),
+        cache_bytes(2, default=512 * 1024),
+        len(os.sched_getaffinity(0)),
+    )
+
+
+def cpu_features() -> frozenset[str]:
+    """The feature flags of the first core, as Linux names them."""
+    if not CPUINFO.exists():
+        return frozenset()
+    for line in CPUINFO.read_text().splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(flags.split())
+    return frozenset()
+
+
+def vector_bits(machine: str, features: frozenset[str]) -> int:
+    """The width of the widest vector register that code should use."""
+    if machine == "x86_64" and {"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= features:
+        return 512
+    if machine == "x86_64" and {"avx2", "fma"} <= features:
+        return 256
+    return 128
+
+
+def cache_bytes(level: int, *, default: int) -> int:
+    """The size of the data cache of `level` of the first core; `default` where the system does not tell."""
+    for entry in sorted(CACHES.glob("index*")) if CACHES.exists() else []:
+        kind = (entry / "type").read_text().strip()
+        if kind == "Instruction" or int((entry / "level").read_text()) != level:
+            continue
+        text = (entry / "size").read_text().strip()
+        return int(text[:-1]) * (1024 if text[-1] == "K" else 1024 * 1024)
+    return default
