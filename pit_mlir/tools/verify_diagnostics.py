@@ -7,7 +7,7 @@ from pit_mlir.diagnostics import Diagnostic
 
 _EXPECTED = re.compile(
     r"expected-(?P<severity>error|warning|remark|note)(?P<regex>-re)?"
-    r"(?:@(?P<place>[+-]\d+|above|below|unknown|\d+))?\s*\{\{(?P<text>.*?)\}\}"
+    r"(?:@(?P<place>[+-]\d+|above|below|unknown|\d+))?\s*\{\{(?P<text>(?:\{\{.*?\}\}|.)*?)\}\}"
 )
 
 
@@ -21,7 +21,12 @@ def mismatches(source: str, name: str, diagnostics: Iterable[Diagnostic]) -> lis
     said = list(_flat(diagnostics))
     faults: list[str] = []
     for line, severity, pattern, text in _expectations(source):
-        found = next((d for d in said if _line(d, name) == line and d.severity == severity and pattern.search(d.message)), None)
+        fits = (
+            d
+            for d in said
+            if _line(d, name) == line and d.severity == severity and pattern.search(d.message)
+        )
+        found = next(fits, None)
         if found is None:
             faults.append(f'{name}:{line or 0}: error: expected {severity} "{text}" was not produced')
         else:

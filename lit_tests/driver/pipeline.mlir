@@ -1,0 +1,22 @@
+// Pipelines as text: anchored, unanchored, nested, with options, and the text they are read back as.
+// RUN: pit-mlir-opt %s -p "builtin.module(func.func(cse), canonicalize{top-down=false})" | filecheck %s
+// RUN: pit-mlir-opt %s --pass-pipeline="func.func(cse,canonicalize)" | filecheck %s
+// RUN: pit-mlir-opt %s -p=cse | filecheck %s
+// RUN: pit-mlir-opt %s -p "any(cse)" | filecheck %s
+// RUN: pit-mlir-opt %s -p "func.func( cse , canonicalize{ top-down=false } ),cse" --dump-pass-pipeline 2>&1 | filecheck %s --check-prefix=DUMP
+// RUN: pit-mlir-opt %s -p "" | filecheck %s --check-prefix=NONE
+// RUN: pit-mlir-opt %s --llvm-request-c-wrappers --dump-pass-pipeline 2>&1 | filecheck %s --check-prefix=IMPLICIT
+
+// DUMP: builtin.module(func.func(cse,canonicalize{top-down=false}),cse)
+// IMPLICIT: builtin.module(func.func(llvm-request-c-wrappers))
+
+// CHECK-LABEL: func.func @twice
+// CHECK-COUNT-1: arith.addi
+// CHECK-NOT:     arith.addi
+
+// NONE-COUNT-2: arith.addi
+func.func @twice(%a: i32) -> (i32, i32) {
+  %0 = arith.addi %a, %a : i32
+  %1 = arith.addi %a, %a : i32
+  return %0, %1 : i32, i32
+}
