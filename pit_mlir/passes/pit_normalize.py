@@ -9,10 +9,12 @@ from pit_mlir.passes.base import Pass
 from pit_mlir.passes.normal_form.asserts import drop_idle_checks, outline_asserts
 from pit_mlir.passes.normal_form.fingerprint import fingerprint
 from pit_mlir.passes.normal_form.generalize import generalize_named
-from pit_mlir.passes.normal_form.indices import fold_sign_tests, outline_positions
 from pit_mlir.passes.normal_form.movement import separate_users
 from pit_mlir.passes.normal_form.pins import pinned
-from pit_mlir.passes.normal_form.scope import upstream
+from pit_mlir.passes.normal_form.positions import fold_table_reads, outline_positions
+from pit_mlir.passes.normal_form.scope import operations, upstream
+from pit_mlir.passes.normal_form.signs import fold_sign_tests
+from pit_mlir.passes.normal_form.sizes import cancel_reshapes, fold_dims
 
 # Rounds of folding; encoders take up to 8, window attention with its partitions 17.
 _MAX_ROUNDS = 40
@@ -22,9 +24,9 @@ _MAX_ROUNDS = 40
 class Normalize(Pass):
     """Brings linalg on tensors into normal form: one iterator per model axis, movement folded into maps.
 
-    Afterwards transposes, broadcasts and most reshapes are gone into indexing maps, bodies take positions from
-    iota operands, asserts are `pit.check`s outside bodies, unit dimensions and dead results are gone, and float
-    operations stand one by one: none is fused into another or into a contraction.
+    Afterwards transposes, broadcasts and most reshapes are gone into indexing maps, bodies take positions
+    from iota operands, asserts are `pit.check`s outside bodies, unit dimensions and dead results are gone,
+    and float operations stand one by one: none is fused into another or into a contraction.
     """
 
     name: ClassVar[str] = "pit-normalize"
@@ -36,8 +38,8 @@ class Normalize(Pass):
         with context:
             clean = upstream("canonicalize,cse", context)
             clean.run(op)
-            outline_asserts(op)
             generalize_named(op)
+            outline_asserts(op)
             upstream("linalg-fold-unit-extent-dims,canonicalize,cse", context).run(op)
             _fold_movement(op)
             outline_positions(op)
@@ -58,9 +60,28 @@ def _fold_movement(module: ir.Operation) -> None:
         separate_users(module)
         with pinned(module):
             fuse.run(module)
-        fold_sign_tests(module)
+        _fold_known(module)
         tidy.run(module)
         after = fingerprint(module)
         if after == before:
             return
         before = after
+
+
+def _fold_known(module: ir.Operation) -> None:
+    """Folds what follows from sizes and positions, one walk for all."""
+    found = operations(
+        module,
+        (
+            "arith.cmpi",
+            "arith.maxsi",
+            "tensor.dim",
+            "tensor.expand_shape",
+            "tensor.extract",
+            "tensor.reshape",
+        ),
+    )
+    fold_dims(found["tensor.dim"])
+    cancel_reshapes(found["tensor.expand_shape"] + found["tensor.reshape"])
+    fold_sign_tests(found["arith.cmpi"] + found["arith.maxsi"])
+    fold_table_reads(found["tensor.extract"])

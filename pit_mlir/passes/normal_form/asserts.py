@@ -1,9 +1,8 @@
-"""`cf.assert` becomes `pit.check`: imported asserts would abort the process, and block fusion where they stand."""
+"""`cf.assert` becomes `pit.check`: imported asserts would abort the process, and block fusion."""
 
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.dialect.check import check
 from pit_mlir.dialect.structured import Structured, build_generic, owner, projection_map
-
 from pit_mlir.passes.normal_form.scope import generics, tensor_blocks
 
 

@@ -1,4 +1,4 @@
-"""Pure movement of values: transposes, broadcasts, copies, reshapes and iotas, which fold into indexing maps."""
+"""Pure movement of values: transposes, broadcasts, copies, reshapes and iotas; it folds into maps."""
 
 from pit_mlir.bindings import ir
 from pit_mlir.passes.normal_form.scope import tensor_blocks
@@ -38,7 +38,7 @@ def is_movement(op: ir.Operation) -> bool:
 
 
 def separate_users(module: ir.Operation) -> None:
-    """Gives each user that movement can fold into a copy of its own: upstream folds producers of a single use.
+    """Gives each user that movement can fold into a copy of its own: upstream folds single-use producers.
 
     The copies that do not fold become one again by CSE.
     """

@@ -27,7 +27,7 @@ def pinned(module: ir.Operation) -> Iterator[None]:
 
 
 def _values_to_pin(op: ir.Operation) -> Iterator[ir.Value]:
-    """Float results of what computes, and whatever a contraction reads: no zeros would be seen in its body."""
+    """Float results of what computes, and what a contraction reads: in its body no zeros would be seen."""
     if op.name != "linalg.generic" or is_copy(op) or is_iota(op):
         return
     for result in op.results:
@@ -48,7 +48,7 @@ def _is_contraction(op: ir.Operation) -> bool:
 
 
 def _end_of_expansion(value: ir.Value) -> ir.Value:
-    """`value`, or what it becomes by `expand_shape` where that is its only use, so that the two can still fold."""
+    """`value`, or what `expand_shape` makes of it where that is its only use, so that the two still fold."""
     while True:
         uses = list(value.uses)
         if len(uses) != 1 or uses[0].owner.operation.name != "tensor.expand_shape":

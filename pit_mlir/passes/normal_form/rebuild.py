@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from pit_mlir.analysis.extents import Source, dim_of, extent_source
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import Structured, empty_generic, projection_map
 
@@ -50,16 +49,3 @@ def loop_sites(view: Structured, iterator: int) -> list[tuple[ir.Value, int]]:
             if isinstance(expression, ir.AffineDimExpr) and expression.position == iterator:
                 sites.append((value, dim))
     return sites
-
-
-def same_extent(a: tuple[ir.Value, int], b: tuple[ir.Value, int]) -> bool:
-    """Whether dimension a[1] of a[0] and b[1] of b[0] are known to have one size."""
-    return _origin(*a) == _origin(*b)
-
-
-def _origin(value: ir.Value, dim: int) -> Source:
-    """Where the size of a dimension comes from, through every `tensor.dim` on the way."""
-    source = extent_source(value, dim)
-    while isinstance(source, ir.Value) and (asked := dim_of(source)) is not None:
-        source = extent_source(*asked)
-    return source

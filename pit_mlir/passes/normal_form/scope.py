@@ -1,6 +1,6 @@
 """Where normalisation works: the blocks that hold tensor code, and upstream passes run over all of it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pit_mlir.bindings import PassManager, ir
 
@@ -20,12 +20,21 @@ def tensor_blocks(op: ir.Operation) -> Iterator[ir.Block]:
 
 
 def generics(op: ir.Operation) -> list[ir.Operation]:
-    """All `linalg.generic` of tensor blocks below `op`, in order; safe to rewrite while going through it."""
-    found: list[ir.Operation] = []
-    for block in tensor_blocks(op):
-        found.extend(
-            child.operation for child in block.operations if child.operation.name == "linalg.generic"
-        )
+    """Every `linalg.generic` on tensors below `op`, in order; safe to rewrite while going through it."""
+    children = (child.operation for block in tensor_blocks(op) for child in block.operations)
+    return [child for child in children if child.name == "linalg.generic" and len(child.results) > 0]
+
+
+def operations(op: ir.Operation, names: Collection[str]) -> dict[str, list[ir.Operation]]:
+    """Every operation below `op` that has one of `names`, bodies included, by name."""
+    found: dict[str, list[ir.Operation]] = {name: [] for name in names}
+
+    def collect(child: ir.Operation) -> ir.WalkResult:
+        if child.name in found:
+            found[child.name].append(child.operation)
+        return ir.WalkResult.ADVANCE
+
+    op.walk(collect)
     return found
 
 
