@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pit_mlir.analysis.attention import Attention, NotAttention, Operand, find_attention
+from pit_mlir.analysis.attention import Attention, NotAttention, find_attention
 from pit_mlir.analysis.expressions import Leaf, emit
 from pit_mlir.bindings import func, ir, tensor
 from pit_mlir.diagnostics import Report

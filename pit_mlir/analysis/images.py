@@ -1,0 +1,266 @@
+"""Images: what an expression is once some of its leaves are known, whatever the others are.
+
+`select(m, x, 0)` is 0 at m = false; `x + m` is -inf at m = -inf; a sum keeps its accumulator where a factor is 0.
+What an answer relies on beyond that is named with it: see `FINITE` and its neighbours.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pit_mlir.analysis.body import Node, attributes_of
+from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable
+from pit_mlir.analysis.expressions import Accumulator, Apply, Constant, Expression, Leaf
+
+FINITE = "values that a zero or a mask wipes out are finite"
+DIVISOR = "divisors are not 0"
+LOWEST = "a mask constant of -1e30 or less, added to a score, counts as -inf"
+
+LOWEST_LIMIT = -1e30
+
+
+@dataclass(frozen=True)
+class Known:
+    """This number."""
+
+    value: Scalar
+
+
+@dataclass(frozen=True)
+class NonZero:
+    """Some number that is not 0."""
+
+
+@dataclass(frozen=True)
+class Finite:
+    """Some float that is neither infinite nor NaN."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The accumulator of a reduction, unchanged."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Anything."""
+
+
+Abstract = Known | NonZero | Finite | Kept | Unknown
+
+ZERO = Known(0)
+
+
+@dataclass(frozen=True)
+class Image:
+    """What an expression is, and the names of the assumptions under which it is that."""
+
+    value: Abstract
+    assumptions: frozenset[str]
+
+
+def image(expression: Expression, leaves: Mapping[Leaf, Abstract]) -> Image:
+    """What `expression` is where each of `leaves` is as given; leaves not named may be anything."""
+    evaluator = _Evaluator(leaves)
+    return Image(evaluator.value(expression), frozenset(evaluator.assumptions))
+
+
+class _Evaluator:
+    def __init__(self, leaves: Mapping[Leaf, Abstract]) -> None:
+        self.leaves = leaves
+        self.assumptions: set[str] = set()
+        self.known: dict[Expression, Abstract] = {}
+
+    def value(self, expression: Expression) -> Abstract:
+        if expression not in self.known:
+            self.known[expression] = self.compute(expression)
+        return self.known[expression]
+
+    def compute(self, expression: Expression) -> Abstract:
+        match expression:
+            case Leaf():
+                return self.leaves.get(expression, Unknown())
+            case Constant(value, type_):
+                return self.constant(value, type_)
+            case Accumulator():
+                return Kept()
+            case Apply():
+                return self.apply(expression)
+
+    def constant(self, value: float | int, type_: str) -> Abstract:
+        if type_ != "float":
+            return Known(int(value))
+        if not math.isfinite(value):
+            return Known(float(value))
+        if value <= LOWEST_LIMIT:
+            self.assumptions.add(LOWEST)
+            return Known(-math.inf)
+        return Known(Fraction(value))
+
+    def apply(self, part: Apply) -> Abstract:
+        if part.name == "arith.select":
+            return self.select(part)
+        if part.name in ("arith.cmpi", "arith.cmpf"):
+            return self.compare(part)
+        args = [self.value(arg) for arg in part.args]
+        rule = PARTIAL.get(part.name)
+        found = rule(self, part, args) if rule is not None else None
+        if found is not None:
+            return found
+        return folded(part, args)
+
+    def select(self, part: Apply) -> Abstract:
+        condition = self.value(part.args[0])
+        if isinstance(condition, Known):
+            return self.value(part.args[1 if condition.value else 2])
+        if isinstance(condition, NonZero):
+            return self.value(part.args[1])
+        yes, no = self.value(part.args[1]), self.value(part.args[2])
+        if yes == no:
+            return yes
+        return Finite() if is_finite(yes) and is_finite(no) else Unknown()
+
+    def compare(self, part: Apply) -> Abstract:
+        a, b = (self.value(arg) for arg in part.args)
+        predicate = str(attributes_of(part.op))
+        relation = predicate if predicate in ("eq", "ne") else predicate[1:]
+        if isinstance(a, Known) and isinstance(b, Known):
+            return folded(part, [a, b])
+        if part.args[0] == part.args[1] and part.name == "arith.cmpi":
+            return Known(int(relation in ("eq", "le", "ge")))
+        if NonZero() in (a, b) and ZERO in (a, b) and relation in ("eq", "ne"):
+            return Known(int(relation == "ne"))
+        infinite = [side.value for side in (a, b) if isinstance(side, Known) and abs(side.value) == math.inf]
+        if infinite and Finite() in (a, b) and relation in ("eq", "ne"):
+            return Known(int(relation == "ne"))
+        return Unknown()
+
+
+def is_finite(value: Abstract) -> bool:
+    """Whether `value` is a finite number for sure."""
+    return isinstance(value, Finite) or (isinstance(value, Known) and abs(value.value) != math.inf)
+
+
+def is_infinite(value: Abstract) -> bool:
+    """Whether `value` is an infinity for sure."""
+    return isinstance(value, Known) and abs(value.value) == math.inf
+
+
+def folded(part: Apply, args: list[Abstract]) -> Abstract:
+    """The operation on known numbers, as a machine has it."""
+    rule = RULES.get(part.name)
+    numbers = [arg.value for arg in args if isinstance(arg, Known)]
+    if rule is None or len(numbers) != len(args):
+        return Unknown()
+    node = Node(part.name, (), str(part.op.results[0].type), attributes_of(part.op))
+    types = [str(operand.type) for operand in part.op.operands]
+    try:
+        value = rule(node, types, numbers)
+    except Unevaluable:
+        return Unknown()
+    if part.type == "i1":
+        return Known(int(value) & 1)
+    if isinstance(value, float):
+        if math.isnan(value):
+            return Unknown()
+        return Known(value if math.isinf(value) else Fraction(value))
+    return Known(value)
+
+
+Partial = Callable[[_Evaluator, Apply, list[Abstract]], Abstract | None]
+
+
+def _add(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+    for one, other in (args, args[::-1]):
+        if is_infinite(one) and not is_infinite(other):
+            if not is_finite(other):
+                evaluator.assumptions.add(FINITE)
+            return one
+        if one == ZERO and not isinstance(other, Known):
+            return other
+    return Finite() if all(map(is_finite, args)) and Finite() in args else None
+
+
+def _subtract(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+    a, b = args
+    negated = Known(-b.value) if isinstance(b, Known) else b
+    if isinstance(b, Kept):
+        return None
+    return _add(evaluator, part, [a, negated])
+
+
+def _multiply(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+    for one, other in (args, args[::-1]):
+        if one == ZERO and not is_infinite(other):
+            if not is_finite(other) and part.type == "float":
+                evaluator.assumptions.add(FINITE)
+            return ZERO
+        if one == Known(1) and not isinstance(other, Known):
+            return other
+    return Finite() if all(map(is_finite, args)) and Finite() in args else None
+
+
+def _divide(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+    a, b = args
+    if isinstance(b, Known):
+        return Finite() if isinstance(a, Finite) and b != ZERO else None
+    if a == ZERO:
+        evaluator.assumptions.add(DIVISOR)
+        return ZERO
+    return None
+
+
+def _extremum(absorbing: float) -> Partial:
+    def rule(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+        for one, other in (args, args[::-1]):
+            if one == Known(-absorbing):
+                return other
+            if one == Known(absorbing):
+                return one
+        return Finite() if all(map(is_finite, args)) and Finite() in args else None
+
+    return rule
+
+
+def _bits(absorbing: int, neutral: int) -> Partial:
+    """`andi`, `ori`: one operand decides, or leaves the other as it is."""
+
+    def rule(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+        for one, other in (args, args[::-1]):
+            if one == Known(absorbing) and (part.type == "i1" or absorbing == 0):
+                return one
+            if one == Known(neutral) and (part.type == "i1" or neutral == 0):
+                return other
+        return None
+
+    return rule
+
+
+def _cast(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+    return args[0] if isinstance(args[0], NonZero) else None
+
+
+def _same_kind(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+    return Finite() if isinstance(args[0], Finite) else None
+
+
+PARTIAL: dict[str, Partial] = {
+    "arith.addf": _add,
+    "arith.addi": _add,
+    "arith.subf": _subtract,
+    "arith.subi": _subtract,
+    "arith.mulf": _multiply,
+    "arith.muli": _multiply,
+    "arith.divf": _divide,
+    "arith.maximumf": _extremum(math.inf),
+    "arith.maxnumf": _extremum(math.inf),
+    "arith.minimumf": _extremum(-math.inf),
+    "arith.minnumf": _extremum(-math.inf),
+    "arith.andi": _bits(0, 1),
+    "arith.ori": _bits(1, 0),
+    **{f"arith.{name}": _cast for name in ("extui", "extsi", "index_cast", "index_castui", "uitofp", "sitofp")},
+    **{f"math.{name}": _same_kind for name in ("tanh", "absf")},
+    "arith.negf": _same_kind,
+}
+"""What can be said of an operation when not all of its operands are known."""
