@@ -4,7 +4,9 @@ Nothing in this module imports torch. What needs torch as well (`FxImporter`, to
 behind `torch_importer()`, which only the frontend calls.
 """
 
+import sys
 from types import ModuleType
+from typing import Any
 
 from torch_mlir import ir as ir
 from torch_mlir._mlir_libs import _torchMlir
@@ -38,6 +40,12 @@ def _process_attr(definition: ext.AttributeDef, attribute: ir.Attribute | None) 
 ext.AttributeDef.process_attr = _process_attr
 
 
+# The bindings look for a Python module of an operation's dialect whenever they meet the operation, and remember
+# only what they find: 22 us each time for a dialect without one, against 0.8 us (measured on 1000 pit.check).
+for _dialect in ("pit", "tm_tensor"):
+    sys.modules.setdefault(f"torch_mlir.dialects.{_dialect}", ModuleType(_dialect))
+
+
 def register_imported_dialects(context: ir.Context) -> None:
     """Makes `torch` and `tm_tensor`, which imported models use, known to `context`."""
     # Not through `dialects.torch`, whose op classes nobody needs and which take 70 ms to import.
@@ -54,6 +62,13 @@ def live_contexts() -> int:
 
 def torch_importer() -> ModuleType:
     """torch-mlir's FX importer module; importing it imports torch (about 2 s)."""
-    from torch_mlir import fx
+    from torch_mlir.extras import fx_importer
 
-    return fx
+    return fx_importer
+
+
+def torch_decompositions() -> dict[Any, Any]:
+    """The operators that torch-mlir wants taken apart before an import, and into what; imports torch."""
+    from torch_mlir.extras.fx_decomp_util import get_decomposition_table
+
+    return get_decomposition_table()
