@@ -24,7 +24,6 @@ from torch_mlir.dialects import scf as scf
 from torch_mlir.dialects import tensor as tensor
 from torch_mlir.dialects import vector as vector
 from torch_mlir.dialects import x86 as x86
-from torch_mlir.dialects.transform import interpreter as transform_interpreter
 from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
 from torch_mlir.passmanager import PassManager as PassManager
 
