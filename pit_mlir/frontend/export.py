@@ -1,0 +1,92 @@
+"""A model as a functional, decomposed graph: torch.export, what it must not contain, our decompositions."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.export import ExportedProgram
+
+from pit_mlir.errors import InputError, PitError, UnsupportedError
+from pit_mlir.frontend.decompositions import decomposition_table
+from pit_mlir.frontend.source import error_line, model_line
+
+aten = torch.ops.aten
+
+
+def export_program(
+    model: nn.Module | ExportedProgram, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any
+) -> ExportedProgram:
+    """The decomposed program of `model` for example arguments; weights are shared with the model, not copied.
+
+    Raises `UnsupportedError` with the line of the model where torch cannot export it, and `InputError` for a model
+    in training mode or with random operators.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = (
+            model if isinstance(model, ExportedProgram) else _export(model, args, kwargs, dynamic_shapes)
+        )
+        refuse_randomness(program.graph, isinstance(model, nn.Module) and model.training)
+        return program.run_decompositions(decomposition_table())
+
+
+def _export(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any
+) -> ExportedProgram:
+    try:
+        return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
+    except PitError:
+        raise
+    except Exception as error:
+        # Whatever the model or the exporter raises means the same here: there is no graph of this model.
+        raise UnsupportedError(
+            f"torch.export cannot export the model: {type(error).__name__}: {str(error).strip()}",
+            location=error_line(error),
+        ) from error
+
+
+def refuse_randomness(graph: fx.Graph, training: bool) -> None:
+    """Raises `InputError` for an operator that draws random numbers or updates statistics as in training."""
+    for node in graph.nodes:
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        if _is_random(node) or _is_batch_norm_in_training(node):
+            name = node.target._schema.name.replace("::", ".")
+            reason = (
+                "the model is in training mode" if training or _argument(node, "train") else "it is random"
+            )
+            raise InputError(
+                f"{name} cannot be compiled: {reason}; call model.eval() before compiling"
+                + ("" if training else ", and take random operators out of the model"),
+                location=model_line(node),
+            )
+
+
+def _is_random(node: fx.Node) -> bool:
+    """Draws random numbers, with these arguments: dropout without training or with probability 0 does not."""
+    if torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
+        return False
+    if _argument(node, "train") is False or _argument(node, "training") is False:
+        return False
+    return all(_argument(node, name) != 0.0 for name in ("p", "dropout_p", "dropout"))
+
+
+def _is_batch_norm_in_training(node: fx.Node) -> bool:
+    """Normalises by the statistics of the batch although running ones exist, and updates those."""
+    schema = node.target._schema  # type: ignore[union-attr]
+    return (
+        "batch_norm" in schema.name
+        and _argument(node, "training") is True
+        and _argument(node, "running_mean") is not None
+    )
+
+
+def _argument(node: fx.Node, name: str) -> Any:
+    """The value that `node` passes for the parameter `name` of its operator, or its default; None if it has none."""
+    for position, parameter in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+        if parameter.name == name:
+            if position < len(node.args):
+                return node.args[position]
+            return node.kwargs.get(name, parameter.default_value if parameter.has_default_value() else None)
+    return None

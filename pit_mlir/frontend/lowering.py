@@ -1,0 +1,114 @@
+"""From an FX graph to linalg on tensors, through torch-mlir; its failures become errors at lines of the model."""
+
+import re
+from typing import Any
+
+from torch import fx
+
+from pit_mlir.bindings import PassManager, ir, torch_importer
+from pit_mlir.dialect.location import location_text
+from pit_mlir.errors import UnsupportedError
+from pit_mlir.frontend.source import model_line
+
+# Kept whole in torch-mlir's first pipeline, which would turn them back into `view` (see views.py).
+LEGAL = "aten.flatten.using_ints,aten.unflatten.int"
+PIPELINES = (
+    f"builtin.module(torchdynamo-export-to-torch-backend-pipeline{{backend-legal-ops={LEGAL}}})",
+    "builtin.module(torch-backend-to-linalg-on-tensors-backend-pipeline{allow-non-finites=true})",
+)
+
+_importer = torch_importer()
+
+
+class _NodeImporter(_importer.GraphNodeImporter):
+    """Imports node by node; says which node could not be imported."""
+
+    def _import_torch_op_overload(self, loc: Any, node: fx.Node, *args: Any) -> None:
+        _at(node, super()._import_torch_op_overload, loc, node, *args)
+
+    def _import_symbolic_torch_op(self, loc: Any, node: fx.Node, target: Any) -> None:
+        _at(node, super()._import_symbolic_torch_op, loc, node, target)
+
+    def _import_hop(self, loc: Any, node: fx.Node, hop: Any) -> None:
+        _at(node, super()._import_hop, loc, node, hop)
+
+
+def _at(node: fx.Node, import_node: Any, *args: Any) -> None:
+    """Calls `import_node`, whose failures of any kind mean that torch-mlir does not know the operator."""
+    try:
+        import_node(*args)
+    except UnsupportedError:
+        raise
+    except Exception as error:
+        raise UnsupportedError(
+            f"operator {node.target} cannot be imported: {_first_line(error)}", location=model_line(node)
+        ) from error
+
+
+def lower_graph(graph: fx.Graph, context: ir.Context) -> ir.Module:
+    """A module with `@main` for `graph`, whose placeholders become its arguments and whose outputs its results.
+
+    Raises `UnsupportedError` with the line of the model for an operator that torch-mlir cannot import or lower.
+    """
+    importer = _importer.FxImporter(context=context, graph_node_importer_cls=_NodeImporter)
+    importer.import_stateless_graph(graph, func_name="main")
+    module = importer.module
+    for pipeline in PIPELINES:
+        _run(pipeline, module, context)
+    return module
+
+
+def main_function(module: ir.Module) -> ir.OpView:
+    """The `func.func @main` of `module`."""
+    for op in module.body.operations:
+        if op.operation.name == "func.func" and op.name.value == "main":
+            return op
+    raise AssertionError("the module has no @main")
+
+
+def _run(pipeline: str, module: ir.Module, context: ir.Context) -> None:
+    """Runs one of torch-mlir's pipelines with its diagnostics kept from the terminal."""
+    errors: list[tuple[str, str]] = []
+
+    def collect(diagnostic: ir.Diagnostic) -> bool:
+        if diagnostic.severity == ir.DiagnosticSeverity.ERROR:
+            errors.append((location_text(diagnostic.location), diagnostic.message))
+        return True
+
+    # Some of torch-mlir's passes report an error and succeed all the same, so the diagnostics decide.
+    handler = context.attach_diagnostic_handler(collect)
+    emitted = context.emit_error_diagnostics
+    context.emit_error_diagnostics = True
+    failure = ""
+    try:
+        with context:
+            PassManager.parse(pipeline).run(module.operation)
+    except ir.MLIRError as error:
+        failure = _first_line(error)
+    finally:
+        context.emit_error_diagnostics = emitted
+        handler.detach()
+    if errors or failure:
+        raise _lowering_error(errors, failure)
+
+
+def _lowering_error(errors: list[tuple[str, str]], failure: str) -> UnsupportedError:
+    """One error for all diagnostics: the operator and line of the first, the rest behind it."""
+    if not errors:
+        return UnsupportedError(f"the model cannot be lowered to linalg: {failure}")
+    location, message = errors[0]
+    operator = re.search(r"torch\.(?:operator \"torch\.)?([a-z_]+\.[A-Za-z0-9_.]+)", message)
+    what = f"operator {operator.group(1)}" if operator else "an operator"
+    others = "".join(f"\n  {where}: {_shorten(text)}" for where, text in errors[1:4])
+    return UnsupportedError(
+        f"{what} cannot be lowered to linalg: {_shorten(message)}{others}", location=location
+    )
+
+
+def _shorten(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else "no message"
+    return line if len(line) <= 300 else f"{line[:297]}..."
+
+
+def _first_line(error: BaseException) -> str:
+    return _shorten(f"{type(error).__name__}: {error}")

@@ -1,0 +1,124 @@
+"""`pit.mark` inside a model: an identity that declares sparsity, and its way through the import.
+
+MLIR's import knows no custom operators. So a mark leaves the exported graph (its users read its input) and its
+value and mask become further results of the function; after the lowering these results say where in linalg the
+value is, a `pit.mark` is put there, and the further results are dropped.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from pit_mlir.bindings import func, ir
+from pit_mlir.dialect import mark as build_mark
+from pit_mlir.errors import InputError
+from pit_mlir.frontend.source import model_line
+
+_library = torch.library.Library("pit", "DEF")
+_library.define("mark(Tensor x, Tensor? mask=None) -> Tensor")
+
+
+@torch.library.impl(_library, "mark", "CompositeExplicitAutograd")
+def _mark(x: Tensor, _mask: Tensor | None = None) -> Tensor:
+    return x.clone()
+
+
+@torch.library.register_fake("pit::mark", lib=_library)
+def _mark_fake(x: Tensor, _mask: Tensor | None = None) -> Tensor:
+    return torch.empty_like(x)
+
+
+def mark(x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """`x` itself, declared sparse: zero wherever `mask` is zero, or where its own values are.
+
+    `mask` broadcasts to `x` and holds truth values or integers. Outside of an export it is the identity. Raises
+    `InputError` for a mask that does not fit.
+    """
+    if mask is not None:
+        mask = _fitting(x, mask)
+    if not torch.compiler.is_compiling():
+        return x
+    return torch.ops.pit.mark.default(x, mask)
+
+
+def _fitting(x: Tensor, mask: Tensor) -> Tensor:
+    """The mask with the rank of `x`; the dimensions it lacks in front are of size 1."""
+    if mask.dtype.is_floating_point or mask.dtype.is_complex:
+        raise InputError(f"pit.mark: mask holds {mask.dtype}, expected bool or integers (write mask != 0)")
+    missing = x.dim() - mask.dim()
+    fits = missing >= 0 and all(
+        m in (1, s) for m, s in zip(reversed(mask.shape), reversed(x.shape), strict=False)
+    )
+    if not fits:
+        raise InputError(f"pit.mark: mask of shape {list(mask.shape)} does not broadcast to {list(x.shape)}")
+    return mask[(None,) * missing] if missing else mask
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark that left the graph; `value` and `mask` are nodes that follow the outputs."""
+
+    value: fx.Node
+    mask: fx.Node | None
+    location: str | None
+
+
+def take_marks(graph: fx.Graph) -> list[Mark]:
+    """Takes the marks out of `graph`; their users read the marked value."""
+    marks: list[Mark] = []
+    for node in list(graph.nodes):
+        if node.op == "call_function" and node.target is torch.ops.pit.mark.default:
+            mask = node.args[1] if len(node.args) > 1 else node.kwargs.get("mask")
+            assert isinstance(node.args[0], fx.Node) and (mask is None or isinstance(mask, fx.Node))
+            marks.append(Mark(node.args[0], mask, model_line(node)))
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+    return marks
+
+
+def put_marks(function: func.FuncOp, marks: list[Mark], results: int) -> None:
+    """Inserts a `pit.mark` for each of `marks`, whose nodes are the results of `function` from `results` on.
+
+    Uses behind the mark read the marked value.
+    """
+    block = function.regions[0].blocks[0]
+    returned = block.operations[len(block.operations) - 1].operation
+    operands = list(returned.operands)
+    extra = iter(operands[results:])
+    pairs = [(next(extra), None if mark.mask is None else next(extra)) for mark in marks]
+    with returned.location:
+        kept = ir.Operation.create("func.return", operands=operands[:results], ip=ir.InsertionPoint(returned))
+    returned.erase()
+    for mark, (value, mask) in zip(marks, pairs, strict=True):
+        _put_mark(block, value, mask, mark.location)
+    type_ = ir.FunctionType.get(
+        [argument.type for argument in block.arguments], [operand.type for operand in kept.operands]
+    )
+    function.attributes["function_type"] = ir.TypeAttr.get(type_)
+
+
+def _put_mark(block: ir.Block, value: ir.Value, mask: ir.Value | None, location: str | None) -> None:
+    """One `pit.mark` right behind the later of the definitions of `value` and `mask`."""
+    order = {op.operation: number for number, op in enumerate(block.operations)}
+    defining = [
+        v.owner.operation for v in (value, mask) if v is not None and not isinstance(v.owner, ir.Block)
+    ]
+    place = max((order[op] for op in defining), default=-1)
+    where = _location(location, value)
+    with where, ir.InsertionPoint(block.operations[place + 1]):
+        marked = build_mark(value, mask)
+    for use in list(value.uses):
+        user = use.owner.operation
+        while user.parent != block.owner.operation:
+            user = user.parent.operation
+        if user != marked.owner.operation and order.get(user, len(order)) > place:
+            use.owner.operands[use.operand_number] = marked
+
+
+def _location(text: str | None, value: ir.Value) -> ir.Location:
+    """The line of the model, else where the value comes from."""
+    if text is not None:
+        file, line, column = text.rsplit(":", 2)
+        return ir.Location.file(file, int(line), int(column))
+    return ir.Location.unknown() if isinstance(value.owner, ir.Block) else value.owner.location

@@ -1,0 +1,113 @@
+"""The outputs of an exported program: which nodes `@main` returns, what the others are, what is written back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind, OutputSpec
+
+from pit_mlir.errors import UnsupportedError
+from pit_mlir.frontend.signature import (
+    ArgumentOutput,
+    ConstantOutput,
+    Output,
+    ResultOutput,
+    SizeOutput,
+    WriteBack,
+)
+from pit_mlir.frontend.source import model_line
+from pit_mlir.frontend.symbols import Symbols
+
+MUTATIONS = (OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION, OutputKind.USER_INPUT_MUTATION)
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """`results` are the nodes that `@main` returns; `leaves` and `write_backs` refer to them by number."""
+
+    results: list[fx.Node]
+    leaves: tuple[Output, ...]
+    write_backs: tuple[WriteBack, ...]
+
+
+def output_node(graph: fx.Graph) -> fx.Node:
+    """The node at the end of `graph`."""
+    return next(iter(reversed(graph.nodes)))
+
+
+def passed_through(graph: fx.Graph) -> set[int]:
+    """The outputs that are placeholders: the model returns the very tensor it was given."""
+    return {
+        position
+        for position, value in enumerate(cast(Sequence[Any], output_node(graph).args[0]))
+        if isinstance(value, fx.Node) and value.op == "placeholder"
+    }
+
+
+def plan_outputs(
+    program: ExportedProgram,
+    values: Sequence[Any],
+    passed: set[int],
+    numbers: Mapping[str, int],
+    symbols: Symbols,
+) -> OutputPlan:
+    """What becomes of `values`, the outputs of the cleaned graph, of which `passed` are the caller's own tensors.
+
+    `numbers` are the argument numbers of the placeholders. Raises `UnsupportedError` for an output or a mutation
+    that cannot be given as torch would.
+    """
+    results: list[fx.Node] = []
+    leaves: list[Output] = []
+    write_backs: list[WriteBack] = []
+    for position, (spec, value) in enumerate(zip(program.graph_signature.output_specs, values, strict=True)):
+        output = _output(value, position in passed, results, numbers, symbols)
+        if spec.kind is OutputKind.USER_OUTPUT:
+            leaves.append(output)
+        elif spec.kind in MUTATIONS:
+            write_backs.append(WriteBack(output, _mutated(program, spec, value, numbers)))
+        else:
+            raise UnsupportedError(f"an output of kind {spec.kind.name} is not supported ({spec.arg})")
+    return OutputPlan(results, tuple(leaves), tuple(write_backs))
+
+
+def _output(
+    value: Any, passed: bool, results: list[fx.Node], numbers: Mapping[str, int], symbols: Symbols
+) -> Output:
+    """What the output `value` is; a node that has to be computed is appended to `results` unless it is there."""
+    if not isinstance(value, fx.Node):
+        return ConstantOutput(value)
+    if value.op == "placeholder":
+        return ArgumentOutput(numbers[value.name], copy=not passed)
+    kind = value.meta["val"]
+    if isinstance(kind, torch.SymInt):
+        return SizeOutput(str(symbols.size(kind, "an output")))
+    if not isinstance(kind, torch.Tensor):
+        raise UnsupportedError(
+            f"output '{value.name}' is {type(kind).__name__}, expected a tensor, an int, None or a constant",
+            location=model_line(value),
+        )
+    if value not in results:
+        results.append(value)
+    return ResultOutput(results.index(value))
+
+
+def _mutated(program: ExportedProgram, spec: OutputSpec, value: Any, numbers: Mapping[str, int]) -> int:
+    """The number of the argument that is written back; its tensor must stay what it is, but for its values."""
+    signature = program.graph_signature
+    if spec.kind is OutputKind.USER_INPUT_MUTATION:
+        name = cast(str, spec.target)
+    else:
+        paths = {**signature.inputs_to_buffers, **signature.inputs_to_parameters}
+        name = next(name for name, path in paths.items() if path == spec.target)
+    before = next(node for node in program.graph.nodes if node.name == name).meta["val"]
+    after = value.meta["val"]
+    if before.dtype != after.dtype or list(before.shape) != list(after.shape):
+        raise UnsupportedError(
+            f"the model changes '{spec.target}' from {before.dtype}{list(before.shape)} to "
+            f"{after.dtype}{list(after.shape)}; only its values may change",
+            location=model_line(value),
+        )
+    return numbers[name]

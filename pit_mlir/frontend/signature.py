@@ -1,0 +1,197 @@
+"""What a compiled program takes and gives: arguments, inputs, outputs, write-backs. No torch in here.
+
+dtypes are named as torch and numpy name them ("float32", "bfloat16", "int64", "bool"). A size is an `int`, the
+name of a symbol ("batch"), or the text of an expression over symbols ("2*batch") where torch derived one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pit_mlir.bindings import ir
+from pit_mlir.errors import InputError
+
+Size = int | str
+ArgumentKind = Literal["weight", "input"]
+
+
+@dataclass(frozen=True)
+class SymbolRange:
+    """The sizes a symbol may have, both ends included; `maximum` is None where nothing bounds it."""
+
+    minimum: int = 0
+    maximum: int | None = None
+
+    def __contains__(self, size: int) -> bool:
+        return self.minimum <= size and (self.maximum is None or size <= self.maximum)
+
+    def __str__(self) -> str:
+        return f"{self.minimum}..{'' if self.maximum is None else self.maximum}"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of `@main`: `name` is the parameter's path in the model or the input's name."""
+
+    name: str
+    kind: ArgumentKind
+    dtype: str
+    shape: tuple[Size, ...]
+
+
+@dataclass(frozen=True)
+class ConstantInput:
+    """A leaf of the call that is not a tensor: it was compiled in, a call must pass the same value."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class ResultOutput:
+    """An output that is result `result` of `@main`."""
+
+    result: int
+
+
+@dataclass(frozen=True)
+class ArgumentOutput:
+    """An output that is argument `argument` of `@main`: the very tensor, or a copy of it if `copy`."""
+
+    argument: int
+    copy: bool
+
+
+@dataclass(frozen=True)
+class SizeOutput:
+    """An output that is a size, an int: see `evaluate_size`."""
+
+    size: str
+
+
+@dataclass(frozen=True)
+class ConstantOutput:
+    """An output that is no tensor and the same for every call (None, an int, a string)."""
+
+    value: Any
+
+
+Output = ResultOutput | ArgumentOutput | SizeOutput | ConstantOutput
+
+
+@dataclass(frozen=True)
+class WriteBack:
+    """After the call, `value` is copied into the tensor that was passed as argument `argument`."""
+
+    value: Output
+    argument: int
+
+
+class WeightSource(Protocol):
+    """Where the weights of a program are read before each call."""
+
+    def read(self) -> list[Any]:
+        """The current tensor of each weight argument, in argument order."""
+        ...
+
+
+class CallSource(Protocol):
+    """How the arguments of a call become the inputs of a program, and its outputs the answer."""
+
+    def flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The tensors of a call in the order of the input arguments; raises `InputError`."""
+        ...
+
+    def unflatten(self, outputs: list[Any]) -> Any:
+        """The answer in the structure the model gives it."""
+        ...
+
+
+@dataclass
+class ImportedModel:
+    """A model as `@main` on tensors, and everything a call of it needs besides.
+
+    `arguments` are those of `@main`, in order; `weights` gives the tensors of those of kind "weight", `call` those
+    of kind "input". `outputs` are the leaves of the answer. `symbols` are the sizes that differ from call to call.
+    """
+
+    module: ir.Module
+    arguments: tuple[Argument, ...]
+    outputs: tuple[Output, ...]
+    call: CallSource
+    weights: WeightSource
+    symbols: dict[str, SymbolRange] = field(default_factory=dict[str, SymbolRange])
+    constants: tuple[ConstantInput, ...] = ()
+    write_backs: tuple[WriteBack, ...] = ()
+
+    @property
+    def inputs(self) -> list[Argument]:
+        """The arguments that a call passes, in order."""
+        return [argument for argument in self.arguments if argument.kind == "input"]
+
+    @property
+    def argument_names(self) -> list[str]:
+        """The names of all arguments of `@main`, in order."""
+        return [argument.name for argument in self.arguments]
+
+
+def bind_sizes(
+    arguments: Sequence[Argument], shapes: Sequence[Sequence[int]], symbols: dict[str, SymbolRange]
+) -> dict[str, int]:
+    """The value of every symbol for a call with `shapes`; raises `InputError` where a shape does not fit.
+
+    The message names the argument and the dimension, with the size compiled for and the size given.
+    """
+    bound: dict[str, int] = {}
+    first_use: dict[str, str] = {}
+    for argument, shape in zip(arguments, shapes, strict=True):
+        if len(shape) != len(argument.shape):
+            raise InputError(
+                f"'{argument.name}' has shape {list(shape)}, compiled for rank {len(argument.shape)}: "
+                f"{shape_text(argument.shape)}"
+            )
+        for dim, (expected, given) in enumerate(zip(argument.shape, shape, strict=True)):
+            place = f"dimension {dim} of '{argument.name}'"
+            if isinstance(expected, int):
+                _require(given == expected, f"{place} is {given}, compiled for {expected}")
+            elif expected in symbols and expected not in bound:
+                allowed = symbols[expected]
+                _require(given in allowed, f"{place} is {given}, compiled for {expected} in {allowed}")
+                bound[expected], first_use[expected] = given, place
+            elif expected in bound:
+                _require(
+                    given == bound[expected],
+                    f"{place} is {given}, compiled to equal {first_use[expected]}, which is {bound[expected]}",
+                )
+    _check_derived(arguments, shapes, bound)
+    return bound
+
+
+def _check_derived(
+    arguments: Sequence[Argument], shapes: Sequence[Sequence[int]], bound: dict[str, int]
+) -> None:
+    """Sizes that torch derived from others, such as `2*batch`, must come out as derived."""
+    for argument, shape in zip(arguments, shapes, strict=True):
+        for dim, (expected, given) in enumerate(zip(argument.shape, shape, strict=True)):
+            if isinstance(expected, int) or expected in bound:
+                continue
+            value = evaluate_size(expected, bound)
+            _require(
+                value == given,
+                f"dimension {dim} of '{argument.name}' is {given}, compiled for {expected} = {value}",
+            )
+
+
+def evaluate_size(size: str, values: dict[str, int]) -> int:
+    """The value of the expression `size` (the exporter's own text, made of +, -, *, // and symbols)."""
+    return int(eval(compile(size, "<size>", "eval"), {"__builtins__": {}}, dict(values)))
+
+
+def shape_text(shape: Sequence[Size]) -> str:
+    """A shape for a message: `[batch, 128]`."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)

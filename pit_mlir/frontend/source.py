@@ -1,0 +1,59 @@
+"""Lines of the model: where a node of an exported graph, or a failure of the exporter, stands in its source."""
+
+import os
+import re
+import traceback
+
+import torch
+from torch import fx
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
+
+
+def is_torch_file(path: str) -> bool:
+    """Whether `path` is part of torch (its frames are no lines of a model)."""
+    return path.startswith((_TORCH, "torch/", "<"))
+
+
+def model_frames(node: fx.Node) -> list[tuple[str, int]]:
+    """(file, line) of the frames of `node` outside torch, the outermost first; torch's own if there are no others."""
+    frames = [(file, int(line)) for file, line in _FRAME.findall(node.meta.get("stack_trace") or "")]
+    return [frame for frame in frames if not is_torch_file(frame[0])] or frames
+
+
+def model_line(node: fx.Node) -> str | None:
+    """`file:line:col` of the innermost line of the model that made `node`; None if nothing is known."""
+    frames = model_frames(node)
+    return f"{frames[-1][0]}:{frames[-1][1]}:0" if frames else None
+
+
+def error_line(error: BaseException) -> str | None:
+    """`file:line:col` of the innermost line of the model in the traceback of `error`."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not is_torch_file(frame.filename) and frame.filename not in _own_files()
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}:0" if frames else None
+
+
+def keep_model_frames(graph: fx.Graph) -> None:
+    """Drops torch's own frames from the nodes, so that locations in the IR are lines of the model.
+
+    Placeholders lose theirs: the exporter gives them lines of its own machinery.
+    """
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            node.meta.pop("stack_trace", None)
+        elif node.meta.get("stack_trace"):
+            frames = model_frames(node)
+            node.meta["stack_trace"] = "\n".join(
+                f'File "{file}", line {line}, in model' for file, line in frames
+            )
+
+
+def _own_files() -> set[str]:
+    """The files of this package through which the exporter is called."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    return {os.path.join(folder, name) for name in os.listdir(folder)}

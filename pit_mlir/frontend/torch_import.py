@@ -1,0 +1,164 @@
+"""`import_model`: an `nn.Module` or `ExportedProgram` as linalg on tensors, its weights as arguments."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import ConstantArgument, InputKind, InputSpec, TensorArgument
+
+from pit_mlir.bindings import func, ir
+from pit_mlir.errors import UnsupportedError
+from pit_mlir.frontend.calls import Leaf, ModelCall
+from pit_mlir.frontend.export import export_program
+from pit_mlir.frontend.guards import drop_softmax_guards
+from pit_mlir.frontend.lowering import lower_graph, main_function
+from pit_mlir.frontend.marks import put_marks, take_marks
+from pit_mlir.frontend.outputs import output_node, passed_through, plan_outputs
+from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
+from pit_mlir.frontend.sizes import fold_sizes
+from pit_mlir.frontend.source import keep_model_frames
+from pit_mlir.frontend.symbols import Symbols
+from pit_mlir.frontend.views import clean_views
+from pit_mlir.frontend.weights import weight_source
+
+aten = torch.ops.aten
+
+DTYPES = {
+    torch.float64: "float64",
+    torch.float32: "float32",
+    torch.bfloat16: "bfloat16",
+    torch.float16: "float16",
+    torch.int64: "int64",
+    torch.int32: "int32",
+    torch.int16: "int16",
+    torch.int8: "int8",
+    torch.uint8: "uint8",
+    torch.bool: "bool",
+}
+
+
+def import_model(
+    model: nn.Module | ExportedProgram,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    dynamic_shapes: Any = None,
+    context: ir.Context,
+) -> ImportedModel:
+    """`model` as `@main` in a module of `context`, for calls like the example `model(*args, **kwargs)`.
+
+    An `ExportedProgram` brings its own example and dynamic shapes. `@main` takes the weights that the program
+    reads and then the inputs, in the order of the exporter's signature; its arguments carry `pit.name` and
+    `pit.kind`. Raises `UnsupportedError` or `InputError`, with the line of the model where there is one.
+    """
+    program = export_program(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
+    graph = program.graph
+    leaves = _leaves(program)
+    specs = _drop_unused(program)
+    symbols = Symbols(program, dynamic_shapes)
+    arguments = tuple(_argument(graph, spec, symbols) for spec in specs)
+
+    output, passed = output_node(graph), passed_through(graph)
+    count = len(program.graph_signature.output_specs)
+    marks = take_marks(graph)
+    marked = [node for mark in marks for node in (mark.value, mark.mask) if node is not None]
+    output.args = ((*output.args[0], *marked),)  # type: ignore[misc]
+    drop_softmax_guards(graph)
+    clean_views(graph)
+    values: Sequence[Any] = output.args[0]  # type: ignore[assignment]
+    numbers = {spec.arg.name: number for number, spec in enumerate(specs)}
+    plan = plan_outputs(program, values[:count], passed, numbers, symbols)
+    output.args = ((*plan.results, *values[count:]),)
+    keep_model_frames(graph)
+
+    module = lower_graph(graph, context)
+    function = main_function(module)
+    with context:
+        put_marks(function, marks, len(plan.results))
+        _describe_arguments(function, arguments)
+    fold_sizes(module, function, arguments, symbols.ranges)
+
+    call, weights = program.call_spec, [s for s in specs if s.kind is not InputKind.USER_INPUT]
+    assert call.in_spec is not None and call.out_spec is not None
+    forward = model.forward if isinstance(model, nn.Module) else None
+    return ImportedModel(
+        module=module,
+        arguments=arguments,
+        outputs=plan.leaves,
+        call=ModelCall(forward, call.in_spec, leaves, call.out_spec),
+        weights=weight_source(model, program, weights),
+        symbols=symbols.ranges,
+        constants=tuple(leaf for leaf in leaves if isinstance(leaf, ConstantInput)),
+        write_backs=plan.write_backs,
+    )
+
+
+def _leaves(program: ExportedProgram) -> list[Leaf]:
+    """The flattened arguments of a call: names of tensors, and values that were compiled in."""
+    leaves: list[Leaf] = []
+    for spec in program.graph_signature.input_specs:
+        if spec.kind is not InputKind.USER_INPUT:
+            continue
+        if isinstance(spec.arg, ConstantArgument):
+            leaves.append(ConstantInput(spec.arg.name, spec.arg.value))
+        elif isinstance(spec.arg, TensorArgument):
+            leaves.append(spec.arg.name)
+        else:
+            raise UnsupportedError(
+                f"input '{spec.arg.name}' is a number that differs from call to call; pass it as a tensor, or "
+                "leave it out of dynamic_shapes to have it compiled in"
+            )
+    return leaves
+
+
+def _drop_unused(program: ExportedProgram) -> list[InputSpec]:
+    """The inputs that become arguments, without weights that nothing reads; the others leave the graph."""
+    _erase_checks(program.graph)
+    placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    mutated = {spec.target for spec in program.graph_signature.output_specs if spec.target is not None}
+    kept: list[InputSpec] = []
+    for spec in program.graph_signature.input_specs:
+        node = placeholders[spec.arg.name]
+        is_tensor = isinstance(spec.arg, TensorArgument)
+        needed = bool(node.users) or spec.kind is InputKind.USER_INPUT or spec.target in mutated
+        if is_tensor and needed:
+            kept.append(spec)
+        else:
+            node.replace_all_uses_with(spec.arg.value) if not is_tensor else None
+            program.graph.erase_node(node)
+    return kept
+
+
+def _erase_checks(graph: fx.Graph) -> None:
+    """Takes out the exporter's checks of what is checked at each call: types and ranges of the inputs."""
+    for node in reversed(graph.nodes):
+        if node.target in (aten._assert_tensor_metadata.default, torch.ops.aten._assert_scalar.default):
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+
+
+def _argument(graph: fx.Graph, spec: InputSpec, symbols: Symbols) -> Argument:
+    """How `spec` appears in `@main`; raises `UnsupportedError` for a type that programs do not have."""
+    value = next(node for node in graph.nodes if node.name == spec.arg.name).meta["val"]
+    is_input = spec.kind is InputKind.USER_INPUT
+    name = spec.arg.name if is_input else str(spec.target)
+    if value.dtype not in DTYPES or value.layout is not torch.strided:
+        raise UnsupportedError(
+            f"'{name}' holds {value.dtype} ({value.layout}); supported are dense {', '.join(DTYPES.values())}"
+        )
+    shape = tuple(symbols.size(size, f"dimension {dim} of '{name}'") for dim, size in enumerate(value.shape))
+    return Argument(name, "input" if is_input else "weight", DTYPES[value.dtype], shape)
+
+
+def _describe_arguments(function: func.FuncOp, arguments: Sequence[Argument]) -> None:
+    """Puts `pit.name` and `pit.kind` on the arguments of `@main`."""
+    function.attributes["arg_attrs"] = ir.ArrayAttr.get(
+        [
+            ir.DictAttr.get(
+                {"pit.kind": ir.StringAttr.get(argument.kind), "pit.name": ir.StringAttr.get(argument.name)}
+            )
+            for argument in arguments
+        ]
+    )

@@ -1,0 +1,182 @@
+"""Views of an exported graph, written with what the exporter knows about sizes.
+
+MLIR has no symbols, so torch-mlir lowers `view` between dynamic shapes by guessing (two dynamic sizes flattened
+into one are miscompiled), while the exporter knows which sizes are equal. Here every `view` becomes flatten,
+unflatten, squeeze and unsqueeze, and what changes nothing (expand to the same shape, clone, alias, a whole
+slice) is removed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sympy
+import torch
+from torch import fx
+
+aten = torch.ops.aten
+
+SAME_VALUE = frozenset(
+    [
+        aten.alias.default,
+        aten.clone.default,
+        aten.detach.default,
+        aten.lift_fresh_copy.default,
+        aten.contiguous.default,
+    ]
+)
+SAME_SHAPE = frozenset(
+    [aten.expand.default, aten.view.default, aten._unsafe_view.default, aten.reshape.default]
+)
+VIEWS = frozenset([aten.view.default, aten._unsafe_view.default, aten.reshape.default])
+
+Group = tuple[list[int], list[int]]
+
+
+def clean_views(graph: fx.Graph) -> None:
+    """Rewrites `graph` (functional, decomposed) in place; its outputs keep their values and shapes."""
+    sizes = _SizeNodes(graph)
+    for node in list(graph.nodes):
+        if node.op != "call_function":
+            sizes.see(node)
+            continue
+        if _changes_nothing(node):
+            node.replace_all_uses_with(node.args[0])
+        elif node.target in VIEWS:
+            _rewrite_view(graph, node, sizes)
+        sizes.see(node)
+    graph.eliminate_dead_code()
+
+
+def group_dimensions(source: Sequence[sympy.Expr], target: Sequence[sympy.Expr]) -> list[Group] | None:
+    """Splits the dimensions of two shapes with equal element count into groups of equal product, left to right.
+
+    A group is (source dimensions, target dimensions); one of the two lists is empty for a size of 1 that appears
+    or disappears. None if the products never meet, which happens with sizes of 0.
+    """
+    groups: list[Group] = []
+    i = j = 0
+    while i < len(source) or j < len(target):
+        if i < len(source) and j < len(target) and source[i] == target[j]:
+            groups.append(([i], [j]))
+            i, j = i + 1, j + 1
+        elif i < len(source) and source[i] == 1:
+            groups.append(([i], []))
+            i += 1
+        elif j < len(target) and target[j] == 1:
+            groups.append(([], [j]))
+            j += 1
+        else:
+            extent = _shortest_equal(source[i:], target[j:])
+            if extent is None:
+                return None
+            groups.append((list(range(i, i + extent[0])), list(range(j, j + extent[1]))))
+            i, j = i + extent[0], j + extent[1]
+    return groups
+
+
+def _shortest_equal(source: Sequence[sympy.Expr], target: Sequence[sympy.Expr]) -> tuple[int, int] | None:
+    """The shortest non-empty prefixes of two shapes whose products are equal."""
+    pairs = [(a, b) for a in range(1, len(source) + 1) for b in range(1, len(target) + 1)]
+    for a, b in sorted(pairs, key=sum):
+        if sympy.expand(sympy.Mul(*source[:a]) - sympy.Mul(*target[:b])) == 0:
+            return a, b
+    return None
+
+
+class _SizeNodes:
+    """Finds a node of the graph that computes a size, by the exporter's expression for it."""
+
+    def __init__(self, graph: fx.Graph) -> None:
+        self._graph = graph
+        self._nodes: dict[sympy.Expr, fx.Node] = {}
+        self._inputs = [node for node in graph.nodes if node.op == "placeholder"]
+
+    def see(self, node: fx.Node) -> None:
+        """`node` is before everything that asks from now on."""
+        value = node.meta.get("val")
+        if isinstance(value, torch.SymInt):
+            self._nodes.setdefault(value.node.expr, node)
+
+    def find(self, size: int | torch.SymInt, before: fx.Node) -> fx.Node | int | None:
+        """A node or number with the value `size`, for a user that stands at `before`; None if there is none."""
+        if isinstance(size, int):
+            return size
+        expression = size.node.expr
+        if expression not in self._nodes:
+            place = self._place(expression)
+            if place is None:
+                return None
+            with self._graph.inserting_before(before):
+                node = self._graph.call_function(aten.sym_size.int, place)
+            node.meta["val"] = size
+            self._nodes[expression] = node
+        return self._nodes[expression]
+
+    def _place(self, expression: sympy.Expr) -> tuple[fx.Node, int] | None:
+        """The first input and dimension of size `expression`."""
+        for node in self._inputs:
+            value = node.meta.get("val")
+            if isinstance(value, torch.Tensor):
+                for dim, size in enumerate(value.shape):
+                    if isinstance(size, torch.SymInt) and size.node.expr == expression:
+                        return node, dim
+        return None
+
+
+def _expressions(shape: Sequence[int | torch.SymInt]) -> list[sympy.Expr]:
+    return [size.node.expr if isinstance(size, torch.SymInt) else sympy.Integer(size) for size in shape]
+
+
+def _shape(node: fx.Node) -> list[sympy.Expr]:
+    return _expressions(node.meta["val"].shape)
+
+
+def _changes_nothing(node: fx.Node) -> bool:
+    if node.target in SAME_VALUE:
+        return True
+    if node.target in SAME_SHAPE:
+        return _shape(node) == _shape(node.args[0])  # type: ignore[arg-type]
+    if node.target is aten.slice.Tensor:
+        step = node.args[4] if len(node.args) > 4 else 1
+        return step == 1 and _shape(node) == _shape(node.args[0])  # type: ignore[arg-type]
+    return False
+
+
+def _rewrite_view(graph: fx.Graph, node: fx.Node, sizes: _SizeNodes) -> None:
+    """Replaces one `view`; leaves it where its sizes cannot be had before it."""
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    groups = group_dimensions(_shape(source), _shape(node))
+    if groups is None:
+        return
+    target = node.meta["val"].shape
+    extents: list[list[Any]] = []
+    for _, to in groups:
+        found = [sizes.find(target[dim], node) for dim in to]
+        if len(to) > 1 and found.count(None) > 1:
+            return
+        extents.append([-1 if size is None else size for size in found])
+    value, position = source, 0
+    with graph.inserting_before(node):
+        for (from_, to), extent in zip(groups, extents, strict=True):
+            if not to:
+                value = _call(graph, node, aten.squeeze.dim, value, position)
+            elif not from_:
+                value = _call(graph, node, aten.unsqueeze.default, value, position)
+            else:
+                if len(from_) > 1:
+                    last = position + len(from_) - 1
+                    value = _call(graph, node, aten.flatten.using_ints, value, position, last)
+                if len(to) > 1:
+                    value = _call(graph, node, aten.unflatten.int, value, position, extent)
+            position += len(to)
+    node.replace_all_uses_with(value)
+
+
+def _call(graph: fx.Graph, like: fx.Node, target: Any, *args: Any) -> fx.Node:
+    """A new call with the metadata a later reader needs, placed in the model where `like` is."""
+    node = graph.call_function(target, args)
+    node.meta["val"] = target(*fx.node.map_arg(args, lambda argument: argument.meta["val"]))
+    if "stack_trace" in like.meta:
+        node.meta["stack_trace"] = like.meta["stack_trace"]
+    return node

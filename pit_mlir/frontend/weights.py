@@ -1,0 +1,149 @@
+"""Weights, read live: each call gets the tensors the model holds at that moment."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, InputSpec
+
+from pit_mlir.errors import InputError
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A tensor of a module: the module's number in the walk, and the attribute."""
+
+    module: int
+    attribute: str
+
+
+class LiveWeights:
+    """The weights of an `nn.Module` by their paths; nothing is kept but the module and the paths.
+
+    So `load_state_dict(assign=True)`, `p.data = t` and the replacement of parameters, buffers or whole modules
+    are seen by the next `read`. Tensors that the exporter found outside the module's attributes are held.
+    """
+
+    def __init__(self, model: nn.Module, paths: list[str], held: dict[int, Tensor]) -> None:
+        self._model = model
+        self._paths = paths
+        self._held = held
+        self._walk: list[tuple[int, str]] = []
+        numbers = {"": 0}
+        self._places = [
+            None if number in held else self._place(path, numbers) for number, path in enumerate(paths)
+        ]
+        self._tied = self._tied_places(numbers)
+
+    def read(self) -> list[Tensor]:
+        """The current tensor of each weight, in argument order; raises `InputError` for one that is gone."""
+        modules = self._modules()
+        tensors = [
+            self._held[number]
+            if place is None
+            else self._tensor(modules[place.module], place.attribute, number)
+            for number, place in enumerate(self._places)
+        ]
+        for number, place, path in self._tied:
+            other = getattr(modules[place.module], place.attribute, None)
+            if other is not tensors[number] and not _same_data(other, tensors[number]):
+                raise InputError(
+                    f"'{self._paths[number]}' and '{path}' were one tensor when the model was compiled and are two "
+                    "now; tie them again or compile the model again"
+                )
+        return tensors
+
+    def _modules(self) -> list[nn.Module]:
+        modules = [self._model]
+        for parent, child in self._walk:
+            found = modules[parent]._modules.get(child)
+            if found is None:
+                raise InputError(f"the model has no module '{child}' any more; compile it again")
+            modules.append(found)
+        return modules
+
+    def _tensor(self, module: nn.Module, attribute: str, number: int) -> Tensor:
+        tensor = module._parameters.get(attribute)
+        if tensor is None:
+            tensor = getattr(module, attribute, None)
+        if not isinstance(tensor, Tensor):
+            raise InputError(
+                f"weight '{self._paths[number]}' is {type(tensor).__name__} now, compiled for a tensor"
+            )
+        return tensor
+
+    def _place(self, path: str, numbers: dict[str, int]) -> _Place:
+        """Where `path` lies; modules on the way get their number in the walk."""
+        *parents, attribute = path.split(".")
+        prefix = ""
+        for child in parents:
+            parent, prefix = prefix, f"{prefix}.{child}" if prefix else child
+            if prefix not in numbers:
+                self._walk.append((numbers[parent], child))
+                numbers[prefix] = len(self._walk)
+        return _Place(numbers[prefix], attribute)
+
+    def _tied_places(self, numbers: dict[str, int]) -> list[tuple[int, _Place, str]]:
+        """Other paths of the same tensors, which must stay the same tensors: the graph reads one path only."""
+        by_identity = {id(tensor): number for number, tensor in enumerate(self._read_places())}
+        known = set(self._paths)
+        named = [
+            *self._model.named_parameters(remove_duplicate=False),
+            *self._model.named_buffers(remove_duplicate=False),
+        ]
+        return [
+            (by_identity[id(tensor)], self._place(path, numbers), path)
+            for path, tensor in named
+            if path not in known and id(tensor) in by_identity
+        ]
+
+    def _read_places(self) -> list[Tensor]:
+        self._tied = []
+        return self.read()
+
+
+class ProgramWeights:
+    """The weights of an `ExportedProgram`: its state dict and constants, looked up at each call."""
+
+    def __init__(self, program: ExportedProgram, names: list[str]) -> None:
+        self._program = program
+        self._names = names
+
+    def read(self) -> list[Tensor]:
+        """The current tensor of each weight, in argument order."""
+        state, constants = self._program.state_dict, self._program.constants
+        return [cast(Tensor, state[name] if name in state else constants[name]) for name in self._names]
+
+
+def weight_source(
+    model: nn.Module | ExportedProgram, program: ExportedProgram, specs: list[InputSpec]
+) -> LiveWeights | ProgramWeights:
+    """Reads the weights that `specs` of the exported `program` name, from the `model` they came from."""
+    names = [cast(str, spec.target) for spec in specs]
+    if isinstance(model, ExportedProgram):
+        return ProgramWeights(model, names)
+    held = {
+        number: cast(Tensor, program.constants[name])
+        for number, (spec, name) in enumerate(zip(specs, names, strict=True))
+        if spec.kind is InputKind.CONSTANT_TENSOR and not _is_attribute(model, name, program.constants[name])
+    }
+    return LiveWeights(model, names, held)
+
+
+def _is_attribute(model: nn.Module, path: str, tensor: Any) -> bool:
+    """Whether `path` leads to `tensor`: a tensor that is a plain attribute of a module, not a buffer."""
+    value: Any = model
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value is tensor
+
+
+def _same_data(a: Any, b: Tensor) -> bool:
+    return (
+        isinstance(a, torch.Tensor)
+        and a.data_ptr() == b.data_ptr()
+        and a.shape == b.shape
+        and a.stride() == b.stride()
+    )
