@@ -1,7 +1,7 @@
 """Images: what an expression is once some of its leaves are known, whatever the others are.
 
-`select(m, x, 0)` is 0 at m = false; `x + m` is -inf at m = -inf; a sum keeps its accumulator where a factor is 0.
-What an answer relies on beyond that is named with it: see `FINITE` and its neighbours.
+`select(m, x, 0)` is 0 at m = false; `x + m` is -inf at m = -inf; a sum keeps its accumulator where a factor
+is 0. What an answer relies on beyond that is named with it: see `FINITE` and its neighbours.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pit_mlir.analysis.body import Node, attributes_of
-from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable
+from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable, number
 from pit_mlir.analysis.expressions import Accumulator, Apply, Constant, Expression, Leaf
 
 FINITE = "values that a zero or a mask wipes out are finite"
@@ -18,6 +18,7 @@ DIVISOR = "divisors are not 0"
 LOWEST = "a mask constant of -1e30 or less, added to a score, counts as -inf"
 
 LOWEST_LIMIT = -1e30
+INTEGER_CASTS = ("extui", "extsi", "index_cast", "index_castui", "uitofp", "sitofp")
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class _Evaluator:
 
     def constant(self, value: float | int, type_: str) -> Abstract:
         if type_ != "float":
-            return Known(int(value))
+            return Known(int(value) & 1 if type_ == "i1" else int(value))
         if not math.isfinite(value):
             return Known(float(value))
         if value <= LOWEST_LIMIT:
@@ -159,13 +160,10 @@ def folded(part: Apply, args: list[Abstract]) -> Abstract:
         value = rule(node, types, numbers)
     except Unevaluable:
         return Unknown()
-    if part.type == "i1":
-        return Known(int(value) & 1)
-    if isinstance(value, float):
-        if math.isnan(value):
-            return Unknown()
-        return Known(value if math.isinf(value) else Fraction(value))
-    return Known(value)
+    value = number(value, node.type, rounding=False)
+    if isinstance(value, float) and math.isnan(value):
+        return Unknown()
+    return Known(int(value) & 1 if part.type == "i1" else value)
 
 
 Partial = Callable[[_Evaluator, Apply, list[Abstract]], Abstract | None]
@@ -184,6 +182,8 @@ def _add(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract |
 
 def _subtract(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
     a, b = args
+    if part.type != "float" and part.args[0] == part.args[1]:
+        return ZERO
     negated = Known(-b.value) if isinstance(b, Known) else b
     if isinstance(b, Kept):
         return None
@@ -259,8 +259,7 @@ PARTIAL: dict[str, Partial] = {
     "arith.minnumf": _extremum(-math.inf),
     "arith.andi": _bits(0, 1),
     "arith.ori": _bits(1, 0),
-    **{f"arith.{name}": _cast for name in ("extui", "extsi", "index_cast", "index_castui", "uitofp", "sitofp")},
-    **{f"math.{name}": _same_kind for name in ("tanh", "absf")},
-    "arith.negf": _same_kind,
+    **{f"arith.{name}": _cast for name in INTEGER_CASTS},
+    **dict.fromkeys(("arith.negf", "math.tanh", "math.absf"), _same_kind),
 }
 """What can be said of an operation when not all of its operands are known."""

@@ -1,0 +1,343 @@
+"""Zeros: where a tensor holds a special value (0, -inf, false), and who knows where.
+
+A fact starts where a model makes zeros on purpose: a ReLU or threshold (the values themselves tell where), a
+select or a product by a mask, a mask constant added to scores, a `pit.mark`. That a product is zero where a factor
+is makes no fact: every factor of every contraction could be zero. From there facts are pushed forward: an
+operation passes one on if its result is a special value wherever the fact's value is read (see `images`).
+
+Facts are kept beside the module and never written into it: attributes cannot name masks, and upstream passes
+drop them. They hold as long as the module is not changed.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pit_mlir.analysis.axes import RESHAPES
+from pit_mlir.analysis.evaluate import Scalar
+from pit_mlir.analysis.expressions import (
+    Accumulator,
+    Apply,
+    Constant,
+    Expression,
+    Leaf,
+    body_expression,
+    constant_of,
+    element,
+    is_plain,
+    leaves,
+    parts,
+)
+from pit_mlir.analysis.images import ZERO, Abstract, Kept, Known, NonZero, image
+from pit_mlir.bindings import ir
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import Structured, projection
+
+MOST_FACTS = 16
+"""Facts kept of one value: each is one candidate for an index, and only a few are ever wanted."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who knows where: dimension i of `tensor` is dimension `dims[i]` of the value that the fact is about.
+
+    None stands for a dimension of size 1 that is broadcast. The fact holds where `tensor` is zero, or with
+    `where_zero` false where it is not.
+    """
+
+    tensor: ir.Value
+    dims: tuple[int | None, ...]
+    where_zero: bool = True
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A value is `value` (0, -inf or 1 for true) wherever `source` says.
+
+    `kind` is "mask" if the source is a tensor made to tell, "value" if it is found in computed values. `exact`
+    says that the value is nowhere else `value`. `origin` names what made the zeros, for messages.
+    """
+
+    value: Scalar
+    source: Source
+    kind: Literal["mask", "value"]
+    origin: str
+    assumptions: frozenset[str] = frozenset()
+    exact: bool = False
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the value is 0 (false) there."""
+        return self.value == 0
+
+
+class Zeros:
+    """The facts about every value of a block."""
+
+    def __init__(self, block: ir.Block) -> None:
+        self._facts: dict[ir.Value, tuple[Fact, ...]] = {}
+        for op in block.operations:
+            self._visit(op.operation)
+
+    def of(self, value: ir.Value) -> tuple[Fact, ...]:
+        """The facts about `value`: those told by masks first, in the order of the program."""
+        return self._facts.get(value, ())
+
+    def __iter__(self) -> Iterator[tuple[ir.Value, Fact]]:
+        for value, facts in self._facts.items():
+            yield from ((value, fact) for fact in facts)
+
+    def _visit(self, op: ir.Operation) -> None:
+        view = Structured.of(op)
+        if op.name == "pit.mark":
+            self._keep(op.results[0], marked(op, self.of(op.operands[0])))
+        elif op.name in RESHAPES or op.name in ("tensor.cast", "linalg.copy"):
+            self._keep(op.results[0], moved(op, self.of))
+        elif view is not None and view.index is None:
+            for number, result in enumerate(op.results):
+                if is_plain(view, number):
+                    self._keep(result, made(view, number, self.of))
+
+    def _keep(self, value: ir.Value, facts: Sequence[Fact]) -> None:
+        ordered = sorted(dict.fromkeys(facts), key=lambda fact: fact.kind != "mask")
+        if ordered:
+            self._facts[value] = tuple(ordered[:MOST_FACTS])
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A source in terms of the iterators of an operation: `dims[i]` is the iterator of dimension i."""
+
+    tensor: ir.Value
+    dims: tuple[int | None, ...]
+    where_zero: bool
+
+
+def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> list[Fact]:
+    """The facts about result `number` of a structured operation."""
+    out = projection(view.output_maps[number])
+    if out is None or len(set(out)) != len(out):
+        return []
+    expression = body_expression(view, number, lambda argument: operand(view, argument))
+    result = view.op.results[number]
+    facts: list[Fact] = []
+    for condition, (known, seeds) in conditions(view, expression, facts_of).items():
+        dims = tuple(None if dim is None else out.index(dim) if dim in out else -1 for dim in condition.dims)
+        if -1 in dims:
+            continue
+        found = image(expression, known)
+        value = special(found.value, view, number)
+        if value is None:
+            continue
+        first = seeds[0] if seeds else None
+        origin = (
+            first.origin if first is not None else f"{verb(expression)} at {location_text(view.location)}"
+        )
+        kind = first.kind if first is not None else "mask"
+        assumed = found.assumptions.union(*(seed.assumptions for seed in seeds))
+        exact = is_exact(expression, known, value) and all(seed.exact for seed in seeds)
+        source = Source(condition.tensor, dims, condition.where_zero)
+        facts.append(Fact(value, source, kind, origin, assumed, exact))
+    if is_rectified(expression):
+        origin = f"{rectifier(expression)} at {location_text(view.location)}"
+        source = Source(result, tuple(range(len(out))))
+        facts.append(Fact(0, source, "value", origin, exact=True))
+    return facts
+
+
+def operand(view: Structured, argument: int) -> Expression:
+    """Operand `argument` of `view` as the body sees it: a constant, the accumulator, or an element."""
+    value = (*view.inputs, *view.outputs)[argument]
+    if argument >= len(view.inputs) and "reduction" in view.iterators:
+        return Accumulator()
+    return constant_of(value) or Leaf(value, projection(view.maps[argument]) or ())
+
+
+Known_at = tuple[dict[Leaf, Abstract], list[Fact]]
+"""What the leaves are under a condition, and the facts that say so."""
+
+
+def conditions(
+    view: Structured, expression: Expression, facts_of: Callable[[ir.Value], Sequence[Fact]]
+) -> dict[Condition, Known_at]:
+    """The conditions under which something is known of the leaves of `expression`."""
+    found: dict[Condition, Known_at] = {}
+    for leaf in leaves(expression):
+        facts = facts_of(leaf.value)
+        for fact in facts:
+            dims = tuple(None if dim is None else leaf.dims[dim] for dim in fact.source.dims)
+            condition = Condition(fact.source.tensor, dims, fact.source.where_zero)
+            known, seeds = found.setdefault(condition, ({}, []))
+            known[leaf] = Known(fact.value)
+            seeds.append(fact)
+        if is_told_by_another(facts) or not is_mask(leaf, expression):
+            continue
+        for condition, value in mask_conditions(leaf):
+            found.setdefault(condition, ({}, []))[0][leaf] = value
+    for condition, (known, _) in found.items():
+        for leaf in leaves(expression):
+            if leaf.value == condition.tensor and leaf.dims == condition.dims:
+                known[leaf] = dict(mask_conditions(leaf)).get(condition, ZERO)
+    return found
+
+
+def mask_conditions(leaf: Leaf) -> list[tuple[Condition, Abstract]]:
+    """A mask may say something where it is zero, and where it is not."""
+    is_bool = element_type(leaf.value) == ir.IntegerType.get_signless(1)
+    return [
+        (Condition(leaf.value, leaf.dims, True), ZERO),
+        (Condition(leaf.value, leaf.dims, False), Known(1) if is_bool else NonZero()),
+    ]
+
+
+def element_type(value: ir.Value) -> ir.Type:
+    """The type of the elements of a tensor, or of a scalar."""
+    return value.type.element_type if isinstance(value.type, ir.RankedTensorType) else value.type
+
+
+def is_told_by_another(facts: Sequence[Fact]) -> bool:
+    """Whether a tensor holds just what another mask says: then that one, nearer to the origin, is asked."""
+    return any(fact.exact and fact.kind == "mask" for fact in facts)
+
+
+def is_mask(leaf: Leaf, expression: Expression) -> bool:
+    """Whether `leaf` is a tensor made to tell where something is: integers, or a float argument."""
+    if not isinstance(leaf.value.type, ir.RankedTensorType) or not leaf.dims:
+        return False
+    if isinstance(element_type(leaf.value), ir.IntegerType):
+        return True
+    return is_mask_argument(leaf.value) and is_factor(leaf, expression)
+
+
+def is_factor(leaf: Leaf, expression: Expression) -> bool:
+    """Whether `expression` multiplies by `leaf` somewhere."""
+    return any(
+        isinstance(part, Apply) and part.name == "arith.mulf" and leaf in part.args
+        for part in parts(expression)
+    )
+
+
+def is_mask_argument(value: ir.Value) -> bool:
+    """Whether a float tensor is an argument of the function that is called a mask, or an input of the model.
+
+    Weights that scale (those of a layer norm) are no masks, what a caller passes is taken for one.
+    """
+    if not isinstance(value.owner, ir.Block):
+        return False
+    function = value.owner.owner.operation
+    if function.name != "func.func" or "arg_attrs" not in function.attributes:
+        return False
+    attributes = function.attributes["arg_attrs"][ir.BlockArgument(value).arg_number]
+    name = attributes["pit.name"].value if "pit.name" in attributes else ""
+    kind = attributes["pit.kind"].value if "pit.kind" in attributes else ""
+    return kind == "input" or "mask" in name
+
+
+def special(found: Abstract, view: Structured, number: int) -> Scalar | None:
+    """The special value that `found` is: 0, -inf, true; a kept accumulator is the init of its reduction."""
+    if isinstance(found, Kept):
+        output = view.outputs[number]
+        start = element(output, range(ir.RankedTensorType(output.type).rank))
+        found = image(start, {}).value if isinstance(start, Constant) else found
+    if not isinstance(found, Known):
+        return None
+    is_bool = element_type(view.op.results[number]) == ir.IntegerType.get_signless(1)
+    return found.value if found.value in (0, -math.inf) or (is_bool and found.value == 1) else None
+
+
+def is_exact(expression: Expression, known: dict[Leaf, Abstract], value: Scalar) -> bool:
+    """Whether `expression` differs from `value` wherever what is `known` does not hold."""
+    opposite: dict[Leaf, Abstract] = {}
+    for leaf, given in known.items():
+        is_bool = element_type(leaf.value) == ir.IntegerType.get_signless(1)
+        if given == ZERO:
+            opposite[leaf] = Known(1) if is_bool else NonZero()
+        elif given in (NonZero(), Known(1)):
+            opposite[leaf] = ZERO
+        else:
+            return False
+    elsewhere = image(expression, opposite).value
+    if isinstance(elsewhere, NonZero):
+        return value == 0
+    return isinstance(elsewhere, Known) and elsewhere.value != value
+
+
+def marked(op: ir.Operation, facts: Sequence[Fact]) -> list[Fact]:
+    """The facts about the result of a `pit.mark`: its own, and what was known of its source."""
+    origin = f"mark at {location_text(op.location)}"
+    result, operands = op.results[0], list(op.operands)
+    if len(operands) == 1:
+        source = Source(result, tuple(range(ir.RankedTensorType(result.type).rank)))
+        return [Fact(0, source, "value", origin, exact=True), *facts]
+    mask = operands[1]
+    shape, wanted = ir.RankedTensorType(mask.type).shape, ir.RankedTensorType(result.type).shape
+    dims = tuple(
+        None if m == 1 and w != 1 else dim for dim, (m, w) in enumerate(zip(shape, wanted, strict=True))
+    )
+    return [Fact(0, Source(mask, dims), "mask", origin), *facts]
+
+
+def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> list[Fact]:
+    """The facts about the result of an operation that moves its source: dimensions that stay whole are renamed.
+
+    Zeros found in values are found as well in the values that were moved.
+    """
+    result = op.results[0]
+    rank = ir.RankedTensorType(result.type).rank
+    if op.name in RESHAPES:
+        kept = RESHAPES[op.name](op)
+        if len(kept) != 1 or op.name == "tensor.pad":
+            return []
+        source, dims = kept[0]
+    else:
+        source, dims = op.operands[0], list(range(rank))
+    facts: list[Fact] = []
+    for fact in facts_of(source):
+        if fact.kind == "value":
+            facts.append(
+                Fact(fact.value, Source(result, tuple(range(rank))), "value", fact.origin, exact=True)
+            )
+            continue
+        places = [None if dim is None else dims.index(dim) if dim in dims else -1 for dim in fact.source.dims]
+        if -1 not in places:
+            source_there = Source(fact.source.tensor, tuple(places), fact.source.where_zero)
+            facts.append(Fact(fact.value, source_there, "mask", fact.origin, fact.assumptions, fact.exact))
+    return [fact for fact in facts if fact.kind == "mask" or fact.is_zero]
+
+
+def is_rectified(expression: Expression) -> bool:
+    """Whether `expression` makes zeros of what falls short of a threshold: ReLU in its forms, shrinking."""
+    return rectifier(expression) is not None
+
+
+def rectifier(expression: Expression) -> str | None:
+    """What makes zeros in `expression`: "relu", "threshold"; None if nothing does."""
+    zero = Constant(0.0, "float")
+    match expression:
+        case Apply("arith.select", args=(Apply("arith.cmpf", args=compared), yes, no)) if zero in (yes, no):
+            kept = no if yes == zero else yes
+            if not any(part in parts(kept) for part in compared if not isinstance(part, Constant)):
+                return None
+            return "relu" if zero in compared else "threshold"
+        case Apply("arith.maximumf" | "arith.maxnumf", args=args) if zero in args:
+            return "relu"
+        case Apply(
+            "arith.minimumf" | "arith.minnumf",
+            args=(Apply() as inner, Constant()) | (Constant(), Apply() as inner),
+        ):
+            return rectifier(inner)
+        case Apply("arith.select", args=(Apply("arith.cmpf"), Constant(limit, _), Apply() as inner)) if (
+            limit > 0
+        ):
+            return rectifier(inner)
+        case _:
+            return None
+
+
+def verb(expression: Expression) -> str:
+    """What kind of operation masks, for messages."""
+    if not isinstance(expression, Apply):
+        return "mask"
+    names = {"arith.select": "select", "arith.mulf": "product", "arith.addf": "sum"}
+    return names.get(expression.name, expression.name.split(".")[-1])

@@ -1,0 +1,69 @@
+"""`pit-infer-zeros`: shows where zeros come from and who knows where they are."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pit_mlir.analysis.zeros import Fact, Zeros
+from pit_mlir.bindings import func, ir
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import owner
+from pit_mlir.passes.base import Pass
+
+
+@dataclass(frozen=True)
+class InferZeros(Pass):
+    """Says of each value where it is 0, -inf or false, and which tensor knows where.
+
+    The facts are remarks: nothing is written into the module, for attributes cannot name masks. With `masks` also
+    values that hold integers or truth values are shown.
+    """
+
+    name: ClassVar[str] = "pit-infer-zeros"
+
+    masks: bool = False
+
+    def run(self, op: ir.Operation, report: Report) -> None:
+        """Remarks on every function in the module."""
+        for function in op.regions[0].blocks[0].operations:
+            if isinstance(function, func.FuncOp) and not function.is_external:
+                self.show(function.operation, report)
+
+    def show(self, function: ir.Operation, report: Report) -> None:
+        """One remark for each fact about a value of `function`."""
+        names = Names(function)
+        for value, fact in Zeros(function.regions[0].blocks[0]):
+            maker = owner(value)
+            is_float = isinstance(ir.RankedTensorType(value.type).element_type, ir.FloatType)
+            if maker is not None and (is_float or self.masks):
+                report.remark(location_text(maker.location), fact_text(value, fact, names))
+
+
+class Names:
+    """How values are called in messages: arguments as the model calls them, others as in the IR."""
+
+    def __init__(self, function: ir.Operation) -> None:
+        self.state = ir.AsmState(function)
+        self.function = function
+
+    def of(self, value: ir.Value) -> str:
+        """The name of `value`."""
+        if isinstance(value.owner, ir.Block) and "arg_attrs" in self.function.attributes:
+            attributes = self.function.attributes["arg_attrs"][ir.BlockArgument(value).arg_number]
+            if "pit.name" in attributes:
+                return f"'{attributes['pit.name'].value}'"
+        return value.get_name(self.state)
+
+
+def fact_text(value: ir.Value, fact: Fact, names: Names) -> str:
+    """`%h is 0 where itself is 0 (relu at model.py:12:0)`."""
+    is_bool = ir.RankedTensorType(value.type).element_type == ir.IntegerType.get_signless(1)
+    if is_bool:
+        held = "true" if fact.value else "false"
+    else:
+        held = "-inf" if fact.value == -math.inf else str(fact.value)
+    teller = "itself" if fact.source.tensor == value else names.of(fact.source.tensor)
+    where = "is 0" if fact.source.where_zero else "is not 0"
+    assumed = "".join(f"; assumes: {name}" for name in sorted(fact.assumptions))
+    return f"{names.of(value)} is {held} where {teller} {where} ({fact.origin}){assumed}"
