@@ -2,7 +2,8 @@
 
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.dialect.check import check
-from pit_mlir.dialect.structured import Structured, build_generic, owner, projection_map
+from pit_mlir.dialect.structured import Structured, build_generic, owner, projection, projection_map
+from pit_mlir.passes.normal_form.movement import is_copy
 from pit_mlir.passes.normal_form.scope import generics, tensor_blocks
 
 
@@ -15,8 +16,7 @@ def outline_asserts(module: ir.Operation) -> None:
         if view is None:
             continue
         for assertion in asserts:
-            _check_all_iterations(view, assertion)
-            assertion.erase()
+            _outline(view, assertion)
     for block in tensor_blocks(module):
         for child in list(block.operations):
             op = child.operation
@@ -40,60 +40,81 @@ def drop_idle_checks(module: ir.Operation) -> None:
             seen.add(key)
 
 
-def _check_all_iterations(view: Structured, assertion: ir.Operation) -> None:
-    """Checks `assertion` of the body of `view` by a reduction of its condition, before `view`.
+def _outline(view: Structured, assertion: ir.Operation) -> None:
+    """Checks `assertion` of the body of `view` before `view`, by a reduction of its condition over all iterations.
 
     The reduction runs over those iterators only that the condition depends on: an index is checked once, not
     once for each element of the row it names.
     """
     condition = assertion.operands[0]
     slice_ = _slice(condition, view.body)
+    read = {condition, *(operand for op in slice_ for operand in op.operands)}
+    numbers = sorted(value.arg_number for value in read if _is_argument(value, view.body))
+    if any(len(op.regions) > 0 for op in slice_) or _reads_accumulator(view, numbers):
+        return
     with ir.InsertionPoint(view.op), assertion.location:
-        if not slice_ and not _is_argument(condition, view.body):
-            check(condition, _message(assertion))
-            return
-        check(_reduce_condition(view, condition, slice_), _message(assertion))
+        if slice_ or numbers:
+            condition = _reduce_condition(view, condition, slice_, numbers)
+        check(condition, _message(assertion))
+    assertion.erase()
 
 
-def _reduce_condition(view: Structured, condition: ir.Value, slice_: list[ir.Operation]) -> ir.Value:
-    """A tensor<i1>: whether `condition`, which `slice_` of the body of `view` computes, always holds."""
-    read = [condition, *(operand for op in slice_ for operand in op.operands)]
-    numbers = sorted({value.arg_number for value in read if _is_argument(value, view.body)})
-    operands = [*view.inputs, *view.outputs]
-    positions = {dim for op in slice_ if op.name == "linalg.index" for dim in [op.attributes["dim"].value]}
-    carried = {dim for number in numbers for dim in _iterators(view.maps[number])}
-    if not positions <= carried:
-        # An index of a loop that no operand read here runs over: its extent comes from all operands.
-        numbers = list(range(len(operands)))
-        carried = set(range(len(view.iterators)))
-    kept = sorted(carried)
-    maps = [_restrict(view.maps[number], len(view.iterators), kept) for number in numbers]
+def _reads_accumulator(view: Structured, numbers: list[int]) -> bool:
+    """Whether one of the body's arguments `numbers` changes while a reduction runs."""
+    return "reduction" in view.iterators and any(number >= len(view.inputs) for number in numbers)
+
+
+def _reduce_condition(
+    view: Structured, condition: ir.Value, slice_: list[ir.Operation], numbers: list[int]
+) -> ir.Value:
+    """A tensor<i1>: whether `condition`, which `slice_` computes from the arguments `numbers`, always holds."""
+    sources = [_source([*view.inputs, *view.outputs][number], view.maps[number]) for number in numbers]
+    positions = {op.attributes["dim"].value for op in slice_ if op.name == "linalg.index"}
+    used = positions.union(*(_mentioned(map_) for _, map_ in sources))
+    if not used <= {dim for _, map_ in sources for dim in _whole(map_)}:
+        # No operand read here gives the extent of one of the loops: all of them together do.
+        numbers = list(range(len(view.maps)))
+        sources = list(zip([*view.inputs, *view.outputs], view.maps, strict=True))
+        used = set(range(len(view.iterators)))
+    kept = sorted(used)
     i1 = ir.IntegerType.get_signless(1)
-    true = arith.constant(i1, True)
-    init = linalg.fill(true, outs=[tensor.empty([], i1)])
+    init = linalg.fill(arith.constant(i1, True), outs=[tensor.empty([], i1)])
 
     def body(*arguments: ir.Value) -> list[ir.Value]:
         known = {view.body.arguments[number]: arguments[at] for at, number in enumerate(numbers)}
         for op in slice_:
             clone = op.clone()
             for at, operand in enumerate(op.operands):
-                if operand in known:
-                    clone.operands[at] = known[operand]
+                clone.operands[at] = known.get(operand, operand)
             if op.name == "linalg.index":
-                clone.attributes["dim"] = ir.IntegerAttr.get(
-                    ir.IntegerType.get_signless(64), kept.index(op.attributes["dim"].value)
-                )
+                dim = kept.index(op.attributes["dim"].value)
+                clone.attributes["dim"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), dim)
             known.update(zip(op.results, clone.results, strict=True))
         return [arith.andi(arguments[-1], known[condition])]
 
     reduced = build_generic(
-        [operands[number] for number in numbers],
+        [value for value, _ in sources],
         [init],
-        [*maps, projection_map(len(kept), [])],
+        [*(_renumber(map_, kept) for _, map_ in sources), projection_map(len(kept), [])],
         ["reduction"] * len(kept),
         body,
     )
     return reduced.results[0]
+
+
+def _source(value: ir.Value, map_: ir.AffineMap) -> tuple[ir.Value, ir.AffineMap]:
+    """What `value`, read through `map_`, is a broadcast or transpose of, and the map to read that through."""
+    while (maker := owner(value)) is not None and is_copy(maker):
+        copy = Structured.of(maker)
+        assert copy is not None
+        number = ir.BlockArgument(copy.yields[0]).arg_number
+        positions, made = projection(copy.maps[number]), projection(copy.maps[-1])
+        if positions is None or made is None:
+            break
+        expressions = dict(zip(made, map_.results, strict=True))
+        map_ = ir.AffineMap.get(map_.n_dims, 0, [expressions[position] for position in positions])
+        value = copy.inputs[number]
+    return value, map_
 
 
 def _slice(value: ir.Value, body: ir.Block) -> list[ir.Operation]:
@@ -112,26 +133,30 @@ def _is_argument(value: ir.Value, body: ir.Block) -> bool:
     return isinstance(value, ir.BlockArgument) and value.owner == body
 
 
-def _iterators(map_: ir.AffineMap) -> set[int]:
-    """The iterators that any result of `map_` mentions."""
-    count = map_.n_dims
-    zero = ir.AffineConstantExpr.get(0)
+def _whole(map_: ir.AffineMap) -> set[int]:
+    """The iterators that are results of `map_` by themselves."""
+    return {expression.position for expression in map_.results if isinstance(expression, ir.AffineDimExpr)}
+
+
+def _mentioned(map_: ir.AffineMap) -> set[int]:
+    """The iterators that any result of `map_` contains."""
+    pending = list(map_.results)
     found: set[int] = set()
-    for iterator in range(count):
-        dims = [zero if dim == iterator else ir.AffineDimExpr.get(dim) for dim in range(count)]
-        if any(
-            expression.compose(ir.AffineMap.get(count, 0, dims)) != expression for expression in map_.results
-        ):
-            found.add(iterator)
+    while pending:
+        match pending.pop():
+            case ir.AffineDimExpr() as dim:
+                found.add(dim.position)
+            case ir.AffineBinaryExpr() as binary:
+                pending += [binary.lhs, binary.rhs]
+            case _:
+                pass
     return found
 
 
-def _restrict(map_: ir.AffineMap, count: int, kept: list[int]) -> ir.AffineMap:
-    """`map_`, which mentions only the iterators `kept` of `count`, over these alone."""
-    dims = [
-        ir.AffineDimExpr.get(kept.index(dim)) if dim in kept else ir.AffineConstantExpr.get(0)
-        for dim in range(count)
-    ]
+def _renumber(map_: ir.AffineMap, kept: list[int]) -> ir.AffineMap:
+    """`map_`, which contains none but the iterators `kept`, over these alone."""
+    zero = ir.AffineConstantExpr.get(0)
+    dims = [ir.AffineDimExpr.get(kept.index(d)) if d in kept else zero for d in range(map_.n_dims)]
     renumber = ir.AffineMap.get(len(kept), 0, dims)
     return ir.AffineMap.get(len(kept), 0, [expression.compose(renumber) for expression in map_.results])
 
@@ -141,9 +166,16 @@ def _message(assertion: ir.Operation) -> str:
 
 
 def _is_true(value: ir.Value) -> bool:
+    """Whether `value` is the constant true."""
     maker = owner(value)
-    return (
-        maker is not None
-        and maker.name == "arith.constant"
-        and str(maker.attributes["value"]) in ("true", "dense<true> : tensor<i1>")
-    )
+    if maker is None or maker.name != "arith.constant":
+        return False
+    match maker.attributes["value"]:
+        case ir.BoolAttr() as scalar:
+            return scalar.value
+        case ir.IntegerAttr() as scalar:
+            return scalar.value != 0
+        case ir.DenseIntElementsAttr() as elements:
+            return all(elements)
+        case _:
+            return False

@@ -1,6 +1,7 @@
 """Named linalg operations become `linalg.generic`, except those whose name says more than their maps."""
 
-from pit_mlir.bindings import ir, transform_interpreter
+from pit_mlir.bindings import ir, linalg
+from pit_mlir.dialect.structured import Iterator, empty_generic
 from pit_mlir.passes.normal_form.scope import tensor_blocks
 
 # Fills tell the init of a reduction from data. Windows are not isolated iterators, so nothing is gained by
@@ -17,30 +18,32 @@ _KEPT_KINDS = (
 
 def generalize_named(module: ir.Operation) -> None:
     """Generalises the transposes, broadcasts, contractions and element-wise operations below `module`."""
-    names = sorted({name for name in _operation_names(module) if _generalizes(name)})
-    if not names:
-        return
-    quoted = ", ".join(f'"{name}"' for name in names)
-    script = ir.Module.parse(
-        f"""
-        module attributes {{transform.with_named_sequence}} {{
-          transform.named_sequence @__transform_main(%module: !transform.any_op) {{
-            %named = transform.structured.match ops{{[{quoted}]}} in %module
-              : (!transform.any_op) -> !transform.any_op
-            %generic = transform.structured.generalize %named : (!transform.any_op) -> !transform.any_op
-            transform.yield
-          }}
-        }}
-        """,
-        module.context,
-    )
-    sequence = script.body.operations[0]
-    transform_interpreter.apply_named_sequence(module, sequence, script)
+    for block in tensor_blocks(module):
+        for child in list(block.operations):
+            op = child.operation
+            if op.name.startswith("linalg.") and len(op.results) > 0 and not _is_kept(op.name):
+                _generalize(op)
 
 
-def _operation_names(module: ir.Operation) -> set[str]:
-    return {child.operation.name for block in tensor_blocks(module) for child in block.operations}
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or name.startswith(_KEPT_KINDS)
 
 
-def _generalizes(name: str) -> bool:
-    return name.startswith("linalg.") and name not in _KEPT and not name.startswith(_KEPT_KINDS)
+def _generalize(op: ir.Operation) -> None:
+    """Moves the body, which every named operation carries unprinted, into a generic with the same maps."""
+    maps = [ir.AffineMapAttr(attribute).value for attribute in linalg.get_indexing_maps(op)]
+    count = len(op.results)
+    operands = list(op.operands)
+    kept = {
+        dim
+        for map_ in maps[-count:]
+        for dim in range(map_.n_dims)
+        if any(isinstance(e, ir.AffineDimExpr) and e.position == dim for e in map_.results)
+    }
+    iterators: list[Iterator] = ["parallel" if dim in kept else "reduction" for dim in range(maps[0].n_dims)]
+    with ir.InsertionPoint(op), op.location:
+        generic = empty_generic(operands[:-count], operands[-count:], maps, iterators)
+    op.regions[0].blocks[0].append_to(generic.regions[0])
+    for old, new in zip(op.results, generic.results, strict=True):
+        old.replace_all_uses_with(new)
+    op.erase()

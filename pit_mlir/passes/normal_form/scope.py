@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 
 from pit_mlir.bindings import PassManager, ir
 
-# The body of one of these is scalar code, not a place where tensors are made.
-_SCALAR_BODIES = ("linalg.", "tm_tensor.", "tensor.")
+# The body of one of these, if any, is scalar code, not a place where tensors are made.
+_SCALAR_BODIES = ("linalg.", "tm_tensor.", "tensor.", "arith.")
 
 
 def tensor_blocks(op: ir.Operation) -> Iterator[ir.Block]:
@@ -15,7 +15,7 @@ def tensor_blocks(op: ir.Operation) -> Iterator[ir.Block]:
             yield block
             for child in block.operations:
                 operation = child.operation
-                if len(operation.regions) > 0 and not operation.name.startswith(_SCALAR_BODIES):
+                if not operation.name.startswith(_SCALAR_BODIES) and len(operation.regions) > 0:
                     yield from tensor_blocks(operation)
 
 
