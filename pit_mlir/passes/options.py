@@ -70,7 +70,9 @@ def _split(text: str) -> Iterator[tuple[str, str | None]]:
     while start < end:
         match = _OPTION.match(text, start)
         if match is None:
-            raise PassError(f"malformed options '{text.strip()}' at '{text[start:].strip()}': expected name=value")
+            raise PassError(
+                f"malformed options '{text.strip()}' at '{text[start:].strip()}': expected name=value"
+            )
         groups = match.groupdict()
         given = [groups[kind] for kind in ("single", "double", "braced", "plain") if groups[kind] is not None]
         yield groups["key"], given[0] if given else None

@@ -25,7 +25,9 @@ class Place:
         before = self.text[: self.offset]
         line, column = before.count("\n") + 1, self.offset - (before.rfind("\n") + 1) + 1
         source = (self.text.splitlines() or [""])[min(line, len(self.text.splitlines()) or 1) - 1]
-        return PassError(f"{message}\n{source}\n{' ' * (column - 1)}^", location=f"pass-pipeline:{line}:{column}")
+        return PassError(
+            f"{message}\n{source}\n{' ' * (column - 1)}^", location=f"pass-pipeline:{line}:{column}"
+        )
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def run_pipeline(
     *,
     verify_each: bool = True,
     observers: Sequence[Observer] = (),
-    reproducer: Path | None | bool = True,
+    reproducer: Path | bool | None = True,
 ) -> Report:
     """Runs `pipeline` on `module` in place and gives back `report`, a new one where none is given.
 
@@ -57,7 +57,7 @@ def run_pipeline(
         _check(step, "builtin.module", op.context)
     runner = _Runner(report, verify_each, (_Log(), *observers))
     backup = op.clone() if reproducer else None
-    with op.context, _forwarding(op.context, report):
+    with op.context, _Forwarding(op.context, report):
         failure = _failure_of(lambda: runner.run(op, steps))
     if failure is not None and backup is not None:
         _write_reproducer(failure, backup, runner.done, reproducer)
@@ -120,7 +120,9 @@ class _Log(Observer):
 
 def count_operations(op: ir.Operation) -> int:
     """How many operations `op` holds at any depth."""
-    inner = [child.operation for region in op.regions for block in region.blocks for child in block.operations]
+    inner = [
+        child.operation for region in op.regions for block in region.blocks for child in block.operations
+    ]
     return len(inner) + sum(map(count_operations, inner))
 
 
@@ -140,7 +142,7 @@ def _diagnostic(info: ir.DiagnosticInfo | ir.Diagnostic) -> Diagnostic:
     return Diagnostic(severity[info.severity], location_text(info.location), info.message, notes)
 
 
-class _forwarding:
+class _Forwarding:
     """While it is entered, warnings and remarks of upstream passes go to the report."""
 
     def __init__(self, context: ir.Context, report: Report) -> None:
@@ -167,12 +169,16 @@ def _failure_of(action: Callable[[], None], name: str = "pipeline") -> PitError 
         return error
     except ir.MLIRError as error:
         errors = diagnostics_of(error) or [Diagnostic("error", "<unknown>:0", str(error))]
-        return PassError(f"{errors[0].message} ({name} failed)", location=errors[0].location, diagnostics=errors)
+        return PassError(
+            f"{errors[0].message} ({name} failed)", location=errors[0].location, diagnostics=errors
+        )
     except Exception as error:
         logger.debug("%s raised", name, exc_info=True)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"
-        return PassError(f"{name} failed: {type(error).__name__}: {error} ({where}); PIT_LOG=debug tells more")
+        return PassError(
+            f"{name} failed: {type(error).__name__}: {error} ({where}); PIT_LOG=debug tells more"
+        )
     return None
 
 

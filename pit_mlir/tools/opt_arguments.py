@@ -23,14 +23,20 @@ class Arguments:
     input: str = "-"
     passes: tuple[tuple[str, str], ...] = ()
     o: str = _option("-", "write the result to this file")
-    pass_pipeline: str | None = _option(None, "the passes to run, e.g. 'pit-normalize,func.func(cse)' (also -p)")
+    pass_pipeline: str | None = _option(
+        None, "the passes to run, e.g. 'pit-normalize,func.func(cse)' (also -p)"
+    )
     split_input_file: bool = _option(False, "treat the parts between lines '// -----' as files of their own")
-    verify_diagnostics: bool = _option(False, "check diagnostics against '// expected-error@+1 {{text}}' comments")
+    verify_diagnostics: bool = _option(
+        False, "check diagnostics against '// expected-error@+1 {{text}}' comments"
+    )
     verify_each: bool = _option(True, "verify the IR after each pass")
     allow_unregistered_dialect: bool = _option(False, "accept operations of dialects nobody knows")
     mlir_print_ir_before_all: bool = _option(False, "print the IR before each pass to stderr")
     mlir_print_ir_after_all: bool = _option(False, "print the IR after each pass to stderr")
-    mlir_print_ir_after_change: bool = _option(False, "print the IR after each pass that changed it to stderr")
+    mlir_print_ir_after_change: bool = _option(
+        False, "print the IR after each pass that changed it to stderr"
+    )
     mlir_print_ir_after_failure: bool = _option(False, "print the IR after a pass that failed to stderr")
     mlir_print_op_generic: bool = _option(False, "print operations in their generic form")
     mlir_print_debuginfo: bool = _option(False, "print locations")
@@ -38,7 +44,9 @@ class Arguments:
     mlir_elide_elementsattrs_if_larger: int | None = _option(None, "elide constants with more elements")
     mlir_timing: bool = _option(False, "print the time of each pass to stderr")
     mlir_diagnostic_verbosity_level: Verbosity = _option("remarks", "which diagnostics to print")
-    mlir_pass_pipeline_crash_reproducer: str | None = _option(None, "write a failing pass's input to this file")
+    mlir_pass_pipeline_crash_reproducer: str | None = _option(
+        None, "write a failing pass's input to this file"
+    )
     run_reproducer: bool = _option(False, "run the pipeline that a reproducer names in its first line")
     dump_pass_pipeline: bool = _option(False, "print the pipeline to stderr before it runs")
     emit_bytecode: bool = _option(False, "write bytecode instead of text")

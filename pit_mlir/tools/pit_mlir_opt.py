@@ -124,7 +124,9 @@ class _Driver:
             for diagnostic in diagnostics_of(error):
                 report.add(diagnostic)
         except UnicodeDecodeError as error:
-            report.add(Diagnostic("error", f"{self.name}:1:1", f"neither text in UTF-8 nor bytecode: {error}"))
+            report.add(
+                Diagnostic("error", f"{self.name}:1:1", f"neither text in UTF-8 nor bytecode: {error}")
+            )
         return None
 
     def result(self, module: ir.Module) -> bytes:
@@ -201,7 +203,9 @@ def _reproducer_pipeline(source: bytes, name: str) -> str:
     """The pipeline in a reproducer's first line."""
     match = re.match(rb"// configuration: --pass-pipeline='(.*)'$", source, re.MULTILINE)
     if match is None:
-        raise InputError("no '// configuration: --pass-pipeline=...' in the first line", location=f"{name}:1:1")
+        raise InputError(
+            "no '// configuration: --pass-pipeline=...' in the first line", location=f"{name}:1:1"
+        )
     return match[1].decode()
 
 

@@ -22,16 +22,16 @@ def mismatches(source: str, name: str, diagnostics: Iterable[Diagnostic]) -> lis
     faults: list[str] = []
     for line, severity, pattern, text in _expectations(source):
         fits = (
-            d
-            for d in said
-            if _line(d, name) == line and d.severity == severity and pattern.search(d.message)
+            d for d in said if _line(d, name) == line and d.severity == severity and pattern.search(d.message)
         )
         found = next(fits, None)
         if found is None:
             faults.append(f'{name}:{line or 0}: error: expected {severity} "{text}" was not produced')
         else:
             said.remove(found)
-    return faults + [f"{d.location}: error: unexpected {d.severity}: {d.message}" for d in said if d.severity != "note"]
+    return faults + [
+        f"{d.location}: error: unexpected {d.severity}: {d.message}" for d in said if d.severity != "note"
+    ]
 
 
 def _flat(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:

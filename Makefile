@@ -1,0 +1,52 @@
+# make demo   real models from torch, compiled, run sparse and compared with torch
+# make test   everything: checks, unit, end-to-end and lit tests, one summary at the end
+# make check  format, lint, types, import law, size budget
+# make format puts the sources into the format that `make check` asks for
+#
+# Each does the set-up it needs in .venv; what is up to date is left alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STAMPS := build/stamps
+NATIVE := CMakeLists.txt $(wildcard pit_mlir/runtime/native/*)
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+
+.PHONY: demo test check format setup clean
+.DEFAULT_GOAL := test
+
+demo: setup
+	$(BIN)/python examples/demo.py
+
+test: setup
+	@$(BIN)/python tests/run_all.py
+
+check: setup
+	@$(BIN)/python tests/run_all.py check
+
+format: setup
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+setup: $(STAMPS)/installed
+
+# A wheel of torch without CUDA is a tenth of the size; not every index has one under a version of its own.
+$(STAMPS)/dependencies: constraints.txt pyproject.toml
+	@$(PYTHON) .ci/supported.py
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing dependencies (minutes, the first time)"
+	@$(PIP) install --constraint constraints.txt pip
+	@$(PIP) install --constraint constraints.txt "torch==$(TORCH)+cpu" 2>/dev/null || echo "pip sees no +cpu build of torch $(TORCH): taking the plain one"
+	@$(PIP) install --constraint constraints.txt scikit-build-core cmake ninja
+	@$(BIN)/python .ci/requirements.py hf test > build/requirements.txt
+	@$(PIP) install --constraint constraints.txt --requirement build/requirements.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)
+	@echo "building libpit_runtime and installing pit_mlir in $(VENV)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+clean:
+	rm -rf build
