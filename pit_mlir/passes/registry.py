@@ -6,11 +6,15 @@ from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
 
 PASSES: dict[str, str] = {
+    "pit-declare-padding": "pit_mlir.passes.pit_declare_padding:DeclarePadding",
     "pit-expose-entry": "pit_mlir.passes.pit_expose_entry:ExposeEntry",
     "pit-form-attention": "pit_mlir.passes.pit_form_attention:FormAttention",
     "pit-infer-zeros": "pit_mlir.passes.pit_infer_zeros:InferZeros",
+    "pit-insert-sparsity": "pit_mlir.passes.pit_insert_sparsity:InsertSparsity",
     "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",
     "pit-prove-permutation": "pit_mlir.passes.pit_prove_permutation:ProvePermutation",
+    "pit-simplify": "pit_mlir.passes.pit_simplify:Simplify",
+    "pit-split-frozen": "pit_mlir.passes.pit_split_frozen:SplitFrozen",
 }
 
 

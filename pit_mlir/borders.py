@@ -1,0 +1,141 @@
+"""The border of a program: tensors of torch, or arrays of numpy, in by pointer and out as owners of their memory."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy
+
+from pit_mlir.errors import InputError
+from pit_mlir.frontend.signature import Argument, Size, shape_text
+from pit_mlir.runtime.engine import Program
+from pit_mlir.runtime.memref import ELEMENTS, Element
+
+
+class Border(Protocol):
+    """How values of one library cross the border of a program."""
+
+    def admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
+        """`values`, checked against `arguments` and contiguous (copied only if they are not).
+
+        Raises `InputError` for a wrong type, dtype, device or static size; sizes that are symbols are not checked.
+        """
+        ...
+
+    def pointers(self, values: Sequence[Any]) -> list[int]:
+        """The address of the first element of each of `values`."""
+        ...
+
+    def results(self, program: Program, out: Any) -> list[Any]:
+        """The results of `program.call` as values that own their memory."""
+        ...
+
+    def copy(self, value: Any) -> Any:
+        """A copy of `value` in memory of its own."""
+        ...
+
+    def write(self, target: Any, value: Any) -> None:
+        """Copies `value` into `target`, in place."""
+        ...
+
+
+def mismatch(argument: Argument, given: str) -> InputError:
+    """The error for an argument that does not fit: both sides shown."""
+    wanted = f"{argument.dtype} of shape {shape_text(argument.shape)}"
+    return InputError(f"{argument.kind} '{argument.name}' is {given}; the program was compiled for {wanted}")
+
+
+def static_shape(shape: Sequence[Size]) -> tuple[int, ...] | None:
+    """`shape` if all of its sizes are numbers."""
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    return sizes if len(sizes) == len(shape) else None
+
+
+class TorchBorder:
+    """Strided torch tensors on the CPU."""
+
+    def __init__(self, arguments: Sequence[Argument]) -> None:
+        import torch
+        from torch.utils.dlpack import from_dlpack
+
+        self._torch = torch
+        self._from_dlpack = from_dlpack
+        self._expected = {a: (getattr(torch, a.dtype), static_shape(a.shape)) for a in arguments}
+
+    def admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
+        """See `Border`; also refuses an input that requires grad while grad is enabled."""
+        torch = self._torch
+        grad = torch.is_grad_enabled()
+        admitted: list[Any] = []
+        for argument, value in zip(arguments, values, strict=True):
+            dtype, shape = self._expected[argument]
+            if not isinstance(value, torch.Tensor):
+                raise mismatch(argument, f"{type(value).__name__} {value!r}")
+            fits = value.dtype is dtype and value.device.type == "cpu" and value.layout is torch.strided
+            if not fits or (value.shape != shape if shape is not None else value.dim() != len(argument.shape)):
+                raise mismatch(
+                    argument, f"a {value.layout} tensor of {value.dtype} and shape {list(value.shape)} on {value.device}"
+                )
+            if grad and value.requires_grad and argument.kind == "input":
+                raise InputError(
+                    f"input '{argument.name}' requires grad and grad is enabled, but compiled programs have no "
+                    "gradients; call under torch.no_grad() or torch.inference_mode(), or detach the input"
+                )
+            admitted.append(value if value.is_contiguous() else value.contiguous())
+        return admitted
+
+    def pointers(self, values: Sequence[Any]) -> list[int]:
+        """See `Border`."""
+        return [value.data_ptr() for value in values]
+
+    def results(self, program: Program, out: Any) -> list[Any]:
+        """See `Border`."""
+        return [self._from_dlpack(capsule) for capsule in program.capsules(out)]
+
+    def copy(self, value: Any) -> Any:
+        """See `Border`."""
+        return value.detach().clone(memory_format=self._torch.contiguous_format)
+
+    def write(self, target: Any, value: Any) -> None:
+        """See `Border`."""
+        with self._torch.no_grad():
+            target.copy_(value)
+
+
+class NumpyBorder:
+    """Arrays of numpy; bf16 is the type of the package ml_dtypes."""
+
+    def __init__(self, arguments: Sequence[Argument]) -> None:
+        elements = {str(element.numpy): element for element in ELEMENTS.values()}
+        self._expected: dict[Argument, tuple[Element, tuple[int, ...] | None]] = {
+            a: (elements[a.dtype], static_shape(a.shape)) for a in arguments
+        }
+
+    def admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
+        """See `Border`."""
+        admitted: list[Any] = []
+        for argument, value in zip(arguments, values, strict=True):
+            element, shape = self._expected[argument]
+            if not isinstance(value, numpy.ndarray):
+                raise mismatch(argument, f"{type(value).__name__} {value!r}")
+            sizes: tuple[int, ...] = value.shape
+            if value.dtype != element.numpy or (sizes != shape if shape is not None else len(sizes) != len(argument.shape)):
+                raise mismatch(argument, f"an array of {value.dtype} and shape {list(sizes)}")
+            # Not ascontiguousarray: it makes rank 1 of rank 0.
+            admitted.append(value if value.flags.c_contiguous else value.copy(order="C"))
+        return admitted
+
+    def pointers(self, values: Sequence[Any]) -> list[int]:
+        """See `Border`."""
+        return [value.ctypes.data for value in values]
+
+    def results(self, program: Program, out: Any) -> list[Any]:
+        """See `Border`."""
+        return list(program.arrays(out))
+
+    def copy(self, value: Any) -> Any:
+        """See `Border`."""
+        return value.copy(order="C")
+
+    def write(self, target: Any, value: Any) -> None:
+        """See `Border`."""
+        target[...] = value

@@ -1,0 +1,148 @@
+"""`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pit_mlir.bindings import ir
+from pit_mlir.borders import Border, NumpyBorder, TorchBorder
+from pit_mlir.compiled_module import CompiledModule
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect import make_context
+from pit_mlir.errors import InputError, UnsupportedError
+from pit_mlir.explanation import Explanation
+from pit_mlir.frontend.padding import Padding
+from pit_mlir.frontend.signature import ImportedModel
+from pit_mlir.options import TARGETS, CompileOptions, Progress
+from pit_mlir.passes.pipelines import rewrite_pipeline
+from pit_mlir.passes.runner import Observer, run_pipeline
+from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.export import ExportedProgram
+
+LARGEST_PRINTED = 16
+"""Constants with more elements than this are elided in `CompiledModule.ir`."""
+
+
+def compile(
+    model: "nn.Module | ExportedProgram | str | Path",
+    args: tuple[Any, ...] | list[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    dynamic_shapes: Any = None,
+    sparsity: Sequence[Padding] = (),
+    target: str = "cpu",
+    options: CompileOptions | None = None,
+) -> CompiledModule:
+    """Compiles `model` for calls like `model(*args, **kwargs)`.
+
+    `model` is a module in eval mode, an exported program, or the text (or path) of an `.mlir` file with a function
+    `main` on tensors; only the first takes `args`, `kwargs` and `dynamic_shapes`, which are those of
+    `torch.export.export`. `sparsity` declares what cannot be found in the model, such as `Padding("attention_mask")`.
+
+    Raises `UnsupportedError` for what the compiler cannot do, with the line of the model, and `InputError` for
+    arguments that make no sense.
+    """
+    options = options or CompileOptions()
+    if target not in TARGETS:
+        raise InputError(f"target = {target!r}, expected one of {list(TARGETS)}")
+    show = options.progress or (lambda phase, done, total: None)
+    show("importing", 0, 1)
+    context = make_context()
+    imported = import_any(model, tuple(args), kwargs, dynamic_shapes, context)
+    report = Report()
+    padding = [declared.argument_number(imported.arguments) for declared in sparsity]
+    steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze)
+    run_pipeline(imported.module, steps, report, observers=[ProgressObserver(show, len(steps))])
+    text = imported.module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
+    show("generating code", len(steps), len(steps) + 1)
+    border: Border = NumpyBorder(imported.arguments) if is_text(model) else TorchBorder(imported.arguments)
+    snapshot = take_snapshot(imported, border) if options.freeze else None
+    program = build_program(imported.module, report)
+    show("done", len(steps) + 1, len(steps) + 1)
+    return CompiledModule(program, imported, border, Explanation.of(report.diagnostics), text, snapshot)
+
+
+class ProgressObserver(Observer):
+    """Tells a progress callback before each pass."""
+
+    def __init__(self, show: Progress, total: int) -> None:
+        self._show = show
+        self._total = total
+        self._done = 0
+
+    def before(self, step: Any, op: ir.Operation) -> None:
+        """See `Observer`."""
+        self._show(str(getattr(step, "name", step)), min(self._done, self._total), self._total + 1)
+        self._done += 1
+
+
+def is_text(model: Any) -> bool:
+    """Whether `model` is MLIR, as text or as a path."""
+    return isinstance(model, str | Path)
+
+
+def import_any(
+    model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, dynamic_shapes: Any, context: ir.Context
+) -> ImportedModel:
+    """`model` as linalg on tensors in `context`."""
+    if is_text(model):
+        from pit_mlir.frontend.text import import_text
+
+        if args or kwargs or dynamic_shapes:
+            raise InputError("a program in MLIR needs no example arguments: its types say what it takes")
+        return import_text(model, context=context)
+    from pit_mlir.frontend.torch_import import import_model
+
+    return import_model(model, args, kwargs, dynamic_shapes=dynamic_shapes, context=context)
+
+
+def take_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
+    """Compiles @prepare where there is one, out of the module, and takes the first snapshot."""
+    functions = {op.attributes["sym_name"].value: op for op in imported.module.body.operations}
+    weights = [argument for argument in imported.arguments if argument.kind == "weight"]
+    numbers = [number for number, a in enumerate(imported.arguments) if a.kind == "weight"]
+    body = functions["main"].regions[0].blocks[0]
+    used = [
+        order for order, number in enumerate(numbers) if any(True for _ in body.arguments[number].uses)
+    ]
+    prepare = functions.get("prepare")
+    program: Program | None = None
+    if prepare is not None:
+        with imported.module.context, ir.Location.unknown():
+            alone = ir.Module.create()
+            alone.body.append(prepare)
+        program = build_program(alone, entry="prepare")
+    snapshot = Snapshot(program, used, border, len(weights))
+    snapshot.take(border.admit(weights, imported.weights.read()))
+    return snapshot
+
+
+def torch_backend(graph: Any, examples: list[Any]) -> Callable[..., Any]:
+    """The backend "pit" of `torch.compile`, for inference with static shapes.
+
+    `graph` is the `torch.fx.GraphModule` that dynamo captured, `examples` its inputs.
+    """
+    import torch
+
+    for number, example in enumerate(examples):
+        if not isinstance(example, torch.Tensor):
+            raise UnsupportedError(
+                f"torch.compile(backend='pit'): input {number} of the captured graph is {example!r}, expected a "
+                "tensor; call torch.compile(..., dynamic=False), or pit_mlir.compile with dynamic_shapes"
+            )
+    with torch.no_grad():
+        compiled = compile(graph.eval(), tuple(example.detach() for example in examples))
+
+    def run(*inputs: Any) -> Any:
+        if torch.is_grad_enabled():
+            raise InputError(
+                "torch.compile(backend='pit') compiles for inference: call under torch.no_grad() or "
+                "torch.inference_mode()"
+            )
+        return compiled(*(value.detach() for value in inputs))
+
+    return run

@@ -1,0 +1,111 @@
+"""`CompiledModule`: a compiled model, called like the model it came from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pit_mlir.borders import Border
+from pit_mlir.errors import InputError
+from pit_mlir.explanation import Explanation
+from pit_mlir.frontend.signature import (
+    ArgumentOutput,
+    ConstantOutput,
+    ImportedModel,
+    ResultOutput,
+    bind_sizes,
+    evaluate_size,
+)
+from pit_mlir.snapshot import Snapshot
+from pit_mlir.runtime.engine import Program
+
+
+class CompiledModule:
+    """Takes what the model takes, gives what it gives; tensors go in without a copy, results own their memory.
+
+    A call checks structure, dtype, device and shape of its arguments and raises `InputError` before anything runs.
+    Weights are read from the model at every call, unless they were frozen. Calls from several threads at a time
+    are safe. There are no gradients: with grad enabled, an input that requires grad is an error.
+
+    `ir` is the text of the sparse program, before code generation; large constants are elided.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        model: ImportedModel,
+        border: Border,
+        explanation: Explanation,
+        ir: str,
+        snapshot: Snapshot | None = None,
+    ) -> None:
+        self.ir = ir
+        self._program = program
+        self._border = border
+        self._explanation = explanation
+        self._snapshot = snapshot
+        self._call = model.call
+        self._weights = model.weights
+        self._outputs = model.outputs
+        self._symbols = model.symbols
+        self._write_backs = model.write_backs
+        self._arguments = model.arguments
+        self._inputs = [a for a in model.arguments if a.kind == "input"]
+        self._weight_arguments = [a for a in model.arguments if a.kind == "weight"]
+        self._is_dynamic = any(not isinstance(size, int) for a in model.arguments for size in a.shape)
+        self._dynamic = [
+            (number, dim)
+            for number, argument in enumerate(program.signature.arguments)
+            for dim, size in enumerate(argument.shape or ())
+            if size is None
+        ]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's answer to `(*args, **kwargs)`; raises `InputError`."""
+        border = self._border
+        inputs = border.admit(self._inputs, self._call.flatten(args, kwargs))
+        originals: list[Any] = []
+        if self._snapshot is None:
+            originals = self._weights.read()
+            weights, prepared = border.admit(self._weight_arguments, originals), []
+        else:
+            weights, prepared = self._snapshot.state
+        values = self._ordered(weights, inputs)
+        sizes = bind_sizes(self._arguments, [v.shape for v in values], self._symbols) if self._is_dynamic else {}
+        passed = [*values, *prepared]
+        dims = [passed[number].shape[dim] for number, dim in self._dynamic]
+        results = border.results(self._program, self._program.call(border.pointers(passed), dims))
+        for back in self._write_backs:
+            target = self._target(back.argument, originals, args, kwargs)
+            border.write(target, results[back.result])
+        outputs = [self._output(output, results, values, sizes) for output in self._outputs]
+        return self._call.unflatten(outputs)
+
+    def refresh(self) -> None:
+        """Takes a new snapshot of the weights; raises `InputError` where they were not frozen."""
+        if self._snapshot is None:
+            raise InputError("refresh() needs options.freeze=True: this program reads its weights at every call")
+        self._snapshot.take(self._border.admit(self._weight_arguments, self._weights.read()))
+
+    def explain(self) -> Explanation:
+        """What was found, proved, rewritten and left dense, per operator; print it."""
+        return self._explanation
+
+    def _ordered(self, weights: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+        """Weights and inputs in the order of the program's arguments."""
+        from_weights, from_inputs = iter(weights), iter(inputs)
+        return [next(from_inputs if a.kind == "input" else from_weights) for a in self._arguments]
+
+    def _target(self, number: int, weights: Sequence[Any], args: Any, kwargs: Any) -> Any:
+        """The tensor itself, not a contiguous copy of it, that argument `number` was read from."""
+        inputs = self._call.flatten(args, kwargs)
+        return self._ordered(weights or self._weights.read(), inputs)[number]
+
+    def _output(self, output: Any, results: list[Any], values: list[Any], sizes: dict[str, int]) -> Any:
+        """One leaf of the answer."""
+        if isinstance(output, ResultOutput):
+            return results[output.result]
+        if isinstance(output, ArgumentOutput):
+            value = values[output.argument]
+            return self._border.copy(value) if output.copy else value
+        if isinstance(output, ConstantOutput):
+            return output.value
+        return evaluate_size(output.symbol, sizes)

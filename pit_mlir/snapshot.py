@@ -1,0 +1,35 @@
+"""Frozen weights: a copy of them, and of what was computed from them alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pit_mlir.borders import Border
+from pit_mlir.runtime.engine import Program
+
+
+class Snapshot:
+    """Weights as they were at the last `take`.
+
+    `prepare` computes `prepared`, the further arguments of the program, from all weights; `used` numbers the
+    weights that the program also reads as they are, and of which a copy is kept.
+    """
+
+    def __init__(self, prepare: Program | None, used: Sequence[int], border: Border, count: int) -> None:
+        self._prepare = prepare
+        self._used = frozenset(used)
+        self._border = border
+        self._count = count
+        self.state: tuple[list[Any], list[Any]] = ([], [])
+        """The weights and what was prepared from them: one object, so that no call sees half of a new snapshot."""
+
+    def take(self, weights: Sequence[Any]) -> None:
+        """Copies and prepares `weights`, which are admitted; calls under way keep the old snapshot."""
+        assert len(weights) == self._count, "one tensor for each weight argument"
+        prepared: list[Any] = []
+        if self._prepare is not None:
+            out = self._prepare.call(self._border.pointers(weights))
+            prepared = self._border.results(self._prepare, out)
+        copies = [
+            self._border.copy(weight) if number in self._used else weight for number, weight in enumerate(weights)
+        ]
+        self.state = copies, prepared
