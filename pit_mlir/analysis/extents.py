@@ -1,0 +1,91 @@
+"""Extents: where the size of a dimension comes from, without asking the value that has it.
+
+A value that becomes compact loses its dimensions; whoever asks such a value for a size (`tensor.dim`, the
+operands of a `tensor.empty`) is pointed to the argument or the `index` value that the size was made from.
+"""
+
+from pit_mlir.bindings import ir, tensor
+from pit_mlir.dialect.structured import Structured, owner
+
+Source = int | ir.Value | tuple[ir.Value, int]
+"""A static size, an `index` value, or dimension d of a value that nothing more is known of."""
+
+
+def extent_source(value: ir.Value, dim: int) -> Source:
+    """Where the size of dimension `dim` of the tensor `value` comes from."""
+    while True:
+        type_ = ir.RankedTensorType(value.type)
+        if not type_.is_dynamic_dim(dim):
+            return type_.get_dim_size(dim)
+        step = _step(value, dim)
+        if step is None:
+            return value, dim
+        if not isinstance(step, tuple):
+            return step
+        value, dim = step
+
+
+def _step(value: ir.Value, dim: int) -> Source | None:
+    """One step from a dynamic dimension towards its source; None where there is none."""
+    op = owner(value)
+    if op is None:
+        return None
+    view = Structured.of(op)
+    if view is not None:
+        return view.outputs[list(op.results).index(value)], dim
+    if op.name in ("linalg.fill", "tensor.cast", "pit.mark", "pit.swrite"):
+        return op.operands[0 if op.name in ("tensor.cast", "pit.mark") else 1], dim
+    if op.name == "pit.attend":
+        segments = list(op.attributes["operandSegmentSizes"])
+        return op.operands[sum(segments[:4])], dim
+    if op.name.startswith("tm_tensor."):
+        return op.operands[len(op.operands) - len(op.results) + list(op.results).index(value)], dim
+    if op.name == "tensor.empty":
+        type_ = ir.RankedTensorType(value.type)
+        return op.operands[sum(type_.is_dynamic_dim(before) for before in range(dim))]
+    return None
+
+
+def extent(value: ir.Value, dim: int) -> int | ir.Value:
+    """The size of dimension `dim` of `value`: a number, or an `index` value made at the insertion point if needed."""
+    source = extent_source(value, dim)
+    if not isinstance(source, tuple):
+        return source
+    return tensor.DimOp(source[0], _index_constant(source[1])).result
+
+
+def _index_constant(number: int) -> ir.Value:
+    index = ir.IndexType.get()
+    attributes: dict[str, ir.Attribute] = {"value": ir.IntegerAttr.get(index, number)}
+    return ir.Operation.create("arith.constant", results=[index], attributes=attributes).results[0]
+
+
+def has_extent(size: ir.Value, value: ir.Value, dim: int) -> bool:
+    """Whether the `index` value `size` is known to be the size of dimension `dim` of `value`."""
+    return _source_of_size(size) == _resolved(extent_source(value, dim))
+
+
+def _resolved(source: Source) -> Source:
+    return _source_of_size(source) if isinstance(source, ir.Value) else source
+
+
+def _source_of_size(size: ir.Value) -> Source:
+    """An `index` value that is `tensor.dim` of a value, or a constant, is that dimension's source, or a number."""
+    dim = dim_of(size)
+    if dim is not None:
+        return extent_source(*dim)
+    op = owner(size)
+    if op is not None and op.name == "arith.constant":
+        return ir.IntegerAttr(op.attributes["value"]).value
+    return size
+
+
+def dim_of(value: ir.Value) -> tuple[ir.Value, int] | None:
+    """(v, d) if `value` is `tensor.dim v, d` with a constant d, else None."""
+    op = owner(value)
+    if op is None or op.name != "tensor.dim":
+        return None
+    constant = owner(op.operands[1])
+    if constant is None or constant.name != "arith.constant":
+        return None
+    return op.operands[0], ir.IntegerAttr(constant.attributes["value"]).value

@@ -1,0 +1,166 @@
+"""`pit-declare-padding`: rows of (batch, token) values at which a mask is zero are unused."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pit_mlir.analysis.axes import Axes, is_whole
+from pit_mlir.analysis.extents import extent
+from pit_mlir.bindings import arith, ir, tensor
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import build_generic, projection_map
+from pit_mlir.errors import PassError
+from pit_mlir.passes.base import Pass
+from pit_mlir.passes.rules.functions import functions_of
+
+
+@dataclass(frozen=True)
+class DeclarePadding(Pass):
+    """Declares rows unused where the (batch, token) mask in a function argument is zero.
+
+    `argument` is the number of the mask among the function's arguments: rank 2, of i1, integers or floats; a
+    token is live where it is not zero. What leaves the function and carries both axes becomes `select(mask,
+    y, 0)`, and so does what is sliced or gathered along one of them: unused rows are exactly 0 there and
+    nobody reads others, so the rules are free never to compute them.
+    """
+
+    name: ClassVar[str] = "pit-declare-padding"
+
+    argument: int = -1
+
+    def run(self, op: ir.Operation, report: Report) -> None:
+        """Inserts the selects; says which results carry no (batch, token) axes."""
+        function = main_function(op)
+        mask = mask_argument(function, self.argument)
+        axes = Axes(function)
+        remark_results(function, axes, mask, report)
+        masked: dict[tuple[ir.Value, tuple[int, int]], ir.Value] = {}
+        for use in list(cutting_uses(function, axes, mask)):
+            pair = axes.pair(use.value, mask)
+            if pair is None or use.value == mask:
+                continue
+            with op.context, use.user.location, insertion_after(use.value, function):
+                if (use.value, pair) not in masked:
+                    masked[use.value, pair] = select_live(use.value, mask, pair)
+            use.user.operands[use.operand] = masked[use.value, pair]
+            if use.why:
+                report.remark(location_text(use.user.location), use.why)
+
+
+@dataclass(frozen=True)
+class Use:
+    """Operand `operand` of `user` reads `value`; `why` is what there is to say about it, or empty."""
+
+    user: ir.Operation
+    operand: int
+    value: ir.Value
+    why: str = ""
+
+
+def main_function(op: ir.Operation) -> ir.Operation:
+    """The one function with a body of the module `op` (or `op` itself)."""
+    functions = list(functions_of(op))
+    if len(functions) != 1:
+        raise PassError(f"pit-declare-padding needs one function of a single block, found {len(functions)}")
+    return functions[0]
+
+
+def mask_argument(function: ir.Operation, number: int) -> ir.Value:
+    """Argument `number` of `function`, checked to be a (batch, token) mask."""
+    arguments = list(function.regions[0].blocks[0].arguments)
+    if not 0 <= number < len(arguments):
+        raise PassError(
+            f"pit-declare-padding: argument = {number} is not among the {len(arguments)} arguments",
+            location=location_text(function.location),
+        )
+    mask = arguments[number]
+    if not isinstance(mask.type, ir.RankedTensorType) or mask.type.rank != 2:
+        raise PassError(
+            f"pit-declare-padding: argument {number} has type {mask.type}; expected a (batch, token) mask of rank 2",
+            location=location_text(function.location),
+        )
+    if not isinstance(mask.type.element_type, ir.IntegerType | ir.FloatType):
+        raise PassError(
+            f"pit-declare-padding: argument {number} holds {mask.type.element_type}; expected integers, i1 or floats",
+            location=location_text(function.location),
+        )
+    return mask
+
+
+def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator[Use]:
+    """Uses that take values out of the (batch, token) frame: returns, and slices and gathers along an axis."""
+    for op in function.regions[0].blocks[0].operations:
+        user = op.operation
+        if user.name == "func.return":
+            yield from (Use(user, number, value) for number, value in enumerate(user.operands))
+        elif user.name == "tensor.extract_slice":
+            pair = axes.pair(user.operands[0], mask)
+            cut = [dim for dim in pair or () if not is_whole(user, user.operands[0], dim)]
+            if cut:
+                yield Use(
+                    user,
+                    0,
+                    user.operands[0],
+                    "assumes: the rows that this slice reads are live (others read 0)",
+                )
+        elif user.name == "linalg.generic":
+            yield from gathers(user)
+
+
+def gathers(generic: ir.Operation) -> Iterator[Use]:
+    """Tensors that the body of `generic` reads at computed coordinates."""
+    for inner in generic.regions[0].blocks[0].operations:
+        if inner.operation.name == "tensor.extract":
+            why = "assumes: the rows that this gather reads are live (others read 0)"
+            yield Use(inner.operation, 0, inner.operation.operands[0], why)
+
+
+def insertion_after(value: ir.Value, function: ir.Operation) -> ir.InsertionPoint:
+    """Right after `value` is made; at the start of the function for an argument."""
+    maker = value.owner
+    if isinstance(maker, ir.Block):
+        return ir.InsertionPoint.at_block_begin(function.regions[0].blocks[0])
+    return ir.InsertionPoint.after(maker)
+
+
+def select_live(value: ir.Value, mask: ir.Value, pair: tuple[int, int]) -> ir.Value:
+    """`select(mask, value, 0)`, the mask over the dimensions `pair` of `value`."""
+    type_ = ir.RankedTensorType(value.type)
+    sizes = [extent(value, dim) for dim in range(type_.rank)]
+    out = tensor.EmptyOp(sizes, type_.element_type).result
+    identity = projection_map(type_.rank, range(type_.rank))
+
+    def body(live: ir.Value, element: ir.Value, _out: ir.Value) -> list[ir.Value]:
+        return [arith.SelectOp(is_live(live), element, zero(element.type)).result]
+
+    maps = [projection_map(type_.rank, pair), identity, identity]
+    return build_generic([mask, value], [out], maps, ["parallel"] * type_.rank, body).results[0]
+
+
+def is_live(scalar: ir.Value) -> ir.Value:
+    """`scalar != 0` as an i1; a float that is NaN is live."""
+    if scalar.type == ir.IntegerType.get_signless(1):
+        return scalar
+    if isinstance(scalar.type, ir.FloatType):
+        return arith.CmpFOp(arith.CmpFPredicate.UNE, scalar, zero(scalar.type)).result
+    return arith.CmpIOp(arith.CmpIPredicate.ne, scalar, zero(scalar.type)).result
+
+
+def zero(type_: ir.Type) -> ir.Value:
+    """The constant 0 (or false) of a scalar type."""
+    attribute = (
+        ir.FloatAttr.get(type_, 0.0) if isinstance(type_, ir.FloatType) else ir.IntegerAttr.get(type_, 0)
+    )
+    return arith.ConstantOp(type_, attribute).result
+
+
+def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: Report) -> None:
+    """Says which results the declaration does not reach."""
+    for op in function.regions[0].blocks[0].operations:
+        if op.operation.name != "func.return":
+            continue
+        for number, value in enumerate(op.operation.operands):
+            if axes.pair(value, mask) is None:
+                where = location_text(op.location)
+                report.remark(where, f"result {number} does not carry (batch, token): returned as it is")

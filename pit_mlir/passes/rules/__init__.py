@@ -1,0 +1,1 @@
+"""The rules that move sparsity through a program: one rule, one file, named by its equation."""

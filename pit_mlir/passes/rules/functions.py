@@ -1,0 +1,16 @@
+"""What the rules work on: functions of one block."""
+
+from collections.abc import Iterator
+
+from pit_mlir.bindings import ir
+
+
+def functions_of(op: ir.Operation) -> Iterator[ir.Operation]:
+    """The functions of the module `op` (or `op` itself) whose body is one block."""
+    if op.name == "func.func":
+        candidates = [op]
+    else:
+        candidates = [child.operation for child in op.regions[0].blocks[0].operations]
+    for function in candidates:
+        if function.name == "func.func" and len(function.regions[0].blocks) == 1:
+            yield function

@@ -1,0 +1,153 @@
+"""R1, hoist: sread(f(x, y; c), I) = f(sread(x, I), sread(y, I); sread(c, I)), the axis of I parallel in f.
+
+Proof facts: `pit.axes` says "parallel" for every iterator of the group of I. Operands that carry the whole
+group are read through I; those that carry a part of it, through the projection of I; the others as they are.
+"""
+
+from collections.abc import Sequence
+
+from pit_mlir.bindings import ir
+from pit_mlir.dialect.structured import Structured, empty_generic
+from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
+
+
+def plan_generic(op: ir.Operation, demanded: Demanded) -> Plan | Refusal:
+    """R1 on a `linalg.generic`: the group's iterators become one iterator over rows."""
+    view = Structured.of(op)
+    assert view is not None and view.index is None
+    group = group_iterators(view, demanded)
+    if isinstance(group, Refusal):
+        return group
+    refusal = proof_missing(view, group)
+    if refusal is not None:
+        return refusal
+    index = next(iter(demanded.values())).index
+    reads: list[Rows | None] = []
+    for number, map_ in enumerate(view.maps):
+        read = operand_rows(map_, group, index)
+        if read is not None and not read.is_whole:
+            extra = copied_iterators(view, number, group)
+            if extra:
+                return Refusal(
+                    f"operand {number} carries only part of the index and would be copied for every row "
+                    f"(iterators {extra} are not in the result)"
+                )
+        reads.append(read)
+    return Plan(tuple(reads), lambda operands: build_compact(view, group, reads, operands))
+
+
+def group_iterators(view: Structured, demanded: Demanded) -> tuple[int, ...] | Refusal:
+    """The iterator of `view` that each coordinate of the group runs over, the same for every result that is read."""
+    found: set[tuple[int, ...]] = set()
+    for number, map_ in enumerate(view.output_maps):
+        if number not in demanded:
+            continue
+        iterators: list[int] = []
+        for dim in demanded[number].axis:
+            expression = map_.results[dim]
+            if not isinstance(expression, ir.AffineDimExpr):
+                return Refusal(f"dimension {dim} of result {number} is {expression}, not one iterator")
+            iterators.append(expression.position)
+        found.add(tuple(iterators))
+    if len(found) != 1:
+        return Refusal(f"its results are read along different iterators {sorted(found)}")
+    group = found.pop()
+    for number, map_ in enumerate(view.output_maps):
+        if not all(any(is_iterator(e, position) for e in map_.results) for position in group):
+            return Refusal(f"result {number} does not carry iterators {list(group)}")
+    return group
+
+
+def is_iterator(expression: ir.AffineExpr, position: int) -> bool:
+    """Whether an indexing expression is iterator `position` as a whole."""
+    return isinstance(expression, ir.AffineDimExpr) and expression.position == position
+
+
+def proof_missing(view: Structured, group: Sequence[int]) -> Refusal | None:
+    """Why the iterators `group` may not be permuted, None if the proof is there."""
+    if "pit.axes" not in view.op.attributes:
+        return Refusal("nothing is proved about its iterators (run pit-prove-permutation)")
+    kinds = [ir.StringAttr(kind).value for kind in view.op.attributes["pit.axes"]]
+    for position in group:
+        if kinds[position] != "parallel":
+            return Refusal(f"iterator {position} is proved '{kinds[position]}', not 'parallel'")
+    for inner in view.body.operations:
+        if inner.operation.name == "linalg.index" and inner.operation.attributes["dim"].value in group:
+            return Refusal(
+                f"its body reads the position along iterator {inner.operation.attributes['dim'].value}"
+            )
+    return None
+
+
+def operand_rows(map_: ir.AffineMap, group: Sequence[int], index: ir.Value) -> Rows | None:
+    """The rows that an operand with `map_` is read at, None if it carries no iterator of the group."""
+    axis: list[int] = []
+    coordinates: list[int] = []
+    for coordinate, position in enumerate(group):
+        for dim, expression in enumerate(map_.results):
+            if is_iterator(expression, position):
+                axis.append(dim)
+                coordinates.append(coordinate)
+    return Rows(index, tuple(axis), tuple(coordinates)) if axis else None
+
+
+def copied_iterators(view: Structured, number: int, group: Sequence[int]) -> list[int]:
+    """Iterators of operand `number` that no output carries: reading it once per row would copy them every time."""
+    carried = {
+        expression.position
+        for map_ in view.output_maps
+        for expression in map_.results
+        if isinstance(expression, ir.AffineDimExpr)
+    }
+    own = {position for expression in view.maps[number].results for position in iterators_in(expression)}
+    return sorted(own - carried - set(group))
+
+
+def iterators_in(expression: ir.AffineExpr) -> set[int]:
+    """The iterators that an indexing expression depends on."""
+    if isinstance(expression, ir.AffineDimExpr):
+        return {expression.position}
+    if isinstance(expression, ir.AffineBinaryExpr):
+        return iterators_in(expression.lhs) | iterators_in(expression.rhs)
+    return set()
+
+
+def build_compact(
+    view: Structured, group: Sequence[int], reads: Sequence[Rows | None], operands: Sequence[ir.Value]
+) -> list[ir.Value]:
+    """The `linalg.generic` of `view` with its group of iterators replaced by one over rows; the body moves there."""
+    first = min(group)
+    kept = [position for position in range(len(view.iterators)) if position == first or position not in group]
+    place = {old: kept.index(first if old in group else old) for old in range(len(view.iterators))}
+    renumber = ir.AffineMap.get(
+        len(kept), 0, [ir.AffineDimExpr.get(place[old]) for old in range(len(view.iterators))]
+    )
+    maps = [compact_map(map_, read, renumber) for map_, read in zip(view.maps, reads, strict=True)]
+    count = len(view.inputs)
+    op = empty_generic(operands[:count], operands[count:], maps, [view.iterators[old] for old in kept])
+    copy_attributes(view.op, op, kept)
+    view.body.append_to(op.regions[0])
+    for inner in op.regions[0].blocks[0].operations:
+        if inner.operation.name == "linalg.index":
+            attribute = inner.operation.attributes["dim"]
+            inner.operation.attributes["dim"] = ir.IntegerAttr.get(attribute.type, place[attribute.value])
+    return list(op.results)
+
+
+def compact_map(map_: ir.AffineMap, rows: Rows | None, renumber: ir.AffineMap) -> ir.AffineMap:
+    """`map_` over the new iterators, the dimensions of `rows` replaced by one."""
+    gone = [] if rows is None else [dim for dim in rows.axis if dim != rows.place]
+    results = [e.compose(renumber) for dim, e in enumerate(map_.results) if dim not in gone]
+    return ir.AffineMap.get(renumber.n_dims, 0, results)
+
+
+STRUCTURE = ("indexing_maps", "iterator_types", "operandSegmentSizes", "pit.axes")
+
+
+def copy_attributes(source: ir.Operation, target: ir.Operation, kept: Sequence[int]) -> None:
+    """Gives `target` what is known of `source`; the iterators `kept` keep their verdicts."""
+    for name in source.attributes:
+        if name not in STRUCTURE:
+            target.attributes[name] = source.attributes[name]
+    axes = source.attributes["pit.axes"]
+    target.attributes["pit.axes"] = ir.ArrayAttr.get([axes[position] for position in kept])

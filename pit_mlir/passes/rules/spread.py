@@ -1,0 +1,170 @@
+"""R3, spread: f(x, y; c) = swrite(f(sread(x, I), sread(y, I); sread(c, I)), into background(f), I), d
+parallel in f.
+
+Here x is a mask over the group of I (a product or a select by it), f has no reduction and is 0 where the mask
+is, so the background is 0. The result is read and written through I; R1 then carries the read up through f.
+Fact needed: the value of the body at mask = 0, by its image; the iterators' verdicts are asked for by R1.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pit_mlir.analysis.expressions import (
+    Apply,
+    Constant,
+    Expression,
+    Leaf,
+    body_expression,
+    element,
+    is_plain,
+    leaves,
+)
+from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.images import ZERO, NonZero, image
+from pit_mlir.bindings import arith, ir, linalg, tensor
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.detect import detect
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.sread import sread
+from pit_mlir.dialect.structured import Structured, owner, projection
+from pit_mlir.dialect.swrite import swrite
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A result that is 0 wherever `mask` is 0; dimension `axis[i]` of the result is dimension i of the mask.
+
+    `kept` is what it is elsewhere, if that is a value of the program (a select), else the result itself.
+    """
+
+    mask: ir.Value
+    axis: tuple[int, ...]
+    kept: ir.Value
+
+
+def spread_masks(function: ir.Operation, report: Report) -> None:
+    """R3 at every result of `function` that a mask over some of its dimensions makes 0."""
+    for op in list(function.regions[0].blocks[0].operations):
+        view = Structured.of(op)
+        masked = None if view is None else find_mask(view)
+        if masked is not None:
+            with op.location:
+                spread(op.operation, masked)
+            report.remark(
+                location_text(op.location),
+                f"compact through the index of {name_of(masked.mask, function)}: 0 outside",
+            )
+
+
+def name_of(mask: ir.Value, function: ir.Operation) -> str:
+    """What a remark calls `mask`: the name of the argument, else its place in the source."""
+    maker = owner(mask)
+    if maker is not None:
+        return f"the mask at {location_text(maker.location)}"
+    number = ir.BlockArgument(mask).arg_number
+    if "arg_attrs" in function.attributes:
+        attributes = ir.DictAttr(function.attributes["arg_attrs"][number])
+        if "pit.name" in attributes:
+            return ir.StringAttr(attributes["pit.name"]).value
+    return f"argument {number}"
+
+
+def find_mask(view: Structured) -> Masked | None:
+    """The mask that makes the one result of `view` 0, if there is one whose index pays."""
+    identity = list(range(len(view.iterators)))
+    if "reduction" in view.iterators or len(view.outputs) != 1 or not is_plain(view, 0):
+        return None
+    out = projection(view.output_maps[0])
+    if out is None or sorted(out) != identity:
+        return None
+    terms = [
+        Leaf(value, projection(map_) or ()) for value, map_ in zip(view.inputs, view.input_maps, strict=True)
+    ]
+    body = body_expression(
+        view, 0, lambda number: terms[number] if number < len(terms) else Leaf(view.outputs[0], ())
+    )
+    for term in dict.fromkeys(terms):
+        root = mask_of(term)
+        if root is None or image(body, {term: ZERO}).value != ZERO:
+            continue
+        kept = selected(body, terms)
+        if kept is None and (
+            len(root.dims) == len(out) or is_float_mask(root) or not is_float(view.op.results[0])
+        ):
+            continue
+        if kept is not None and not (is_float(view.op.results[0]) or is_returned(view.op)):
+            continue
+        axis = tuple(out.index(dim) for dim in root.dims)
+        straight = kept is not None and kept.dims == out
+        return Masked(root.value, axis, kept.value if kept is not None and straight else view.op.results[0])
+    return None
+
+
+def mask_of(term: Leaf) -> Leaf | None:
+    """The mask that an operand is a cast of: 0 where it is 0, not 0 elsewhere."""
+    root = element(term.value, term.dims) if term.dims else term
+    found = list(leaves(root))
+    if len(found) != 1 or not found[0].dims or isinstance(root, Constant):
+        return None
+    leaf = found[0]
+    if image(root, {leaf: ZERO}).value != ZERO or leaf.value.type.element_type == ir.IndexType.get():
+        return None
+    live = image(root, {leaf: NonZero()}).value
+    return leaf if live == NonZero() or (live != ZERO and hasattr(live, "value")) else None
+
+
+def selected(body: Expression, terms: list[Leaf]) -> Leaf | None:
+    """The operand y of a body that is select(mask, y, 0)."""
+    if not isinstance(body, Apply) or body.name != "arith.select":
+        return None
+    return body.args[1] if isinstance(body.args[1], Leaf) and body.args[1] in terms else None
+
+
+def is_float(value: ir.Value) -> bool:
+    """Whether a tensor holds floats."""
+    return isinstance(ir.RankedTensorType(value.type).element_type, ir.FloatType)
+
+
+def is_float_mask(mask: Leaf) -> bool:
+    """Whether a mask is of floats: a product with one says nothing of sparsity, a select by one does."""
+    return is_float(mask.value)
+
+
+def is_returned(op: ir.Operation) -> bool:
+    """Whether the result of `op` leaves the function."""
+    return any(use.owner.operation.name == "func.return" for use in op.results[0].uses)
+
+
+def spread(op: ir.Operation, masked: Masked) -> None:
+    """Puts swrite(sread(..)) in place of the result of `op`."""
+    result = op.results[0]
+    users: list[tuple[ir.Operation, int]] = list(operands_reading(result))
+    with ir.InsertionPoint.after(op):
+        rank = len(masked.axis)
+        index = detect(
+            masked.mask, axis=[rank - 1], segments=range(rank - 1), block=[1] * (rank - 1), micro_tile=1
+        )
+        rows = sread(masked.kept, index, axis=masked.axis)
+        written = swrite(rows, zeros_like(result), index, axis=masked.axis)
+    for user, number in users:
+        user.operands[number] = written
+
+
+def operands_reading(value: ir.Value) -> Iterator[tuple[ir.Operation, int]]:
+    """The operands that `value` is."""
+    for use in value.uses:
+        yield use.owner.operation, use.operand_number
+
+
+def zeros_like(value: ir.Value) -> ir.Value:
+    """A tensor of the type and size of `value`, filled with 0."""
+    type_ = ir.RankedTensorType(value.type)
+    sizes = [extent(value, dim) for dim in range(type_.rank)]
+    empty = tensor.EmptyOp(sizes, type_.element_type).result
+    element_type = type_.element_type
+    zero: ir.Attribute = (
+        ir.FloatAttr.get(element_type, 0.0)
+        if isinstance(element_type, ir.FloatType)
+        else ir.IntegerAttr.get(element_type, 0)
+    )
+    return linalg.fill(arith.ConstantOp(element_type, zero).result, outs=[empty])
