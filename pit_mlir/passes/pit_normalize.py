@@ -14,10 +14,20 @@ from pit_mlir.passes.normal_form.pins import pinned
 from pit_mlir.passes.normal_form.positions import fold_table_reads, outline_positions
 from pit_mlir.passes.normal_form.scope import operations, upstream
 from pit_mlir.passes.normal_form.signs import fold_sign_tests
-from pit_mlir.passes.normal_form.sizes import cancel_reshapes, fold_dims
+from pit_mlir.passes.normal_form.sizes import cancel_reshapes, fold_dims, fold_quotients
 
 # Rounds of folding; encoders take up to 8, window attention with its partitions 17.
 _MAX_ROUNDS = 40
+
+_FOLDED = (
+    "arith.cmpi",
+    "arith.divsi",
+    "arith.maxsi",
+    "tensor.dim",
+    "tensor.expand_shape",
+    "tensor.extract",
+    "tensor.reshape",
+)
 
 
 @dataclass(frozen=True)
@@ -70,18 +80,9 @@ def _fold_movement(module: ir.Operation) -> None:
 
 def _fold_known(module: ir.Operation) -> None:
     """Folds what follows from sizes and positions, one walk for all."""
-    found = operations(
-        module,
-        (
-            "arith.cmpi",
-            "arith.maxsi",
-            "tensor.dim",
-            "tensor.expand_shape",
-            "tensor.extract",
-            "tensor.reshape",
-        ),
-    )
+    found = operations(module, _FOLDED)
     fold_dims(found["tensor.dim"])
+    fold_quotients(found["arith.divsi"])
     cancel_reshapes(found["tensor.expand_shape"] + found["tensor.reshape"])
     fold_sign_tests(found["arith.cmpi"] + found["arith.maxsi"])
     fold_table_reads(found["tensor.extract"])

@@ -41,7 +41,7 @@ def drop_idle_checks(module: ir.Operation) -> None:
 
 
 def _outline(view: Structured, assertion: ir.Operation) -> None:
-    """Checks `assertion` of the body of `view` before `view`, by a reduction of its condition over all iterations.
+    """Checks `assertion` of the body of `view` before `view`: its condition is reduced over all iterations.
 
     The reduction runs over those iterators only that the condition depends on: an index is checked once, not
     once for each element of the row it names.
@@ -67,7 +67,7 @@ def _reads_accumulator(view: Structured, numbers: list[int]) -> bool:
 def _reduce_condition(
     view: Structured, condition: ir.Value, slice_: list[ir.Operation], numbers: list[int]
 ) -> ir.Value:
-    """A tensor<i1>: whether `condition`, which `slice_` computes from the arguments `numbers`, always holds."""
+    """A tensor<i1>: whether `condition`, which `slice_` computes from arguments `numbers`, always holds."""
     sources = [_source([*view.inputs, *view.outputs][number], view.maps[number]) for number in numbers]
     positions = {op.attributes["dim"].value for op in slice_ if op.name == "linalg.index"}
     used = positions.union(*(_mentioned(map_) for _, map_ in sources))

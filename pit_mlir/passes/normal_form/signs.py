@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pit_mlir.bindings import arith, ir
 from pit_mlir.dialect.structured import owner
 from pit_mlir.passes.normal_form.movement import is_iota
+from pit_mlir.passes.normal_form.sizes import constant
 
 _SIGNED_LESS, _SIGNED_GREATER_EQUAL = 2, 5
 
@@ -17,7 +18,7 @@ def fold_sign_tests(tests: Iterable[ir.Operation]) -> None:
 
 def _fold_sign_test(op: ir.Operation) -> None:
     value, bound = op.operands
-    if _constant(bound) != 0 or not _is_never_negative(value):
+    if constant(bound) != 0 or not _is_never_negative(value):
         return
     if op.name == "arith.maxsi":
         replacement = value
@@ -42,8 +43,8 @@ def _is_never_negative(value: ir.Value) -> bool:
             wide = value.type in (ir.IndexType.get(), ir.IntegerType.get_signless(64))
             return wide and _is_never_negative(maker.operands[0])
         case "arith.constant":
-            constant = _constant(value)
-            return constant is not None and constant >= 0
+            number = constant(value)
+            return number is not None and number >= 0
         case "arith.maxsi":
             return any(map(_is_never_negative, maker.operands))
         case "arith.minsi" | "arith.divsi":
@@ -62,11 +63,3 @@ def _is_iota_argument(value: ir.Value) -> bool:
         return False
     maker = owner(generic.operands[argument.arg_number])
     return maker is not None and is_iota(maker)
-
-
-def _constant(value: ir.Value) -> int | None:
-    maker = owner(value)
-    if maker is None or maker.name != "arith.constant":
-        return None
-    attribute = maker.attributes["value"]
-    return attribute.value if isinstance(attribute, ir.IntegerAttr) else None

@@ -26,6 +26,39 @@ def fold_dims(dims: Iterable[ir.Operation]) -> None:
         op.erase()
 
 
+def fold_quotients(quotients: Iterable[ir.Operation]) -> None:
+    """Replaces x * c / c by x among the divisions `quotients`, where the product is a size of flattened dims.
+
+    torch-mlir flattens batch and heads for a batched product and then divides to have the batch back.
+    """
+    for op in quotients:
+        product, divisor = owner(op.operands[0]), constant(op.operands[1])
+        factors = None if product is None or divisor is None else _factors(product)
+        if factors is not None and factors[1] == divisor != 0:
+            op.results[0].replace_all_uses_with(factors[0])
+            op.erase()
+
+
+def _factors(op: ir.Operation) -> tuple[ir.Value, int] | None:
+    """(x, c) if `op` computes the size x * c; a size does not overflow."""
+    if op.name != "affine.apply" or len(op.operands) != 1:
+        return None
+    (expression,) = op.attributes["map"].value.results
+    if not isinstance(expression, ir.AffineMulExpr) or not isinstance(expression.rhs, ir.AffineConstantExpr):
+        return None
+    plain = isinstance(expression.lhs, ir.AffineDimExpr | ir.AffineSymbolExpr)
+    return (op.operands[0], expression.rhs.value) if plain else None
+
+
+def constant(value: ir.Value) -> int | None:
+    """The integer that `value` always is, if it is made by `arith.constant`."""
+    maker = owner(value)
+    if maker is None or maker.name != "arith.constant":
+        return None
+    attribute = maker.attributes["value"]
+    return attribute.value if isinstance(attribute, ir.IntegerAttr) else None
+
+
 def cancel_reshapes(reshapes: Iterable[ir.Operation]) -> None:
     """Removes each reshape among `reshapes` of a `tensor.collapse_shape` that restores the shape before it.
 
