@@ -1,0 +1,264 @@
+"""Claims about bodies: tried on sample points first, which costs microseconds, then handed to the solver.
+
+A claim is tried under no assumption, then for finite data, then up to the NaN of a zero denominator, then with
+lowest constants as -inf; what it is proved under is part of the answer.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from pit_mlir.analysis import smt
+from pit_mlir.analysis.body import Body, Node, is_float, signed, width
+from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, rounded, same
+from pit_mlir.analysis.facts import Assumption, Assumptions, Floats, Lowest, Special
+from pit_mlir.analysis.smt import Bool, both, either
+from pit_mlir.analysis.terms import (
+    LOWEST_BOUND,
+    Domain,
+    Term,
+    Terms,
+    Unproved,
+    constant_term,
+    free,
+    identical,
+    literal,
+)
+
+Values = Mapping[int, Special]
+"""Special values by input operand."""
+
+SAMPLES = 12
+FLOATS = (0, 1, -1, 2, -3, "1/2", "-5/4", 3, "7/2", -2)
+ROUGH_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.1, 3.3, 1e8, -1e8, 0.7, 1e-3)
+"""Floats whose sums depend on the order."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How floats are taken, and how long the solver may work on one claim."""
+
+    floats: Floats
+    timeout_ms: int
+
+    @property
+    def strict(self) -> bool:
+        """Whether floats round."""
+        return self.floats == "strict"
+
+
+def applicable(value: Special, type_: str) -> bool:
+    """Whether `value` is a value of `type_`."""
+    if is_float(type_):
+        return True
+    bits = width(type_)
+    if bits is None or isinstance(value, Lowest):
+        return False
+    whole = math.isfinite(value) and value == int(value)
+    return whole and (value in (0, 1) if bits == 1 else -(1 << (bits - 1)) <= value < 1 << bits)
+
+
+def special_term(value: Special, type_: str) -> Term:
+    """`value` as a term of `type_`; a lowest constant counts as -inf."""
+    if is_float(type_):
+        return literal(-math.inf if isinstance(value, Lowest) else float(value))
+    assert not isinstance(value, Lowest)
+    return constant_term(signed(int(value), width(type_) or 64), type_)
+
+
+def special_scalar(value: Special, type_: str, strict: bool) -> Scalar:
+    """`value` as a number for evaluation."""
+    if not is_float(type_):
+        assert not isinstance(value, Lowest)
+        return signed(int(value), width(type_) or 64)
+    number = -math.inf if isinstance(value, Lowest) else float(value)
+    return number if strict or not math.isfinite(number) else Fraction(number)
+
+
+def leaf_terms(
+    body: Body,
+    mode: Mode,
+    *,
+    values: Values | None = None,
+    inputs: Domain = Domain.FINITE,
+    accumulators: Domain = Domain.FINITE,
+    tag: Callable[[Node], str] = lambda node: "",
+    state: Mapping[int, Term] | None = None,
+) -> Callable[[Node], Term]:
+    """The free leaves of one evaluation: `values` fixes inputs, `state` accumulators, `tag` tells points apart."""
+    fixed, states = values or {}, state or {}
+
+    def leaf(node: Node) -> Term:
+        if node.op == "input" and node.detail in fixed:
+            return special_term(fixed[node.detail], node.type)  # type: ignore[index]
+        if node.op == "accumulator" and node.detail in states:
+            return states[node.detail]  # type: ignore[index]
+        domain = accumulators if node.op == "accumulator" else inputs
+        return free(f"{node.op}{node.detail}{tag(node)}", node.type, domain, mode.strict)
+
+    return leaf
+
+
+def random_scalar(rng: random.Random, type_: str, strict: bool) -> Scalar:
+    """A number of `type_`, often one of a few, so that ties happen."""
+    if is_float(type_):
+        return rounded(rng.choice(ROUGH_FLOATS), type_) if strict else Fraction(rng.choice(FLOATS))
+    bits = width(type_) or 64
+    extremes = (signed(1 << (bits - 1), bits), (1 << max(bits - 1, 1)) - 1) if rng.random() < 0.2 else ()
+    return signed(rng.choice((0, 1, 2, 3, -1, 5, *extremes)), bits)
+
+
+def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | None = None) -> Point:
+    """A point with random leaves, the inputs in `values` fixed."""
+    fixed = values or {}
+    leaves = body.nodes[: body.inputs + body.outputs]
+    captures = [node for node in body.nodes if node.op == "capture" and isinstance(node.detail, int)]
+    indices = [node.detail for node in body.nodes if node.op == "index"]
+    return Point(
+        tuple(
+            special_scalar(fixed[number], node.type, mode.strict)
+            if number in fixed
+            else random_scalar(rng, node.type, mode.strict)
+            for number, node in enumerate(leaves[: body.inputs])
+        ),
+        tuple(random_scalar(rng, node.type, mode.strict) for node in leaves[body.inputs :]),
+        tuple(random_scalar(rng, node.type, mode.strict) for node in captures),
+        tuple(rng.randrange(6) for _ in range(1 + max(indices, default=-1))),  # type: ignore[type-var]
+        mode.strict,
+    )
+
+
+Sample = tuple[Point, list[Scalar | None]]
+"""A point, and what the body yields there."""
+
+
+def samples(body: Body, mode: Mode, values: Values | None = None) -> Iterator[Sample]:
+    """Random points with what `body` yields there; none where it cannot be evaluated."""
+    rng = random.Random(1)
+    for _ in range(SAMPLES):
+        point = random_point(body, rng, mode, values)
+        try:
+            yield point, evaluate(body, point)
+        except Unevaluable:
+            continue
+
+
+def divides(body: Body) -> bool:
+    """Whether a denominator occurs in the body."""
+    return any(node.op == "arith.divf" for node in body.nodes)
+
+
+def has_lowest(body: Body) -> bool:
+    """Whether the body has a finite constant that may count as -inf."""
+    return any(isinstance(c, float) and -math.inf < -abs(c) <= LOWEST_BOUND for c in body.constants())
+
+
+@lru_cache(maxsize=4096)
+def has_floats(body: Body) -> bool:
+    """Whether a float takes part."""
+    return any(node.is_float for node in body.nodes)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One way to try a claim, and what it assumes."""
+
+    inputs: Domain
+    accumulators: Domain
+    assumptions: Assumptions = frozenset()
+
+    @property
+    def modulo_nan(self) -> bool:
+        """Whether results that are NaN need not agree: the NaN of a zero denominator."""
+        return Assumption.NONZERO_DENOMINATOR in self.assumptions
+
+    @property
+    def lowest(self) -> bool:
+        """Whether lowest constants count as -inf."""
+        return Assumption.LOWEST_IS_INF in self.assumptions
+
+
+def levels(body: Body) -> list[Level]:
+    """The levels that can differ for `body`, the fewest assumptions first."""
+    anything = Level(Domain.ANY, Domain.ANY)
+    if not has_floats(body):
+        return [anything]
+    finite = frozenset({Assumption.FINITE_DATA})
+    found = [anything, Level(Domain.FINITE, Domain.EXTENDED, finite)]
+    if divides(body):
+        found.append(Level(Domain.FINITE, Domain.EXTENDED, finite | {Assumption.NONZERO_DENOMINATOR}))
+    if has_lowest(body):
+        found += [
+            Level(level.inputs, level.accumulators, level.assumptions | {Assumption.LOWEST_IS_INF})
+            for level in found[1:]
+        ]
+    return found
+
+
+Claim = Callable[[Terms, Level], Sequence[tuple[Term, Term, str]]]
+"""The pairs of terms (and their type) that a claim says are the same."""
+
+
+def settle(body: Body, mode: Mode, claim: Claim, values: Values | None = None) -> Assumptions | None:
+    """The assumptions under which `claim` is proved, None if it is not under any."""
+    for level in levels(body):
+        terms = Terms(strict=mode.strict, lowest=level.lowest)
+        try:
+            pairs = claim(terms, level)
+        except Unproved:
+            return None
+        holds = both(*(agree(a, b, type_, level, mode) for a, b, type_ in pairs))
+        if smt.ask(holds, terms.hypotheses, mode.timeout_ms).verdict == "proved":
+            stated = any(isinstance(value, Lowest) for value in (values or {}).values())
+            return level.assumptions | ({Assumption.LOWEST_IS_INF} if stated else frozenset())
+    return None
+
+
+def agree(a: Term, b: Term, type_: str, level: Level, mode: Mode) -> Bool:
+    """Whether two terms are the same at `level`."""
+    same = identical(a, b, type_, mode.strict)
+    return either(same, a.nan, b.nan) if level.modulo_nan and is_float(type_) else same
+
+
+def unchanged(body: Body, mode: Mode, values: Values) -> Assumptions | None:
+    """The assumptions under which every accumulator stays as it is where the inputs hold `values`, None if never."""
+    if not all(applicable(value, body.nodes[number].type) for number, value in values.items()):
+        return None
+    if not consistent(body, mode, values, lambda point, result: point.accumulators[result]):
+        return None
+
+    def claim(terms: Terms, level: Level) -> list[tuple[Term, Term, str]]:
+        leaf = leaf_terms(body, mode, values=values, inputs=level.inputs, accumulators=level.accumulators)
+        yields = terms.run(body, leaf)
+        nodes = [(result, body.nodes[body.inputs + result]) for result in body.live]
+        return [(yields[result], leaf(node), node.type) for result, node in nodes]
+
+    return settle(body, mode, claim, values)
+
+
+def consistent(
+    body: Body,
+    mode: Mode,
+    values: Values,
+    expected: Callable[[Point, int], Scalar],
+    results: Sequence[int] | None = None,
+) -> bool:
+    """Whether no sample contradicts that the results are as `expected`; NaN may come from a zero denominator."""
+    if has_lowest(body):
+        return True  # exact numbers do not know that a lowest constant counts as -inf
+    for point, yields in samples(body, mode, values):
+        for result in body.live if results is None else results:
+            value = yields[result]
+            if isinstance(value, float) and math.isnan(value) and divides(body):
+                continue
+            if not same(value, expected(point, result), exact=mode.strict):
+                return False
+    return True
+
+
+def is_lowest(value: Scalar | None) -> bool:
+    """Whether a number is finite and at most -1e30."""
+    return value is not None and -math.inf < value <= LOWEST_BOUND

@@ -1,0 +1,435 @@
+"""The prover: along which iterators may the points of a structured operation be permuted, and which may be skipped.
+
+The theorem and its conditions are section 1 of the method (`docs/design.md`); nothing here knows a named operator:
+matrix products, convolutions and row maxima are found to be what they are from maps and body alone.
+"""
+
+import math
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import product
+
+from pit_mlir.analysis import smt
+from pit_mlir.analysis.body import Body, Compound, Node, Scheme, is_float, scheme_of
+from pit_mlir.analysis.claims import (
+    Mode,
+    applicable,
+    leaf_terms,
+    random_point,
+    unchanged,
+)
+from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, float_of, same
+from pit_mlir.analysis.facts import (
+    LOWEST,
+    Accumulator,
+    Assumption,
+    Assumptions,
+    Axis,
+    Background,
+    Floats,
+    Image,
+    Masked,
+    Proof,
+    Special,
+)
+from pit_mlir.analysis.masking import body_background, body_image, body_masks, fixed
+from pit_mlir.analysis.smt import both
+from pit_mlir.analysis.terms import Domain, Term, Terms, Unproved, identical
+from pit_mlir.bindings import ir
+
+TIMEOUT_MS = 5000
+ORDER_SAMPLES = 64
+FILL_TRIES = 64
+FLOAT_CANDIDATES: tuple[Special, ...] = (0.0, 1.0, -math.inf, math.inf)
+INTEGER_CANDIDATES: tuple[Special, ...] = (0, 1, -1)
+NAN_SENSITIVE = ("arith.cmpf", "arith.maxnumf", "arith.minnumf", "math.isnan")
+
+_SOLVER = threading.Lock()
+"""Z3's terms live in one context of the process, which one thread at a time may use."""
+
+
+def prove(
+    op: ir.Operation | ir.OpView, *, floats: Floats = "real", timeout_ms: int = TIMEOUT_MS
+) -> Proof | None:
+    """Every fact about `op`, a linalg operation or `pit.generic`; None for an operation without iterators' maps."""
+    scheme = scheme_of(op)
+    if scheme is None:
+        return None
+    with _SOLVER:
+        return prove_scheme(scheme, Mode(floats, timeout_ms))
+
+
+def image(
+    op: ir.Operation | ir.OpView,
+    values: Mapping[int, Special],
+    *,
+    floats: Floats = "real",
+    timeout_ms: int = TIMEOUT_MS,
+) -> Image:
+    """What each result of `op` becomes where input operand i holds `values[i]`, whatever the other inputs are.
+
+    An outcome is a number, `Operand(i)`, `Accumulator()` (under a reduction: the init stays) or None where the
+    result depends on more, or nothing is proved. `LOWEST` stands for a finite constant of at most -1e30.
+    """
+    scheme = scheme_of(op)
+    assert scheme is not None, f"{op.operation.name} has no indexing maps"
+    if scheme.obstacle:
+        return Image((None,) * scheme.body.outputs)
+    with _SOLVER:
+        return body_image(scheme.body, fixed(values), Mode(floats, timeout_ms))
+
+
+def masks(
+    op: ir.Operation | ir.OpView,
+    operand: int,
+    value: Special,
+    *,
+    floats: Floats = "real",
+    timeout_ms: int = TIMEOUT_MS,
+) -> Masked:
+    """The other input operands that no result reads where `operand` holds `value`: f(x=z, y) = f(x=z, y')."""
+    scheme = scheme_of(op)
+    assert scheme is not None, f"{op.operation.name} has no indexing maps"
+    if scheme.obstacle:
+        return Masked(frozenset())
+    with _SOLVER:
+        return body_masks(scheme.body, fixed({operand: value}), Mode(floats, timeout_ms))
+
+
+@lru_cache(maxsize=4096)
+def prove_scheme(scheme: Scheme, mode: Mode) -> Proof:
+    """Every fact about `scheme`; its caller holds the solver."""
+    body = scheme.body
+    if scheme.obstacle:
+        axis = Axis("none", scheme.obstacle)
+        return Proof(
+            (axis,) * scheme.iterators,
+            (False,) * body.inputs,
+            (frozenset(),) * body.inputs,
+            (None,) * body.inputs,
+            (None,) * scheme.iterators,
+            carried=tuple(map(scheme.input_iterators, range(body.inputs))),
+        )
+    orders = {group: _order_free(scheme, group, mode) for group in scheme.groups if scheme.reduced(group[0])}
+    axes = tuple(_axis(scheme, iterator, orders) for iterator in range(scheme.iterators))
+    assumptions: dict[str, Assumptions] = {}
+    neutral = tuple(_neutral(scheme, operand, mode, assumptions) for operand in range(body.inputs))
+    background = tuple(_background(scheme, operand, neutral[operand], mode) for operand in range(body.inputs))
+    return Proof(
+        axes,
+        tuple(
+            _annihilates(scheme, operand, neutral[operand], mode, assumptions)
+            for operand in range(body.inputs)
+        ),
+        neutral,
+        background,
+        tuple(
+            _fill(scheme, iterator, mode) if axis.verdict == "reduction" else None
+            for iterator, axis in enumerate(axes)
+        ),
+        assumptions,
+        tuple(map(scheme.input_iterators, range(body.inputs))),
+    )
+
+
+def _axis(scheme: Scheme, iterator: int, orders: Mapping[tuple[int, ...], Axis]) -> Axis:
+    """The verdict on one iterator, given whether each state that reduces is order-free."""
+    tied = _tied(scheme, iterator)
+    if tied:
+        return Axis("none", tied)
+    body = scheme.body
+    if iterator in body.indices(body.live):
+        return Axis("none", f"the body reads the position linalg.index {iterator}")
+    reducing = [group for group in scheme.groups if iterator in scheme.reduced(group[0])]
+    if not reducing:
+        return Axis("parallel", f"every result has d{iterator} as a whole dimension")
+    failed = next((orders[group] for group in reducing if orders[group].verdict == "none"), None)
+    if failed is not None:
+        return failed
+    assumed = frozenset[Assumption]().union(*(orders[group].assumptions for group in reducing))
+    return Axis("reduction", orders[reducing[0]].reason, assumptions=assumed)
+
+
+def _tied(scheme: Scheme, iterator: int) -> str | None:
+    """Why a map ties `iterator` to its position (METHOD 1.1), None if it is isolated in each."""
+    for number, map_ in enumerate(scheme.maps):
+        inputs = scheme.body.inputs
+        name = f"input {number}" if number < inputs else f"output {number - inputs}"
+        for item in map_:
+            if isinstance(item, Compound) and iterator in item.iterators:
+                return f"d{iterator} is not isolated: {name} is read at {item.text}"
+        if map_.count(iterator) > 1:
+            return f"d{iterator} is not isolated: it occurs {map_.count(iterator)} times in the map of {name}"
+    return None
+
+
+def _order_free(scheme: Scheme, group: tuple[int, ...], mode: Mode) -> Axis:
+    """Whether the state `group` (results with equal maps) is the same in whatever order its points are folded."""
+    body = scheme.body
+    foreign = sorted(body.accumulators(group) - set(group))
+    if foreign:
+        return Axis(
+            "none", f"result {group[0]} reads the accumulator of output {foreign[0]}, which has another map"
+        )
+    reduced = scheme.reduced(group[0])
+    varies = _varies(scheme, reduced)
+    counterexample = _search(body, group, varies, mode)
+    if counterexample is not None:
+        return Axis(
+            "none", "the combiner depends on the order: f(f(acc, x), y) != f(f(acc, y), x)", counterexample
+        )
+    extended = any(isinstance(c, float) and math.isinf(c) for c in body.constants())
+    domain = (
+        Domain.EXTENDED if extended or any(node.op == "math.isinf" for node in body.nodes) else Domain.FINITE
+    )
+    try:
+        answer, points = _left_commutes(body, group, varies, mode, Domain.ANY if mode.strict else domain)
+    except Unproved as reason:
+        return Axis("none", f"not proved: {reason}")
+    if answer.verdict == "unknown":
+        return Axis("none", f"not proved that the order does not matter, within {mode.timeout_ms} ms")
+    if answer.verdict == "refuted":
+        shown = _surviving(body, group, answer, points, mode)
+        if shown is None:
+            return Axis("none", "not proved that the order does not matter")
+        return Axis("none", "the combiner depends on the order: f(f(acc, x), y) != f(f(acc, y), x)", shown)
+    assumptions: Assumptions = frozenset()
+    if not mode.strict and any(node.op in NAN_SENSITIVE for node in body.nodes):
+        with_nan, _ = _left_commutes(body, group, varies, mode, Domain.ANY)
+        assumptions = frozenset() if with_nan.verdict == "proved" else frozenset({Assumption.FINITE_DATA})
+    reason = "f(f(acc, x), y) = f(f(acc, y), x) for all acc, x, y"
+    has_floats = any(node.is_float for node in body.nodes)
+    return Axis(
+        "reduction",
+        f"{reason}, floats as reals" if has_floats and not mode.strict else reason,
+        None,
+        assumptions,
+    )
+
+
+def _varies(scheme: Scheme, reduced: frozenset[int]) -> Callable[[Node], bool]:
+    """Which leaves may differ between two points that meet in one element of a result."""
+
+    def varies(node: Node) -> bool:
+        if node.op == "input":
+            return bool(scheme.input_iterators(int(str(node.detail))) & reduced)
+        return node.op == "index" and node.detail in reduced
+
+    return varies
+
+
+def _left_commutes(
+    body: Body, group: Sequence[int], varies: Callable[[Node], bool], mode: Mode, domain: Domain
+) -> tuple[smt.Answer, dict[str, Callable[[Node], Term]]]:
+    """The solver's answer to f(f(acc, x), y) = f(f(acc, y), x), and the leaves at the points x and y."""
+    terms = Terms(strict=mode.strict)
+
+    def leaves(mark: str, state: Mapping[int, Term] | None = None) -> Callable[[Node], Term]:
+        def tag(node: Node) -> str:
+            return mark if varies(node) else ""
+
+        return leaf_terms(body, mode, inputs=domain, accumulators=domain, tag=tag, state=state)
+
+    def step(mark: str, state: Mapping[int, Term] | None = None) -> dict[int, Term]:
+        yields = terms.run(body, leaves(mark, state))
+        return {result: yields[result] for result in group}
+
+    one, other = step(".y", step(".x")), step(".x", step(".y"))
+    claim = both(
+        *(
+            identical(one[result], other[result], body.nodes[body.inputs + result].type, mode.strict)
+            for result in group
+        )
+    )
+    return smt.ask(claim, terms.hypotheses, mode.timeout_ms), {"x": leaves(".x"), "y": leaves(".y")}
+
+
+def _search(body: Body, group: Sequence[int], varies: Callable[[Node], bool], mode: Mode) -> str | None:
+    """Two orders of two random points that differ, as text; None if none was found."""
+    rng = random.Random(0)
+    for _ in range(ORDER_SAMPLES):
+        x, y = random_point(body, rng, mode), random_point(body, rng, mode)
+        y = _shared(body, x, y, varies)
+        shown = _contradiction(body, group, x, y, mode)
+        if shown is not None:
+            return shown
+    return None
+
+
+def _shared(body: Body, x: Point, y: Point, varies: Callable[[Node], bool]) -> Point:
+    """`y` with the leaves of `x` that are the same at both points."""
+    inputs = tuple(
+        y.inputs[number] if varies(body.nodes[number]) else x.inputs[number] for number in range(body.inputs)
+    )
+    indices = list(x.indices)
+    for node in body.nodes:
+        if node.op == "index" and varies(node):
+            indices[int(str(node.detail))] = y.indices[int(str(node.detail))]
+    return Point(inputs, x.accumulators, x.captures, tuple(indices), x.rounding)
+
+
+def _contradiction(body: Body, group: Sequence[int], x: Point, y: Point, mode: Mode) -> str | None:
+    """The two results as text, if folding x then y differs from y then x."""
+    try:
+        one, other = _fold(body, x, y), _fold(body, y, x)
+    except Unevaluable:
+        return None
+    if all(same(one[result], other[result], exact=mode.strict) for result in group):
+        return None
+    acc = _numbers([x.accumulators[result] for result in group])
+    return (
+        f"acc = {acc}, x = {_numbers(x.inputs)}, y = {_numbers(y.inputs)}: x then y gives "
+        f"{_numbers([one[result] for result in group])}, y then x gives {_numbers([other[result] for result in group])}"
+    )
+
+
+def _fold(body: Body, first: Point, second: Point) -> Sequence[Scalar]:
+    """The accumulators after `first` and then `second`."""
+    state = first.after(evaluate(body, first))
+    then = Point(second.inputs, state, second.captures, second.indices, second.rounding)
+    return then.after(evaluate(body, then))
+
+
+def _numbers(values: Sequence[Scalar]) -> str:
+    texts = [str(value) if isinstance(value, int) else f"{float_of(value):g}" for value in values]
+    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
+
+
+def _surviving(
+    body: Body,
+    group: Sequence[int],
+    answer: smt.Answer,
+    points: Mapping[str, Callable[[Node], Term]],
+    mode: Mode,
+) -> str | None:
+    """The solver's counterexample as text, if it survives evaluation with the real functions."""
+    leaves = {
+        name: Point(
+            tuple(_value(answer, leaf(node), node) for node in body.nodes[: body.inputs]),
+            tuple(
+                _value(answer, leaf(node), node)
+                for node in body.nodes[body.inputs : body.inputs + body.outputs]
+            ),
+            tuple(
+                _value(answer, leaf(node), node)
+                for node in body.nodes
+                if node.op == "capture" and isinstance(node.detail, int)
+            ),
+            _indices(body, answer, leaf),
+            mode.strict,
+        )
+        for name, leaf in points.items()
+    }
+    return _contradiction(body, group, leaves["x"], leaves["y"], mode)
+
+
+def _indices(body: Body, answer: smt.Answer, leaf: Callable[[Node], Term]) -> tuple[int, ...]:
+    positions = {
+        int(str(node.detail)): int(_value(answer, leaf(node), node))
+        for node in body.nodes
+        if node.op == "index"
+    }
+    return tuple(positions.get(iterator, 0) for iterator in range(1 + max(positions, default=-1)))
+
+
+def _value(answer: smt.Answer, term: Term, node: Node) -> Scalar:
+    """What the model gives to a leaf; anything for one that has no number (a captured tensor)."""
+    if is_float(node.type):
+        for flag, value in ((term.nan, math.nan), (term.ninf, -math.inf), (term.pinf, math.inf)):
+            if flag is not False and answer.value(flag):
+                return value
+        return answer.value(term.value)
+    if node.type.startswith(("tensor", "memref")):
+        return 0
+    return answer.value(term)
+
+
+def candidates(type_: str) -> tuple[Special, ...]:
+    """The values tried as neutral for a type: 0, 1, -inf, +inf, all-ones, those it has."""
+    every = FLOAT_CANDIDATES if is_float(type_) else INTEGER_CANDIDATES
+    return tuple(value for value in every if applicable(value, type_))
+
+
+def _neutral(
+    scheme: Scheme, operand: int, mode: Mode, assumptions: dict[str, Assumptions]
+) -> frozenset[float | int]:
+    """The values of an operand at which every accumulator stays as it is (METHOD 1.5)."""
+    if not scheme.has_reductions:
+        return frozenset()
+    found: set[float | int] = set()
+    for value in candidates(scheme.body.nodes[operand].type):
+        under = unchanged(scheme.body, mode, {operand: value})
+        if under is not None and value is not LOWEST:
+            found.add(value)  # type: ignore[arg-type]
+            assumptions[f"input {operand} = {value}"] = under
+    return frozenset(found)
+
+
+def _annihilates(
+    scheme: Scheme,
+    operand: int,
+    neutral: frozenset[float | int],
+    mode: Mode,
+    assumptions: dict[str, Assumptions],
+) -> bool:
+    """Whether an operand contributes nothing at 0: neutral, or, without reductions, 0 in and 0 out."""
+    if scheme.has_reductions:
+        return 0 in neutral
+    outcome = body_image(scheme.body, fixed({operand: 0}), mode)
+    assumptions[f"input {operand} = 0"] = outcome.assumptions
+    return bool(scheme.body.live) and all(
+        not isinstance(outcome[result], Accumulator) and outcome[result] == 0 for result in scheme.body.live
+    )
+
+
+def _background(
+    scheme: Scheme, operand: int, neutral: frozenset[float | int], mode: Mode
+) -> Background | None:
+    """What the results hold where `operand` is 0, or under a reduction neutral (METHOD 1.6)."""
+    if not scheme.has_reductions:
+        return body_background(scheme.body, fixed({operand: 0}), mode)
+    if not neutral:
+        return None
+    value = 0 if 0 in neutral else min(neutral, key=abs)
+    init = tuple(None if node is None else Accumulator() for node in scheme.body.yields)
+    return Background(value, init)
+
+
+def background(
+    op: ir.Operation | ir.OpView,
+    operand: int,
+    value: Special,
+    *,
+    floats: Floats = "real",
+    timeout_ms: int = TIMEOUT_MS,
+) -> Background | None:
+    """What the results of `op` hold where `operand` holds `value` (METHOD 1.6), None if nothing fixed."""
+    scheme = scheme_of(op)
+    assert scheme is not None, f"{op.operation.name} has no indexing maps"
+    if scheme.obstacle:
+        return None
+    mode, body = Mode(floats, timeout_ms), scheme.body
+    with _SOLVER:
+        if not scheme.has_reductions:
+            return body_background(body, fixed({operand: value}), mode)
+        under = unchanged(body, mode, {operand: value})
+    init = tuple(None if node is None else Accumulator() for node in body.yields)
+    return None if under is None else Background(value, init, under)
+
+
+def _fill(scheme: Scheme, iterator: int, mode: Mode) -> tuple[Special | None, ...] | None:
+    """Values of all operands that carry `iterator` at which every accumulator stays as it is (METHOD 1.7)."""
+    body = scheme.body
+    carrying = [number for number in range(body.inputs) if iterator in scheme.input_iterators(number)]
+    options = [candidates(body.nodes[number].type) for number in carrying]
+    if not carrying or not all(options):
+        return None
+    for tried, values in enumerate(product(*options)):
+        if tried == FILL_TRIES:
+            return None
+        given = dict(zip(carrying, values, strict=True))
+        if unchanged(body, mode, given) is not None:
+            return tuple(given.get(number) for number in range(body.inputs))
+    return None
