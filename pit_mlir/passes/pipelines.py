@@ -1,49 +1,34 @@
 """Pipelines as data: phases of passes, each with the reason why it stands where it stands."""
 
-from collections.abc import Sequence
-
-
-def rewrite_pipeline(padding: Sequence[int] = (), *, floats: str = "real", freeze: bool = False) -> tuple[str, ...]:
-    """The phases from imported linalg to a sparse program on tensors.
-
-    `padding` are the numbers of the arguments of @main that are masks of padded batches.
-    """
-    return (
-        # One iterator per axis of the model: nothing after this looks through a reshape or a transpose.
-        "pit-normalize",
-        # What is unused becomes a select that the rules can see.
-        *(f"pit-declare-padding{{argument={number}}}" for number in padding),
-        # Before the proof, since attention is one operation for the rules.
-        "pit-form-attention",
-        # After the last upstream pass that drops attributes.
-        f"pit-prove-permutation{{floats={floats}}}",
-        "pit-infer-zeros",
-        # The rules: R2 and R3 bring the indices in, R1 and R4 move them and cancel what meets.
-        "pit-insert-sparsity",
-        "pit-simplify",
-        # One operation per contraction, with its tiles.
-        "pit-select-tiles",
-        *(("pit-split-frozen", "canonicalize, cse") if freeze else ()),
-    )
-
-
 CPU_PIPELINE: tuple[str, ...] = (
     # The border to the caller: read-only arguments, a C interface.
     "pit-expose-entry",
-    # Tensors that bufferization knows no rule for become ones that it does.
-    "func.func(refback-generalize-tensor-concat, refback-generalize-tensor-pad), canonicalize, cse",
+    # Element-wise chains that no contraction took become one loop each; tensors that bufferization has no rule for
+    # become ones that it has.
+    "linalg-generalize-named-ops, linalg-fuse-elementwise-ops, canonicalize, cse",
+    "func.func(refback-generalize-tensor-concat, refback-generalize-tensor-pad), linalg-generalize-named-ops",
+    # Nothing in a body may crash the process, whatever the data.
+    "pit-guard-bodies",
+    # Indices and contractions become code on buffers, between brackets that bufferization folds.
+    "canonicalize, cse",
     # Tensors become buffers; what may be written in place is.
-    "func.func(tm-tensor-bufferize), one-shot-bufferize{bufferize-function-boundaries copy-before-write=0 "
+    "func.func(tm-tensor-bufferize), eliminate-empty-tensors, one-shot-bufferize{bufferize-function-boundaries "
     "function-boundary-type-conversion=identity-layout-map unknown-type-conversion=identity-layout-map "
     "allow-return-allocs-from-loops}, canonicalize, cse",
-    "ownership-based-buffer-deallocation, canonicalize, buffer-deallocation-simplification, "
-    "bufferization-lower-deallocations, cse, canonicalize",
-    # Loops.
-    "func.func(convert-linalg-to-loops, tm-tensor-to-loops)",
+    # Loops: the order of iterators, what runs in parallel.
+    "linalg-generalize-named-ops, pit-lower-loops, func.func(tm-tensor-to-loops), canonicalize, cse",
+    # Buffers go back as soon as nobody reads them, so that the next one is still in the cache.
+    "pit-free-buffers",
+    # Math that LLVM can vectorise; floats that the processor lacks go through f32.
+    "arith-emulate-unsupported-floats{source-types=bf16,f16 target-type=f32}, math-extend-to-supported-types, "
+    "pit-expand-math, canonicalize, cse, loop-invariant-code-motion",
+    # Parallel loops become calls of the runtime's team.
+    "pit-lower-parallel",
     "convert-bufferization-to-memref, expand-realloc, memref-expand, expand-strided-metadata, lower-affine, "
     "convert-scf-to-cf, arith-expand, math-expand-ops",
     # The LLVM dialect.
-    "convert-vector-to-llvm, convert-math-to-llvm, convert-math-to-libm, convert-complex-to-llvm, "
-    "lower-affine, finalize-memref-to-llvm{use-generic-functions}, convert-arith-to-llvm, convert-index-to-llvm, "
-    "convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm, reconcile-unrealized-casts",
+    "convert-vector-to-llvm{enable-x86=true}, convert-math-to-llvm, convert-math-to-libm, convert-complex-to-llvm, "
+    "lower-affine, convert-openmp-to-llvm, finalize-memref-to-llvm{use-generic-functions}, convert-arith-to-llvm, "
+    "convert-index-to-llvm, convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm, "
+    "reconcile-unrealized-casts, pit-widen-booleans",
 )

@@ -7,14 +7,20 @@ from pit_mlir.passes.base import Pass
 
 PASSES: dict[str, str] = {
     "pit-declare-padding": "pit_mlir.passes.pit_declare_padding:DeclarePadding",
+    "pit-expand-math": "pit_mlir.passes.pit_expand_math:ExpandMath",
     "pit-expose-entry": "pit_mlir.passes.pit_expose_entry:ExposeEntry",
     "pit-form-attention": "pit_mlir.passes.pit_form_attention:FormAttention",
+    "pit-free-buffers": "pit_mlir.passes.pit_free_buffers:FreeBuffers",
+    "pit-guard-bodies": "pit_mlir.passes.pit_guard_bodies:GuardBodies",
     "pit-infer-zeros": "pit_mlir.passes.pit_infer_zeros:InferZeros",
     "pit-insert-sparsity": "pit_mlir.passes.pit_insert_sparsity:InsertSparsity",
+    "pit-lower-loops": "pit_mlir.passes.pit_lower_loops:LowerLoops",
+    "pit-lower-parallel": "pit_mlir.passes.pit_lower_parallel:LowerParallel",
     "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",
     "pit-prove-permutation": "pit_mlir.passes.pit_prove_permutation:ProvePermutation",
     "pit-simplify": "pit_mlir.passes.pit_simplify:Simplify",
     "pit-split-frozen": "pit_mlir.passes.pit_split_frozen:SplitFrozen",
+    "pit-widen-booleans": "pit_mlir.passes.pit_widen_booleans:WidenBooleans",
 }
 
 

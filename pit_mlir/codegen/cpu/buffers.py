@@ -1,0 +1,73 @@
+"""Buffers as loops see them: extents, layout, and elements through an indexing map."""
+
+from collections.abc import Sequence
+
+from pit_mlir.bindings import affine, arith, ir, memref
+from pit_mlir.codegen.cpu.build import Index, value
+
+
+def extent(buffer: ir.Value, dim: int) -> Index:
+    """The size of `buffer` along `dim`: a number, or the value it was allocated with, or a `memref.dim`."""
+    type_ = ir.MemRefType(buffer.type)
+    dynamic = ir.ShapedType.get_dynamic_size()
+    if type_.shape[dim] != dynamic:
+        return type_.shape[dim]
+    maker = buffer.owner
+    if not isinstance(maker, ir.Block) and maker.operation.name == "memref.alloc":
+        return maker.operation.operands[type_.shape[:dim].count(dynamic)]
+    return memref.dim(buffer, value(dim))
+
+
+def same(left: Index, right: Index) -> bool:
+    """Whether both are known to be equal; a `memref.dim` of one buffer is, however often it is asked."""
+    if isinstance(left, int) or isinstance(right, int):
+        return isinstance(left, int) and isinstance(right, int) and left == right
+    return left == right or (dim_key(left) is not None and dim_key(left) == dim_key(right))
+
+
+def dim_key(size: ir.Value) -> tuple[ir.Value, int] | None:
+    """The buffer and the dimension that a `memref.dim` asks for, else None."""
+    maker = size.owner
+    if isinstance(maker, ir.Block) or maker.operation.name != "memref.dim":
+        return None
+    buffer, dim = maker.operation.operands
+    if isinstance(dim.owner, ir.Block) or dim.owner.operation.name != "arith.constant":
+        return None
+    return buffer, ir.IntegerAttr(dim.owner.operation.attributes["value"]).value
+
+
+def is_contiguous(buffer: ir.Value) -> bool:
+    """Whether the type says that all elements follow one another in row-major order."""
+    layout = ir.MemRefType(buffer.type).affine_map
+    return layout == ir.AffineMap.get_identity(layout.n_dims)
+
+
+def coordinates_of(map_: ir.AffineMap, coordinates: Sequence[Index]) -> list[ir.Value]:
+    """`map_` at `coordinates`."""
+    values: list[ir.Value] = []
+    for expression in map_.results:
+        if isinstance(expression, ir.AffineDimExpr):
+            values.append(value(coordinates[expression.position]))
+        elif isinstance(expression, ir.AffineConstantExpr):
+            values.append(value(expression.value))
+        else:
+            point = [value(coordinate) for coordinate in coordinates]
+            values.append(affine.apply(ir.AffineMap.get(map_.n_dims, 0, [expression]), point))
+    return values
+
+
+def load(buffer: ir.Value, map_: ir.AffineMap, coordinates: Sequence[Index]) -> ir.Value:
+    """The element of `buffer` that `map_` selects; a scalar stands for itself."""
+    if not isinstance(buffer.type, ir.MemRefType):
+        return buffer
+    return memref.load(buffer, coordinates_of(map_, coordinates))
+
+
+def store(element: ir.Value, buffer: ir.Value, map_: ir.AffineMap, coordinates: Sequence[Index]) -> None:
+    """Writes `element` where `map_` says."""
+    memref.store(element, buffer, coordinates_of(map_, coordinates))
+
+
+def boolean(truth: bool) -> ir.Value:
+    """An `i1` constant."""
+    return arith.constant(ir.IntegerType.get_signless(1), int(truth))

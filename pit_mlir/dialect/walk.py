@@ -1,0 +1,16 @@
+"""Collects operations by name, so that a pass may change them while it goes through the list."""
+
+from pit_mlir.bindings import ir
+
+
+def operations(root: ir.Operation, *names: str) -> list[ir.Operation]:
+    """All operations in `root` whose name is one of `names`, in order; an operation comes before what it holds."""
+    found: list[ir.Operation] = []
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        if op.name in names:
+            found.append(op)
+        return ir.WalkResult.ADVANCE
+
+    root.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return found
