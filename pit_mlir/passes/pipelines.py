@@ -1,5 +1,32 @@
 """Pipelines as data: phases of passes, each with the reason why it stands where it stands."""
 
+from collections.abc import Sequence
+
+
+def rewrite_pipeline(padding: Sequence[int] = (), *, floats: str = "real", freeze: bool = False) -> tuple[str, ...]:
+    """The phases from imported linalg to a sparse program on tensors.
+
+    `padding` are the numbers of the arguments of @main that are masks of padded batches.
+    """
+    return (
+        # One iterator per axis of the model: nothing after this looks through a reshape or a transpose.
+        "pit-normalize",
+        # What is unused becomes a select that the rules can see.
+        *(f"pit-declare-padding{{argument={number}}}" for number in padding),
+        # Before the proof, since attention is one operation for the rules.
+        "pit-form-attention",
+        # After the last upstream pass that drops attributes.
+        f"pit-prove-permutation{{floats={floats}}}",
+        "pit-infer-zeros",
+        # The rules: R2 and R3 bring the indices in, R1 and R4 move them and cancel what meets.
+        "pit-insert-sparsity",
+        "pit-simplify",
+        # One operation per contraction, with its tiles.
+        "pit-select-tiles",
+        *(("pit-split-frozen", "canonicalize, cse") if freeze else ()),
+    )
+
+
 CPU_PIPELINE: tuple[str, ...] = (
     # The border to the caller: read-only arguments, a C interface.
     "pit-expose-entry",
