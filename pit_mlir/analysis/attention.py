@@ -7,11 +7,12 @@ cut into operations. What is recognised, over iterators batch.., q, k, e of the 
     P = exp(S - M) / L,   M[.., q] = max_k S,   L[.., q] = sum_k exp(S - M)
     S = any element-wise function of  sum_d Q[.., q, d] * K[.., k, d]  and of tensors over batch.., q, k
 
-`P` may be wrapped in torch's guard `select(all_k(S == -inf), 0, P)`.
+`P` may be wrapped in torch's guard `select(all_k(S == -inf), 0, P)`, or masked once more, `select(m, P, 0)` where S is
+`select(m, s, lowest)`: both give 0 in rows without a live key.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pit_mlir.analysis.expressions import (
     Accumulator,
@@ -26,6 +27,7 @@ from pit_mlir.analysis.expressions import (
     leaves,
     parts,
 )
+from pit_mlir.analysis.images import LOWEST_LIMIT
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import Structured, owner, projection
 
@@ -129,6 +131,9 @@ def softmax_of(probabilities: Expression, k: int) -> tuple[Expression, bool]:
             score, _ = softmax_of(inner, k)
             verify_guard(all_masked, score, k)
             return score, True
+        case Apply("arith.select", args=(live, inner, Constant(0.0, "float"))):
+            score, _ = softmax_of(inner, k)
+            return masked_score(score, live), True
         case Apply("arith.divf", args=(Apply("math.exp") as numerator, Leaf() as total)):
             pass
         case Apply(
@@ -152,6 +157,17 @@ def softmax_of(probabilities: Expression, k: int) -> tuple[Expression, bool]:
             return score, False
         case _:
             raise NotAttention("the softmax does not subtract the maximum of its row")
+
+
+def masked_score(score: Expression, live: Expression) -> Expression:
+    """`score`, which is the lowest number where `live` is false, with -inf in its place."""
+    match score:
+        case Apply("arith.select", args=(condition, kept, Constant(lowest, "float"))) if (
+            condition == live and lowest <= LOWEST_LIMIT
+        ):
+            return replace(score, args=(condition, kept, Constant(-math.inf, "float")), source=None)
+        case _:
+            raise NotAttention("the probabilities are masked by something that does not mask the scores")
 
 
 def verify_max(row_max: Leaf, score: Expression, k: int) -> None:

@@ -12,10 +12,11 @@ from fractions import Fraction
 from pit_mlir.analysis.body import Node, attributes_of
 from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable, number
 from pit_mlir.analysis.expressions import Accumulator, Apply, Constant, Expression, Leaf
+from pit_mlir.analysis.facts import Assumption
 
-FINITE = "values that a zero or a mask wipes out are finite"
-DIVISOR = "divisors are not 0"
-LOWEST = "a mask constant of -1e30 or less, added to a score, counts as -inf"
+FINITE = Assumption.FINITE_DATA.value
+DIVISOR = Assumption.NONZERO_DENOMINATOR.value
+LOWEST = Assumption.LOWEST_IS_INF.value
 
 LOWEST_LIMIT = -1e30
 INTEGER_CASTS = ("extui", "extsi", "index_cast", "index_castui", "uitofp", "sitofp")
@@ -185,7 +186,8 @@ def _subtract(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstr
     if part.type != "float" and part.args[0] == part.args[1]:
         return ZERO
     negated = Known(-b.value) if isinstance(b, Known) else b
-    if isinstance(b, Kept):
+    if isinstance(b, Kept) or (is_infinite(a) and not is_finite(b)):
+        # A row maximum is subtracted from -inf: of a row that is masked as a whole it is -inf as well.
         return None
     return _add(evaluator, part, [a, negated])
 

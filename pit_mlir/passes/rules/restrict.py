@@ -1,0 +1,201 @@
+"""R2 and R3 inside a contraction: f(x, y; c) = f(x, y; c) over I alone, x neutral outside I.
+
+Where x is neutral f leaves its accumulator as it is, so the points outside I may be left out. I lists the points at
+which the source of a fact about x (a mask, or values such as those behind a ReLU) is live, over the iterators that
+this source carries. With a reduced iterator among them this is R2: a list of k for each of the others (the rows m of
+an activation, the rows n of a masked weight). Without one it is R3: a list of n or of m, and the background is the
+init c, which the results keep where nothing is listed. The operation becomes a `pit.generic`; the blocks of the index
+are chosen with the tiles.
+
+Facts needed: `pit.axes` has no "none" among the iterators of I; x is neutral at the value of the fact (for 0
+`pit.annihilates`, for -inf `pit.neutral`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pit_mlir.analysis.evaluate import Scalar
+from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.zeros import Fact, Zeros
+from pit_mlir.bindings import arith, ir, tensor
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.detect import detect
+from pit_mlir.dialect.generic import pit_generic
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import Structured, build_generic, projection, projection_map
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """A way to restrict an operation: where `fact` about operand `number` holds, nothing is left to do.
+
+    `dims[i]` is the iterator of dimension i of the fact's source, None for a broadcast one of size 1.
+    """
+
+    number: int
+    fact: Fact
+    dims: tuple[int | None, ...]
+
+    @property
+    def iterators(self) -> tuple[int, ...]:
+        """The iterators that the index runs over."""
+        return tuple(dim for dim in self.dims if dim is not None)
+
+
+def restrict_contractions(function: ir.Operation, report: Report) -> None:
+    """R2 and R3 at every contraction of `function` that a fact allows to restrict."""
+    block = function.regions[0].blocks[0]
+    zeros = Zeros(block)
+    for op in list(block.operations):
+        view = Structured.of(op)
+        if view is None or view.index is not None or "reduction" not in view.iterators:
+            continue
+        found = [r for number in range(len(view.inputs)) for r in restrictions(view, number, zeros)]
+        refusals = {r: reason for r in found if (reason := refusal(view, r)) is not None}
+        allowed = sorted((r for r in found if r not in refusals), key=preference)
+        where = location_text(op.location)
+        for text in dict.fromkeys(f"{r.fact.origin}: {reason}" for r, reason in refusals.items()):
+            report.remark(where, f"not restricted by {text}")
+        if allowed:
+            restrict(view, allowed[0])
+            report.remark(where, explanation(view, allowed[0], allowed[1:]))
+
+
+def restrictions(view: Structured, number: int, zeros: Zeros) -> list[Restriction]:
+    """The facts about input `number` in terms of the iterators of `view`; none where a map is no selection."""
+    positions = projection(view.maps[number])
+    if positions is None:
+        return []
+    found: list[Restriction] = []
+    for fact in zeros.of(view.inputs[number]):
+        dims = tuple(None if dim is None else positions[dim] for dim in fact.source.dims)
+        named = [dim for dim in dims if dim is not None]
+        if named and len(set(named)) == len(named):
+            found.append(Restriction(number, fact, dims))
+    return found
+
+
+def refusal(view: Structured, restriction: Restriction) -> str | None:
+    """Why `view` may not, or had better not, be restricted; None if it may."""
+    attributes = view.op.attributes
+    if "pit.axes" not in attributes:
+        return "nothing is proved about it; run pit-prove-permutation first"
+    axes = [axis.value for axis in attributes["pit.axes"]]
+    tied = [iterator for iterator in restriction.iterators if axes[iterator] == "none"]
+    if tied:
+        return f"iterators {tied} are not proved to be permutation invariant"
+    if not is_neutral(attributes, restriction.number, restriction.fact.value):
+        return f"operand {restriction.number} is not proved neutral at {value_text(restriction.fact.value)}"
+    if not is_reused(view, restriction.number):
+        return "each element is used once: finding the live ones costs as much as using them all"
+    return None
+
+
+def is_neutral(attributes: ir.OpAttributeMap, number: int, value: Scalar) -> bool:
+    """Whether the proof says that the accumulator stays as it is where operand `number` is `value`."""
+    if value == 0 and "pit.annihilates" in attributes:
+        return attributes["pit.annihilates"][number].value
+    if "pit.neutral" not in attributes:
+        return False
+    return value_text(value) in [neutral.value for neutral in attributes["pit.neutral"][number]]
+
+
+def value_text(value: Scalar) -> str:
+    """A special value as the proof's attributes have it."""
+    return "-inf" if value == -math.inf else str(value)
+
+
+def is_reused(view: Structured, number: int) -> bool:
+    """Whether an element of input `number` serves several results: another operand has a parallel iterator more."""
+    own = set(projection(view.maps[number]) or ())
+    others = {
+        iterator
+        for other, map_ in enumerate(view.input_maps)
+        if other != number
+        for iterator in projection(map_) or ()
+    }
+    return any(view.iterators[iterator] == "parallel" for iterator in others - own)
+
+
+def preference(restriction: Restriction) -> tuple[bool, int]:
+    """Masks before values: they are smaller or known earlier. Then what runs over fewer iterators: larger tiles."""
+    return restriction.fact.kind != "mask", len(restriction.iterators)
+
+
+def explanation(view: Structured, chosen: Restriction, others: Sequence[Restriction]) -> str:
+    """What was done and why so, for the report."""
+    reduced = [iterator for iterator in chosen.iterators if view.iterators[iterator] == "reduction"]
+    kind = "reduced" if reduced else "parallel"
+    text = f"restricted to what is live by {chosen.fact.origin}: a list along {kind} iterators"
+    text += "".join(f"; assumes: {name}" for name in sorted(chosen.fact.assumptions))
+    left = sorted({other.fact.origin for other in others} - {chosen.fact.origin})
+    return text + (f"; not used, one index is enough: {', '.join(left)}" if left else "")
+
+
+def restrict(view: Structured, restriction: Restriction) -> None:
+    """Puts a `pit.generic` over the live points in place of `view`."""
+    segments, axis = split(view, restriction)
+    with ir.InsertionPoint(view.op), view.location:
+        source = live_mask(restriction.fact)
+        index = detect(
+            source,
+            axis=[restriction.dims.index(iterator) for iterator in axis],
+            segments=[restriction.dims.index(iterator) for iterator in segments],
+        )
+        new = pit_generic(
+            view.inputs,
+            view.outputs,
+            index,
+            view.maps,
+            view.iterators,
+            group=[*segments, *axis],
+            body=lambda *scalars: copy_body(view, scalars),
+        ).operation
+    for name in view.op.attributes:
+        if name.startswith("pit."):
+            new.attributes[name] = view.op.attributes[name]
+    for old, result in zip(view.op.results, new.results, strict=True):
+        old.replace_all_uses_with(result)
+    view.op.erase()
+
+
+def split(view: Structured, restriction: Restriction) -> tuple[list[int], list[int]]:
+    """The iterators of the index: segments, then axis. Reduced iterators are the axis, else the last parallel one."""
+    reduced = [iterator for iterator in restriction.iterators if view.iterators[iterator] == "reduction"]
+    axis = reduced or [restriction.iterators[-1]]
+    return [iterator for iterator in restriction.iterators if iterator not in axis], axis
+
+
+def copy_body(view: Structured, scalars: Sequence[ir.Value]) -> list[ir.Value]:
+    """The body of `view` at the insertion point, on `scalars`; what it yields."""
+    values = dict(zip(view.scalars, scalars, strict=True))
+    operations = list(view.body.operations)
+    for op in operations[:-1]:
+        copy = op.operation.clone()
+        for number, operand in enumerate(copy.operands):
+            if operand in values:
+                copy.operands[number] = values[operand]
+        values.update(zip(op.operation.results, copy.results, strict=True))
+    return [values.get(value, value) for value in operations[-1].operation.operands]
+
+
+def live_mask(fact: Fact) -> ir.Value:
+    """A tensor that is not zero where the fact does not hold: its source, or where that is zero."""
+    source = fact.source.tensor
+    if fact.source.where_zero:
+        return source
+    type_ = ir.RankedTensorType(source.type)
+    out = tensor.EmptyOp(
+        [extent(source, dim) for dim in range(type_.rank)], ir.IntegerType.get_signless(1)
+    ).result
+    identity = projection_map(type_.rank, range(type_.rank))
+
+    def body(element: ir.Value, _out: ir.Value) -> list[ir.Value]:
+        if isinstance(element.type, ir.FloatType):
+            zero = arith.ConstantOp(element.type, ir.FloatAttr.get(element.type, 0.0)).result
+            return [arith.CmpFOp(arith.CmpFPredicate.OEQ, element, zero).result]
+        zero = arith.ConstantOp(element.type, ir.IntegerAttr.get(element.type, 0)).result
+        return [arith.CmpIOp(arith.CmpIPredicate.eq, element, zero).result]
+
+    return build_generic([source], [out], [identity, identity], ["parallel"] * type_.rank, body).results[0]
