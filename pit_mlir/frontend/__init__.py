@@ -1,0 +1,1 @@
+"""Where a model enters: `torch.nn.Module`, `ExportedProgram` and `.mlir` text become linalg on tensors."""

@@ -1,18 +1,24 @@
-"""What the exporter knows about sizes, told to MLIR: equal dimensions are one value, ranges fold comparisons.
+"""What the exporter knows about sizes, told to MLIR: equal sizes become one value, comparisons of sizes fold.
 
-Each symbol of the exporter is read from the first argument that has it. Range arithmetic over these sizes folds
-the clamps of slices (`x[:, :t]` with t at most the table) and the sign tests of `expand`, so that equal sizes end
-up as one value and the asserts that compare them disappear. Calls are checked against the same ranges.
+MLIR sees two unrelated dynamic dimensions where the exporter knows one symbol. Here each symbol is read from the
+first argument that has it, every integer of the function is written as a polynomial over the symbols, equal
+polynomials become one value, and comparisons that the ranges of the symbols decide become constants: the clamps of
+slices, the sign tests of `expand` and the asserts that compare sizes disappear. Calls are checked against the
+same symbols and ranges.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import sympy
+
+from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import PassManager, arith, func, ir, tensor
 from pit_mlir.frontend.signature import Argument, SymbolRange
 
 Bounds = tuple[int, int]
-UNBOUNDED = 1 << 40  # No extent is larger; sums and products of two of them stay inside 64 bits and more.
-EQUAL, DIFFERENT = arith.CmpIPredicate.eq, arith.CmpIPredicate.ne
+LARGEST = 1 << 40
+"""No extent is larger."""
 
 
 def fold_sizes(
@@ -22,51 +28,51 @@ def fold_sizes(
     symbols: dict[str, SymbolRange],
 ) -> None:
     """Rewrites the sizes in `function` as described above, then canonicalizes."""
+    if not symbols:
+        return
     with module.context:
-        _share_dims(function, arguments)
-        PassManager.parse("builtin.module(canonicalize,cse)").run(module.operation)
-        folder = _Folder(function, arguments, symbols)
-        if folder.run():
-            PassManager.parse("builtin.module(canonicalize,cse)").run(module.operation)
+        cleanup = PassManager.parse("builtin.module(canonicalize,cse)")
+        _read_symbols_once(function, arguments)
+        cleanup.run(module.operation)
+        if _Folder(function, arguments, symbols).run():
+            cleanup.run(module.operation)
 
 
-def _share_dims(function: func.FuncOp, arguments: Sequence[Argument]) -> None:
+def _read_symbols_once(function: func.FuncOp, arguments: Sequence[Argument]) -> None:
     """Reads each symbol from the first argument and dimension that has it, at the top of the function."""
     block = function.regions[0].blocks[0]
     first: dict[str, ir.Value] = {}
     with ir.InsertionPoint.at_block_begin(block), function.location:
         for value, argument in zip(block.arguments, arguments, strict=True):
-            readers = _readers(value)
+            readers = [use.owner.operation for use in value.uses if use.owner.operation.name == "tensor.dim"]
             for dim, size in enumerate(argument.shape):
                 if isinstance(size, int):
                     continue
                 if size not in first:
-                    number = arith.constant(ir.IndexType.get(), dim)
-                    first[size] = tensor.dim(value, number)
+                    first[size] = tensor.dim(value, arith.constant(ir.IndexType.get(), dim))
                 for reader in readers:
-                    if _constant(reader.operands[1]) == dim:
+                    if _number(reader.operands[1]) == dim:
                         reader.results[0].replace_all_uses_with(first[size])
 
 
-def _readers(value: ir.Value) -> list[ir.Operation]:
-    """The `tensor.dim` operations of `value`."""
-    owners = [use.owner.operation for use in value.uses]
-    return [owner for owner in owners if owner.name == "tensor.dim"]
-
-
 class _Folder:
-    """Folds integer comparisons, selects, minima and maxima whose outcome follows from the ranges of sizes."""
+    """Integers of one function as polynomials over its symbols and over values nothing is known of."""
 
     def __init__(
         self, function: func.FuncOp, arguments: Sequence[Argument], symbols: dict[str, SymbolRange]
     ) -> None:
         self._block = function.regions[0].blocks[0]
         self._arguments = arguments
-        self._symbols = symbols
-        self._bounds: dict[ir.Value, Bounds | None] = {}
+        self._symbols = {name: sympy.Symbol(name, integer=True, nonnegative=True) for name in symbols}
+        self._bounds: dict[sympy.Symbol, Bounds] = {
+            self._symbols[name]: (range_.minimum, LARGEST if range_.maximum is None else range_.maximum)
+            for name, range_ in symbols.items()
+        }
+        self._expressions: dict[ir.Value, sympy.Expr] = {}
+        self._values: dict[tuple[sympy.Expr, str], ir.Value] = {}
 
     def run(self) -> bool:
-        """Whether anything was folded."""
+        """Whether anything was replaced."""
         changed = False
         for op in list(self._block.operations):
             operation = op.operation
@@ -74,107 +80,191 @@ class _Folder:
             if replacement is not None:
                 operation.results[0].replace_all_uses_with(replacement)
                 changed = True
+            for nested in _nested(operation):
+                outcome = self._outcome(nested) if nested.name == "arith.cmpi" else None
+                if outcome is not None:
+                    nested.results[0].replace_all_uses_with(_constant_before(nested, int(outcome)))
+                    changed = True
         return changed
 
     def _replacement(self, op: ir.Operation) -> ir.Value | None:
-        """A value known to equal the result of `op`, or None."""
+        """An earlier value, or a constant, that equals the only result of `op`."""
         if op.name == "arith.cmpi":
-            outcome = self._compare(op)
-            if outcome is None:
-                return None
-            with ir.InsertionPoint(op), op.location:
-                return arith.constant(ir.IntegerType.get_signless(1), int(outcome))
-        if op.name == "arith.select":
-            chosen = _constant(op.operands[0])
-            return None if chosen is None else op.operands[1 if chosen else 2]
-        if op.name in ("arith.minsi", "arith.maxsi"):
-            a, b = (self.bounds(operand) for operand in op.operands)
-            if a is None or b is None:
-                return None
-            lower, upper = (0, 1) if op.name == "arith.minsi" else (1, 0)
-            if a[1] <= b[0]:
-                return op.operands[lower]
-            return op.operands[upper] if b[1] <= a[0] else None
-        return None
-
-    def _compare(self, op: ir.Operation) -> bool | None:
-        """The outcome of a signed or equality comparison, where the ranges decide it."""
-        predicate = ir.IntegerAttr(op.attributes["predicate"]).value
-        a, b = (self.bounds(operand) for operand in op.operands)
-        if a is None or b is None:
+            outcome = self._outcome(op)
+            return None if outcome is None else _constant_before(op, int(outcome))
+        if len(op.results) != 1 or not isinstance(op.results[0].type, ir.IntegerType | ir.IndexType):
             return None
-        less, less_equal = _ordered(a, b)
-        greater, greater_equal = _ordered(b, a)
-        apart = False if less or greater else None
+        result = op.results[0]
+        if op.name == "arith.constant" or result.type == ir.IntegerType.get_signless(1):
+            return None
+        expression = self.expression(result)
+        if expression.is_Integer:
+            return _constant_before(op, int(expression))
+        known = self._values.setdefault((expression, str(result.type)), result)
+        return None if known == result else known
+
+    def _outcome(self, op: ir.Operation) -> bool | None:
+        """What a comparison gives for all sizes in range; None if that depends, or if it is unsigned."""
+        predicate = arith.CmpIPredicate(ir.IntegerAttr(op.attributes["predicate"]).value)
+        if not isinstance(op.operands[0].type, ir.IntegerType | ir.IndexType):
+            return None
+        low, high = self._range(self.expression(op.operands[0]) - self.expression(op.operands[1]))
         outcomes = {
-            EQUAL: apart,
-            DIFFERENT: None if apart is None else True,
-            arith.CmpIPredicate.slt: True if less else False if greater_equal else None,
-            arith.CmpIPredicate.sle: True if less_equal else False if greater else None,
-            arith.CmpIPredicate.sgt: True if greater else False if less_equal else None,
-            arith.CmpIPredicate.sge: True if greater_equal else False if less else None,
+            arith.CmpIPredicate.eq: True if low == high == 0 else False if low > 0 or high < 0 else None,
+            arith.CmpIPredicate.ne: False if low == high == 0 else True if low > 0 or high < 0 else None,
+            arith.CmpIPredicate.slt: True if high < 0 else False if low >= 0 else None,
+            arith.CmpIPredicate.sle: True if high <= 0 else False if low > 0 else None,
+            arith.CmpIPredicate.sgt: True if low > 0 else False if high <= 0 else None,
+            arith.CmpIPredicate.sge: True if low >= 0 else False if high < 0 else None,
         }
-        return next((outcome for known, outcome in outcomes.items() if int(known) == predicate), None)
+        return outcomes.get(predicate)
 
-    def bounds(self, value: ir.Value) -> Bounds | None:
-        """The range of an integer or index value, both ends included; None if nothing is known."""
-        if value not in self._bounds:
-            self._bounds[value] = self._value_bounds(value)
-        return self._bounds[value]
+    def expression(self, value: ir.Value) -> sympy.Expr:
+        """`value` as a polynomial."""
+        if value not in self._expressions:
+            self._expressions[value] = sympy.expand(self._expression(value))
+        return self._expressions[value]
 
-    def _value_bounds(self, value: ir.Value) -> Bounds | None:
+    def _expression(self, value: ir.Value) -> sympy.Expr:
         if isinstance(value.owner, ir.Block):
-            return None
+            return self._unknown(value, -sympy.oo)
         op = value.owner.operation
-        if op.name == "arith.constant":
-            number = _constant(value)
-            return None if number is None else (number, number)
-        if op.name == "tensor.dim":
-            return self._dim_bounds(op)
-        if op.name == "arith.index_cast":
-            return self.bounds(op.operands[0])
-        if op.name not in ("arith.addi", "arith.subi", "arith.muli", "arith.minsi", "arith.maxsi"):
-            return None
-        a, b = (self.bounds(operand) for operand in op.operands)
-        if a is None or b is None:
-            return None
-        return _combine(op.name, a, b)
+        number = _number(value)
+        if number is not None:
+            return sympy.Integer(number)
+        match op.name:
+            case "tensor.dim":
+                return self._dim(value, op)
+            case "linalg.index":
+                return self._unknown(value, 0)
+            case "arith.index_cast":
+                return self.expression(op.operands[0])
+            case "affine.apply":
+                operands = [self.expression(operand) for operand in op.operands]
+                return self._affine(value, op, operands)
+            case "arith.select":
+                chosen = _number(op.operands[0])
+                return (
+                    self._unknown(value, -sympy.oo)
+                    if chosen is None
+                    else self.expression(op.operands[1 if chosen else 2])
+                )
+            case "arith.addi" | "arith.subi" | "arith.muli" | "arith.divsi" | "arith.minsi" | "arith.maxsi":
+                return self._binary(value, op.name, *(self.expression(operand) for operand in op.operands))
+            case _:
+                return self._unknown(value, -sympy.oo)
 
-    def _dim_bounds(self, op: ir.Operation) -> Bounds:
-        """An extent: not negative, and in the range of its symbol for an argument."""
-        source, dim = op.operands[0], _constant(op.operands[1])
-        if isinstance(source, ir.BlockArgument) and source.owner == self._block and dim is not None:
-            size = self._arguments[source.arg_number].shape[dim]
-            range_ = self._symbols.get(str(size))
-            if range_ is not None:
-                return range_.minimum, UNBOUNDED if range_.maximum is None else range_.maximum
-        return 0, UNBOUNDED
+    def _binary(self, value: ir.Value, name: str, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
+        """Sums and products as such; quotients that are exact; minima and maxima that the ranges decide."""
+        match name:
+            case "arith.addi":
+                return a + b
+            case "arith.subi":
+                return a - b
+            case "arith.muli":
+                return a * b
+            case "arith.divsi":
+                quotient = sympy.expand(sympy.cancel(a / b)) if b.is_Integer and b > 0 else None
+                exact = quotient is not None and all(c.is_Integer for c in _coefficients(quotient))
+                return quotient if exact else self._unknown(value, -sympy.oo)
+            case _:
+                low, high = self._range(a - b)
+                smaller, larger = (a, b) if high <= 0 else (b, a)
+                if high > 0 and low < 0:
+                    return self._unknown(value, -sympy.oo)
+                return smaller if name == "arith.minsi" else larger
+
+    def _affine(self, value: ir.Value, op: ir.Operation, operands: list[sympy.Expr]) -> sympy.Expr:
+        """An `affine.apply` of sums and products."""
+        map_: ir.AffineMap = op.attributes["map"].value
+        dims, symbols = operands[: map_.n_dims], operands[map_.n_dims :]
+        expression = _evaluate(map_.results[0], dims, symbols)
+        return self._unknown(value, -sympy.oo) if expression is None else expression
+
+    def _dim(self, value: ir.Value, op: ir.Operation) -> sympy.Expr:
+        """A dimension: the symbol of an argument's, else what the size of the producer's result was made from."""
+        dim = _number(op.operands[1])
+        if dim is None:
+            return self._unknown(value, 0)
+        size = extent_source(op.operands[0], dim)
+        if not isinstance(size, tuple):
+            return self.expression(size) if isinstance(size, ir.Value) else sympy.Integer(size)
+        source, dim = size
+        if isinstance(source, ir.BlockArgument) and source.owner == self._block:
+            return sympy.sympify(str(self._arguments[source.arg_number].shape[dim]), locals=self._symbols)
+        expanded = _expanded_size(source, dim)
+        return self._unknown(value, 0) if expanded is None else self.expression(expanded)
+
+    def _unknown(self, value: ir.Value, lowest: Any) -> sympy.Symbol:
+        """A symbol of its own for `value`, which is not below `lowest`."""
+        symbol = sympy.Symbol(f"v{len(self._expressions)}", integer=True)
+        self._bounds[symbol] = (0 if lowest == 0 else -(1 << 63), 1 << 63)
+        return symbol
+
+    def _range(self, expression: sympy.Expr) -> Bounds:
+        """The least and greatest value of a polynomial for all symbols in range (not always reached)."""
+        low = high = 0
+        for term in sympy.Add.make_args(sympy.expand(expression)):
+            term_low, term_high = 1, 1
+            for factor in sympy.Mul.make_args(term):
+                base, exponent = factor.as_base_exp()
+                for _ in range(int(exponent) if base.is_Symbol else 1):
+                    bounds = self._bounds[base] if base.is_Symbol else (int(factor), int(factor))
+                    corners = [x * y for x in (term_low, term_high) for y in bounds]
+                    term_low, term_high = min(corners), max(corners)
+            low, high = low + term_low, high + term_high
+        return low, high
 
 
-def _ordered(a: Bounds, b: Bounds) -> tuple[bool, bool]:
-    """Whether all of `a` is less than, and less than or equal to, all of `b`."""
-    return a[1] < b[0], a[1] <= b[0]
+def _expanded_size(source: ir.Value, dim: int) -> ir.Value | None:
+    """The value that gives the dynamic dimension `dim` of a `tensor.expand_shape`."""
+    if isinstance(source.owner, ir.Block) or source.owner.operation.name != "tensor.expand_shape":
+        return None
+    op, type_ = source.owner.operation, ir.RankedTensorType(source.type)
+    return op.operands[1 + sum(type_.is_dynamic_dim(before) for before in range(dim))]
 
 
-def _combine(name: str, a: Bounds, b: Bounds) -> Bounds | None:
-    """The range of an operation on two ranges; None where 64 bits might overflow."""
-    if name == "arith.addi":
-        result = (a[0] + b[0], a[1] + b[1])
-    elif name == "arith.subi":
-        result = (a[0] - b[1], a[1] - b[0])
-    elif name == "arith.muli":
-        corners = [x * y for x in a for y in b]
-        result = (min(corners), max(corners))
-    elif name == "arith.minsi":
-        result = (min(a[0], b[0]), min(a[1], b[1]))
-    else:
-        result = (max(a[0], b[0]), max(a[1], b[1]))
-    return result if -(1 << 62) < result[0] and result[1] < 1 << 62 else None
+def _coefficients(expression: sympy.Expr) -> list[sympy.Expr]:
+    return [term.as_coeff_Mul()[0] for term in sympy.Add.make_args(expression)]
 
 
-def _constant(value: ir.Value) -> int | None:
-    """The number of an integer constant."""
+def _evaluate(
+    expression: ir.AffineExpr, dims: Sequence[sympy.Expr], symbols: Sequence[sympy.Expr]
+) -> sympy.Expr | None:
+    """An affine expression as a polynomial; None for divisions and remainders."""
+    if isinstance(expression, ir.AffineConstantExpr):
+        return sympy.Integer(expression.value)
+    if isinstance(expression, ir.AffineDimExpr):
+        return dims[expression.position]
+    if isinstance(expression, ir.AffineSymbolExpr):
+        return symbols[expression.position]
+    if not isinstance(expression, ir.AffineAddExpr | ir.AffineMulExpr):
+        return None
+    lhs = _evaluate(expression.lhs, dims, symbols)
+    rhs = _evaluate(expression.rhs, dims, symbols)
+    if lhs is None or rhs is None:
+        return None
+    return lhs + rhs if isinstance(expression, ir.AffineAddExpr) else lhs * rhs
+
+
+def _nested(op: ir.Operation) -> Iterable[ir.Operation]:
+    """The operations in the regions of `op`."""
+    for region in op.regions:
+        for block in region.blocks:
+            for inner in list(block.operations):
+                yield inner.operation
+                yield from _nested(inner.operation)
+
+
+def _constant_before(op: ir.Operation, number: int) -> ir.Value:
+    """The constant `number` of the type of `op`'s result."""
+    with ir.InsertionPoint(op), op.location:
+        return arith.constant(op.results[0].type, number)
+
+
+def _number(value: ir.Value) -> int | None:
+    """The number of an integer constant; 0 or 1 for a truth value."""
     if isinstance(value.owner, ir.Block) or value.owner.operation.name != "arith.constant":
         return None
     attribute = value.owner.operation.attributes["value"]
-    return attribute.value if isinstance(attribute, ir.IntegerAttr) else None
+    return int(attribute.value) if isinstance(attribute, ir.IntegerAttr | ir.BoolAttr) else None

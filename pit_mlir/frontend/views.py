@@ -43,6 +43,8 @@ def clean_views(graph: fx.Graph) -> None:
             node.replace_all_uses_with(node.args[0])
         elif node.target in VIEWS:
             _rewrite_view(graph, node, sizes)
+        elif node.target is aten.expand.default:
+            _keep_sizes(node)
         sizes.see(node)
     graph.eliminate_dead_code()
 
@@ -140,6 +142,16 @@ def _changes_nothing(node: fx.Node) -> bool:
         step = node.args[4] if len(node.args) > 4 else 1
         return step == 1 and _shape(node) == _shape(node.args[0])  # type: ignore[arg-type]
     return False
+
+
+def _keep_sizes(node: fx.Node) -> None:
+    """Writes -1 for the sizes an `expand` keeps: torch-mlir would treat them as sizes that might be broadcast."""
+    source = _shape(node.args[0])  # type: ignore[arg-type]
+    target = _shape(node)
+    new = len(target) - len(source)
+    kept = [dim >= new and source[dim - new] == size for dim, size in enumerate(target)]
+    sizes = [-1 if keep else size for keep, size in zip(kept, node.args[1], strict=True)]  # type: ignore[arg-type]
+    node.update_arg(1, sizes)
 
 
 def _rewrite_view(graph: fx.Graph, node: fx.Node, sizes: _SizeNodes) -> None:
