@@ -202,7 +202,7 @@ def scheme_of(op: ir.Operation | ir.OpView) -> Scheme | None:
         attribute = linalg_maps(operation)
         if attribute is None:
             return None
-        maps = tuple(item.value for item in attribute)
+        maps = tuple(ir.AffineMapAttr(item).value for item in attribute)
         block = operation.regions[0].blocks[0]
         scalars = tuple(block.arguments)
         inputs = len(maps) - (len(operation.results) or 1)
@@ -215,11 +215,19 @@ def scheme_of(op: ir.Operation | ir.OpView) -> Scheme | None:
     return Scheme(parsed[0][0], tuple(map_ for _, map_ in parsed), body, obstacle)
 
 
+MEMOIZED = "linalg.memoized_indexing_maps"
+"""What asking a convolution for its maps leaves on it."""
+
+
 def linalg_maps(operation: ir.Operation) -> ir.ArrayAttr | None:
     """The indexing maps of a named linalg operation that has a body, else None."""
     if not operation.name.startswith("linalg.") or len(operation.regions) != 1:
         return None
-    return linalg.get_indexing_maps(operation)
+    known = MEMOIZED in operation.attributes
+    maps: ir.ArrayAttr | None = linalg.get_indexing_maps(operation)
+    if not known and MEMOIZED in operation.attributes:
+        del operation.attributes[MEMOIZED]
+    return maps
 
 
 def live_results(operation: ir.Operation, count: int) -> list[bool]:

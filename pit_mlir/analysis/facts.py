@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Literal
 
 Floats = Literal["real", "strict"]
@@ -12,7 +12,7 @@ Floats = Literal["real", "strict"]
 Verdict = Literal["parallel", "reduction", "none"]
 
 
-class Assumption(str, Enum):
+class Assumption(StrEnum):
     """A condition on the data under which a fact holds; `explain()` shows its text."""
 
     FINITE_DATA = "the data is finite (no NaN, no infinity)"

@@ -278,10 +278,18 @@ def _contradiction(body: Body, group: Sequence[int], x: Point, y: Point, mode: M
         return None
     if all(same(one[result], other[result], exact=mode.strict) for result in group):
         return None
-    acc = _numbers([x.accumulators[result] for result in group])
+
+    def shown(values: Sequence[Scalar]) -> str:
+        texts = [
+            str(value) if isinstance(value, int) else format(float_of(value), digits) for value in values
+        ]
+        return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
+
+    digits = ".9g" if mode.strict else "g"
+    acc = shown([x.accumulators[result] for result in group])
     return (
-        f"acc = {acc}, x = {_numbers(x.inputs)}, y = {_numbers(y.inputs)}: x then y gives "
-        f"{_numbers([one[result] for result in group])}, y then x gives {_numbers([other[result] for result in group])}"
+        f"acc = {acc}, x = {shown(x.inputs)}, y = {shown(y.inputs)}: x then y gives "
+        f"{shown([one[result] for result in group])}, y then x gives {shown([other[result] for result in group])}"
     )
 
 
@@ -290,11 +298,6 @@ def _fold(body: Body, first: Point, second: Point) -> Sequence[Scalar]:
     state = first.after(evaluate(body, first))
     then = Point(second.inputs, state, second.captures, second.indices, second.rounding)
     return then.after(evaluate(body, then))
-
-
-def _numbers(values: Sequence[Scalar]) -> str:
-    texts = [str(value) if isinstance(value, int) else f"{float_of(value):g}" for value in values]
-    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
 
 
 def _surviving(

@@ -96,9 +96,8 @@ def known(term: Term, type_: str) -> Scalar | None:
 
 def constant_term(value: float | int | str, type_: str) -> Term:
     """A constant of a body; raises `Unproved` for NaN."""
-    if value == "nan":
+    if isinstance(value, str):
         raise Unproved("the body has a NaN constant")
-    assert not isinstance(value, str)
     return literal(float(value)) if is_float(type_) else bool(value) if type_ == "i1" else int(value)
 
 
@@ -171,8 +170,7 @@ def add(a: Number, b: Number) -> Number:
 
 def opposite(a: Number) -> Number:
     """-a."""
-    value = -a.value if isinstance(a.value, Fraction) else -a.value
-    return Number(value, a.nan, a.pinf, a.ninf, negate(a.minus))
+    return Number(-a.value, a.nan, a.pinf, a.ninf, negate(a.minus))
 
 
 def multiply(a: Number, b: Number) -> Number:

@@ -141,13 +141,15 @@ def compact_map(map_: ir.AffineMap, rows: Rows | None, renumber: ir.AffineMap) -
     return ir.AffineMap.get(renumber.n_dims, 0, results)
 
 
-STRUCTURE = ("indexing_maps", "iterator_types", "operandSegmentSizes", "pit.axes")
+STRUCTURE = ("indexing_maps", "iterator_types", "operandSegmentSizes")
+PER_ITERATOR = ("pit.axes", "pit.fill")
 
 
 def copy_attributes(source: ir.Operation, target: ir.Operation, kept: Sequence[int]) -> None:
     """Gives `target` what is known of `source`; the iterators `kept` keep their verdicts."""
     for name in source.attributes:
-        if name not in STRUCTURE:
+        if name in PER_ITERATOR:
+            facts = source.attributes[name]
+            target.attributes[name] = ir.ArrayAttr.get([facts[position] for position in kept])
+        elif name not in STRUCTURE:
             target.attributes[name] = source.attributes[name]
-    axes = source.attributes["pit.axes"]
-    target.attributes["pit.axes"] = ir.ArrayAttr.get([axes[position] for position in kept])

@@ -1,0 +1,95 @@
+"""`pit-prove-permutation`: which iterators may be permuted, and which values may be skipped, written on each op."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pit_mlir.analysis.facts import Assumption, Floats, Proof, special_text
+from pit_mlir.analysis.permutation import TIMEOUT_MS, prove
+from pit_mlir.bindings import ir
+from pit_mlir.diagnostics import Diagnostic, Report
+from pit_mlir.dialect.location import location_text
+from pit_mlir.passes.base import Pass
+
+
+@dataclass(frozen=True)
+class ProvePermutation(Pass):
+    """Proves which iterators of each linalg and pit.generic operation are PIT axes, and what may be skipped.
+
+    `floats` is `real` (sums may be reordered) or `strict`; one question may take the solver `timeout-ms`, after
+    which the answer is `none`. The operation gets these attributes, a remark for each iterator that is `none`:
+
+    - `pit.axes`: per iterator `"parallel"`, `"reduction"` or `"none"`.
+    - `pit.annihilates`: per input, whether it contributes nothing to the results where it is 0.
+    - `pit.neutral`: per input, the values (of `0`, `1`, `-inf`, `+inf`, `all-ones`) that keep the accumulator.
+    - `pit.background`: per input, what the results hold where it is 0 (under a reduction: neutral): a number,
+      `init`, `operand 1`, `expression of operands [1, 2]`, or `none`; several results separated by commas.
+    - `pit.fill`: per iterator, values for all inputs that change nothing (`-` for one without the iterator), or [].
+    - `pit.assumes`: what the facts above assume about the data, absent if nothing.
+    """
+
+    name: ClassVar[str] = "pit-prove-permutation"
+
+    floats: Floats = "real"
+    timeout_ms: int = TIMEOUT_MS
+
+    def run(self, op: ir.Operation, report: Report) -> None:
+        """Annotates every operation in `op` that has iterators."""
+
+        def visit(inner: ir.Operation) -> ir.WalkResult:
+            proof = prove(inner, floats=self.floats, timeout_ms=self.timeout_ms)
+            if proof is None:
+                return ir.WalkResult.ADVANCE
+            annotate(inner, proof)
+            explain(inner, proof, report)
+            return ir.WalkResult.SKIP
+
+        with op.context:
+            op.walk(visit, ir.WalkOrder.PRE_ORDER)
+
+
+def annotate(op: ir.Operation, proof: Proof) -> None:
+    """Writes the facts of `proof` on `op`."""
+    attributes = op.attributes
+    attributes["pit.axes"] = strings(proof.verdicts)
+    attributes["pit.annihilates"] = ir.ArrayAttr.get([ir.BoolAttr.get(value) for value in proof.annihilates])
+    attributes["pit.neutral"] = ir.ArrayAttr.get(
+        [strings(sorted(map(special_text, values))) for values in proof.neutral]
+    )
+    attributes["pit.background"] = strings(
+        "none" if background is None else str(background) for background in proof.background
+    )
+    attributes["pit.fill"] = ir.ArrayAttr.get(
+        [
+            strings("-" if value is None else special_text(value) for value in fill or ())
+            for fill in proof.fill
+        ]
+    )
+    assumed = assumptions(proof)
+    if assumed:
+        attributes["pit.assumes"] = strings(assumption.value for assumption in assumed)
+
+
+def strings(texts: Iterable[str]) -> ir.ArrayAttr:
+    """An array attribute of strings."""
+    return ir.ArrayAttr.get([ir.StringAttr.get(text) for text in texts])
+
+
+def assumptions(proof: Proof) -> list[Assumption]:
+    """Everything that some fact of `proof` assumes, in a fixed order."""
+    assumed = frozenset[Assumption]().union(
+        *(axis.assumptions for axis in proof.axes),
+        *proof.assumptions.values(),
+        *(background.assumptions for background in proof.background if background is not None),
+    )
+    return sorted(assumed)
+
+
+def explain(op: ir.Operation, proof: Proof, report: Report) -> None:
+    """A remark for each iterator of `op` that is `none`: which condition failed, and two orders that differ."""
+    location = location_text(op.location)
+    for iterator, axis in enumerate(proof.axes):
+        if axis.verdict == "none":
+            shown = axis.counterexample
+            notes = () if shown is None else (Diagnostic("note", location, f"counterexample: {shown}"),)
+            report.remark(location, f"{op.name}: iterator d{iterator} is none: {axis.reason}", notes)
