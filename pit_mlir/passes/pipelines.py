@@ -19,8 +19,10 @@ def rewrite_pipeline(padding: Sequence[int] = (), *, floats: str = "real", freez
         f"pit-prove-permutation{{floats={floats}}}",
         "pit-infer-zeros",
         # The rules: R2 and R3 bring the indices in, R1 and R4 move them and cancel what meets.
-        "pit-insert-sparsity",
+        "pit-insert-sparsity{only=rows}",
         "pit-simplify",
+        # Lists inside contractions stop a read that moves up, so they come once the rows are compact.
+        "pit-insert-sparsity{only=lists}",
         # One operation per contraction, with its tiles.
         "pit-select-tiles",
         *(("pit-split-frozen", "canonicalize, cse") if freeze else ()),

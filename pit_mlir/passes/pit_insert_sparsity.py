@@ -2,35 +2,44 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.rules.functions import functions_of
+from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
 
 Rule = Callable[[ir.Operation, Report], None]
 
-RULES: tuple[Rule, ...] = (
+ROWS: tuple[Rule, ...] = (
     # R3 over rows: what a mask over (batch, token), or over rows, makes 0.
     spread_masks,
 )
+LISTS: tuple[Rule, ...] = (
+    # R2 and R3 inside contractions: live k for each block of rows, live columns of a masked weight.
+    restrict_contractions,
+)
+RULES: dict[str, tuple[Rule, ...]] = {"all": ROWS + LISTS, "rows": ROWS, "lists": LISTS}
 """The rules that introduce `pit.detect`, in the order in which they are applied to a function."""
 
 
 @dataclass(frozen=True)
 class InsertSparsity(Pass):
-    """Introduces `pit.detect`, `pit.sread` and `pit.swrite` where a mask makes values zero (R2, R3).
+    """Introduces `pit.detect`, `pit.sread`, `pit.swrite` and `pit.generic` where values are known to be zero (R2, R3).
 
-    Nothing is moved here: `pit-simplify` carries the reads up through the program.
+    Nothing is moved here: `pit-simplify` carries the reads up through the program. An operation that is restricted
+    to a list stops them, so a model with both has `only=rows`, then `pit-simplify`, then `only=lists`.
     """
 
     name: ClassVar[str] = "pit-insert-sparsity"
+
+    only: Literal["all", "rows", "lists"] = "all"
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Applies `RULES` to every function."""
         with op.context:
             for function in functions_of(op):
-                for rule in RULES:
+                for rule in RULES[self.only]:
                     rule(function, report)
