@@ -128,7 +128,8 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         )
         given = [argument.type for argument in epilogue.arguments]
         require(
-            given == factors[:1], f"region 'epilogue' takes {[str(t) for t in given]}, expected ['{factors[0]}']"
+            given == factors[:1],
+            f"region 'epilogue' takes {[str(t) for t in given]}, expected ['{factors[0]}']",
         )
         values = [value.type for value in yielded(epilogue)]
         require(

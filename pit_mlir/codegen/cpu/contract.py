@@ -1,0 +1,165 @@
+"""`pit.contract` on buffers: a call of a kernel that all contractions of the same form share.
+
+A task of the kernel is a block of rows and a block of columns. Along the depth, step by step, it packs both (which
+is where gathering, masks and casts happen), multiplies them with the micro-kernel, and at the end passes the sums
+through the epilogue to their places in the result.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pit_mlir.bindings import bufferization, func, ir, memref, tensor
+from pit_mlir.codegen.cpu.build import Index, product, value
+from pit_mlir.codegen.cpu.contract_kernel import ContractKernel, tile_of
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
+from pit_mlir.dialect.contract import ContractOp
+from pit_mlir.dialect.location import location_text
+from pit_mlir.errors import UnsupportedError
+from pit_mlir.target import Host
+
+
+@dataclass(frozen=True)
+class IndexBuffers:
+    """A lowered `!pit.index`, as one-dimensional memrefs of i32.
+
+    Segment s owns `entries[begin[s] .. begin[s] + count[s])`; `rows` lists for each of the `total` rows its linear
+    coordinate in the space of the whole group, whose `extents` are given (those of segments in blocks).
+    """
+
+    begin: ir.Value
+    count: ir.Value
+    entries: ir.Value
+    rows: ir.Value
+    total: Index
+    extents: tuple[Index, ...]
+
+
+def lower_contract(op: ContractOp, index: IndexBuffers | None, host: Host) -> None:
+    """Replaces `op`, a `pit.contract` on tensors, by buffers, a call of its kernel, and a tensor of the result.
+
+    Raises `UnsupportedError` for a contraction whose index the kernel cannot follow.
+    """
+    plan = ContractPlan.of(op)
+    if isinstance(plan, str):
+        raise UnsupportedError(f"a contraction {plan}", location=location_text(op.operation.location))
+    with ir.InsertionPoint(op.operation), op.operation.location:
+        result = result_buffer(plan)
+        arguments = call_arguments(plan, index, result)
+        name = kernel_of(plan, arguments, index, host)
+        func.CallOp([], ir.FlatSymbolRefAttr.get(name), arguments)
+        done = bufferization.to_tensor(op.operation.results[0].type, result, restrict=True, writable=True)
+    op.operation.results[0].replace_all_uses_with(done)
+    op.operation.erase()
+
+
+def result_buffer(plan: ContractPlan) -> ir.Value:
+    """The buffer of the result; it holds what `init` does where elements of it may remain."""
+    init = plan.result.source
+    type_ = ir.RankedTensorType(init.type)
+    dynamic = ir.ShapedType.get_dynamic_size()
+    sizes = [tensor.dim(init, value(d)) for d, size in enumerate(type_.shape) if size == dynamic]
+    buffer = memref.alloc(ir.MemRefType.get(type_.shape, type_.element_type), sizes, [])
+    if plan.keeps_init:
+        memref.copy(to_buffer(init), buffer)
+    return buffer
+
+
+def to_buffer(source: ir.Value) -> ir.Value:
+    """The contents of a tensor as a contiguous memref that is only read."""
+    type_ = ir.RankedTensorType(source.type)
+    return bufferization.to_buffer(ir.MemRefType.get(type_.shape, type_.element_type), source, read_only=True)
+
+
+def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Value) -> list[ir.Value]:
+    """What the kernel takes: extents of the axes, operands, captured scalars, index buffers."""
+    buffers = {access.source: to_buffer(access.source) for access in plan.read_accesses}
+    arguments = [value(extent) for extent in axis_extents(plan, buffers, result, index)]
+    for access in plan.read_accesses:
+        flat, base, strides = flat_buffer(buffers[access.source])
+        arguments += view_arguments(plan, access, flat, base, strides)
+    flat, base, strides = flat_buffer(result)
+    arguments += view_arguments(plan, plan.result, flat, base, strides)
+    arguments += plan.captured
+    if index is not None:
+        kept = (index.rows,) if plan.listed == "rows" else (index.begin, index.count, index.entries)
+        for buffer in kept:
+            flat, base, _ = flat_buffer(buffer)
+            arguments += [flat, base]
+        arguments += [value(extent) for extent in index.extents]
+    return arguments
+
+
+def axis_extents(
+    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
+) -> list[Index]:
+    """How far each axis of the plan runs."""
+    places: dict[int, tuple[ir.Value, int]] = {}
+    for access, buffer in [(plan.result, result), *((a, buffers[a.source]) for a in plan.read_accesses)]:
+        for dimension, position in enumerate(access.positions):
+            if not (access.compact and position in plan.group):
+                places.setdefault(position, (buffer, dimension))
+    extents: list[Index] = []
+    for axis in plan.axes:
+        if plan.listed == "rows" and axis.role == "row":
+            assert index is not None, "a list has an index"
+            extents.append(index.total)
+            continue
+        extents.append(product([extent_of(*places[position]) for position in axis.iterators]))
+    return extents
+
+
+def extent_of(buffer: ir.Value, dimension: int) -> Index:
+    """The size of a dimension of a memref, as a number where its type says so."""
+    size = ir.MemRefType(buffer.type).shape[dimension]
+    return memref.dim(buffer, value(dimension)) if size == ir.ShapedType.get_dynamic_size() else size
+
+
+def kernel_of(
+    plan: ContractPlan, arguments: Sequence[ir.Value], index: IndexBuffers | None, host: Host
+) -> str:
+    """The name of the kernel for `plan` in the module, which is built on first use."""
+    tile = tile_of(plan, host)
+    types = [argument.type for argument in arguments]
+    text = f"{fingerprint(plan)} {tile} {[str(type_) for type_ in types]}"
+    name = f"pit_contract_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    module = plan.op
+    while module.name != "builtin.module":
+        module = module.parent.operation
+    if name not in ir.SymbolTable(module):
+        with ir.InsertionPoint(module.regions[0].blocks[0]):
+            kernel = func.FuncOp(name, (types, []), visibility="private")
+        with ir.InsertionPoint(kernel.add_entry_block()):
+            ContractKernel(
+                plan, tile, host, list(kernel.arguments), 0 if index is None else len(index.extents)
+            ).build()
+            func.ReturnOp([])
+    return name
+
+
+def fingerprint(plan: ContractPlan) -> str:
+    """A text that two contractions share if one kernel serves both."""
+    parts = [
+        str((plan.axes, plan.group, plan.block, plan.listed, plan.keeps_init)),
+        str([(a.positions, a.compact, str(a.element)) for a in (*plan.read_accesses, plan.result)]),
+        str(plan.op.attributes["combine"]),
+    ]
+    sources = [access.source for access in plan.read_accesses]
+    numbers: dict[ir.Value, str] = {scalar: f"c{number}" for number, scalar in enumerate(plan.captured)}
+    for region in plan.op.regions:
+        for argument in region.blocks[0].arguments:
+            numbers[argument] = f"a{len(numbers)}"
+        for op in region.blocks[0].operations:
+            operation = op.operation
+            operands = [
+                f"t{sources.index(v)}" if v in sources else numbers.get(v) or str(v.owner)
+                for v in operation.operands
+            ]
+            attributes = sorted(f"{name}={operation.attributes[name]}" for name in operation.attributes)
+            for result in operation.results:
+                numbers[result] = f"v{len(numbers)}"
+            results = [str(result.type) for result in operation.results]
+            parts.append(f"{operation.name} {operands} {attributes} {results}")
+    yields = [numbers[factor] for factor in plan.factors]
+    return "\n".join([*parts, str(yields)])

@@ -1,0 +1,280 @@
+"""Reads a `pit.contract`: which iterators run as rows, columns, depth or outside, and how each operand lies in them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pit_mlir.bindings import ir
+from pit_mlir.dialect.element import elements
+from pit_mlir.dialect.structured import projection
+from pit_mlir.dialect.yield_ import yielded
+
+Role = Literal["outer", "row", "column", "depth"]
+Listed = Literal["nothing", "rows", "depth"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Iterators, outermost first, that run as one loop since they are neighbours in every operand."""
+
+    role: Role
+    iterators: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Access:
+    """A tensor and the iterators its dimensions run over; `compact` tensors hold rows of the index."""
+
+    source: ir.Value
+    positions: tuple[int, ...]
+    compact: bool
+
+    @property
+    def element(self) -> ir.Type:
+        """The type of one element."""
+        return ir.ShapedType(self.source.type).element_type
+
+    @staticmethod
+    def of(op: ir.OpView) -> "Access | None":
+        """What a `pit.element` reads; None if its map does more than select iterators."""
+        positions = projection(op.operation.attributes["map"].value)
+        if positions is None or len(set(positions)) != len(positions):
+            return None
+        return Access(op.operation.operands[0], positions, op.operation.attributes["compact"].value)
+
+
+@dataclass(frozen=True)
+class ContractPlan:
+    """A contraction as the code generator sees it.
+
+    `factors[0]` is packed as rows, `factors[1]` as columns, each with the elements it reads; `axes` are in the
+    order outer, row, column (the last one runs along vectors), depth (the last one is stepped). `group` are the
+    iterators of the index, `segments` how many of them say which segment, `listed` what it lists.
+    """
+
+    op: ir.Operation
+    factors: tuple[ir.Value, ir.Value]
+    row_elements: tuple[ir.OpView, ...]
+    column_elements: tuple[ir.OpView, ...]
+    epilogue_elements: tuple[ir.OpView, ...]
+    result: Access
+    axes: tuple[Axis, ...]
+    group: tuple[int, ...]
+    block: tuple[int, ...]
+    listed: Listed
+
+    def of_role(self, role: Role) -> tuple[int, ...]:
+        """The numbers of the axes of `role`."""
+        return tuple(number for number, axis in enumerate(self.axes) if axis.role == role)
+
+    def carries(self, access: Access, axis: Axis) -> bool:
+        """Whether `access` moves along `axis`."""
+        return bool(axis.iterators) and axis.iterators[-1] in access.positions
+
+    @property
+    def sum_type(self) -> ir.Type:
+        """The type the products are summed in."""
+        return self.factors[0].type
+
+    @property
+    def keeps_init(self) -> bool:
+        """Whether elements of the result may remain as they are in `init`."""
+        adds = self.op.attributes["combine"].value == "add"
+        return adds or (self.listed == "rows" and not self.result.compact)
+
+    @property
+    def read_accesses(self) -> tuple[Access, ...]:
+        """What is read of tensors, each once, in the order of its first reader."""
+        readers = (*self.row_elements, *self.column_elements, *self.epilogue_elements)
+        return tuple(dict.fromkeys(access for reader in readers if (access := Access.of(reader))))
+
+    @property
+    def captured(self) -> tuple[ir.Value, ...]:
+        """The scalars that the regions capture and that are not constants."""
+        found: dict[ir.Value, None] = {}
+        for region in self.op.regions:
+            block = region.blocks[0]
+            for op in block.operations:
+                if op.operation.name == "pit.element":
+                    continue
+                for value in op.operation.operands:
+                    maker = value.owner
+                    is_argument = isinstance(maker, ir.Block)
+                    inside = maker == block if is_argument else maker.operation.block == block
+                    if not inside and (is_argument or maker.operation.name != "arith.constant"):
+                        found[value] = None
+        return tuple(found)
+
+    @staticmethod
+    def of(op: ir.OpView) -> "ContractPlan | str":
+        """The plan of a `pit.contract`, or why the code generator has none."""
+        operation = op.operation
+        product, epilogue = (region.blocks[0] for region in operation.regions)
+        accesses = {reader: Access.of(reader) for block in (product, epilogue) for reader in elements(block)}
+        strange = [
+            str(reader.operation.attributes["map"]) for reader, access in accesses.items() if not access
+        ]
+        if strange:
+            return f"reads an operand through {strange[0]}"
+        positions = projection(operation.attributes["indexing_maps"][0].value) or ()
+        result = Access(operation.operands[0], positions, operation.attributes["compact"].value)
+        group, block = tuple(operation.attributes["group"]), tuple(operation.attributes["block"])
+        kinds = ["reduction" in str(kind) for kind in operation.attributes["iterator_types"]]
+        listed: Listed = "nothing"
+        if group:
+            listed = "depth" if any(kinds[position] for position in group) else "rows"
+        factors = list(yielded(product))
+        readers = [readers_of(factor, product) for factor in factors]
+        carried = [carried_by([a for r in side if (a := accesses[r])], group) for side in readers]
+        if is_swapped(carried, result, group, listed, kinds):
+            factors, readers, carried = factors[::-1], readers[::-1], carried[::-1]
+        plan = ContractPlan(
+            operation,
+            (factors[0], factors[1]),
+            tuple(readers[0]),
+            tuple(readers[1]),
+            tuple(elements(epilogue)),
+            result,
+            (),
+            group,
+            block,
+            listed,
+        )
+        roles = roles_of(kinds, carried[0], carried[1])
+        problem = plan.problem_of_list(roles)
+        return problem or plan.with_axes(roles, [a for a in accesses.values() if a])
+
+    def problem_of_list(self, roles: Sequence[Role]) -> str:
+        """Why the index cannot be followed by the kernel; empty if it can."""
+        if self.listed == "rows" and any(roles[position] != "row" for position in self.group):
+            return "lists iterators that both factors carry"
+        if self.listed == "depth":
+            axis = self.group[len(self.block) :]
+            if len(axis) != 1 or roles[axis[0]] != "depth":
+                return "lists more than one reduction iterator"
+            rows = [p for p, size in zip(self.group, self.block, strict=False) if roles[p] == "row"]
+            others = [size for p, size in zip(self.group, self.block, strict=False) if roles[p] != "row"]
+            if len(rows) > 1 or any(size != 1 for size in others):
+                return "has blocks along more than one iterator of rows"
+            if any(roles[p] == "column" for p in self.group[: len(self.block)]):
+                return "has segments on both sides of the product"
+        return ""
+
+    def with_axes(self, roles: list[Role], accesses: Sequence[Access]) -> "ContractPlan":
+        """The plan with its iterators gathered into axes."""
+        every = [*accesses, self.result]
+        fixed = set(self.group) if self.listed != "nothing" else set()
+        if self.listed == "depth":
+            # A segment is a block of one iterator of rows; the others run outside.
+            kept = next((p for p in self.group[: len(self.block)] if roles[p] == "row"), None)
+            if kept is not None:
+                roles = ["outer" if role == "row" and p != kept else role for p, role in enumerate(roles)]
+        order = {position: number for number, position in enumerate(self.result.positions)}
+        depth_order = [p for access in accesses for p in access.positions]
+        axes: list[Axis] = []
+        columns: list[Axis] = []
+        for role in ("outer", "row", "column", "depth"):
+            members = [p for p, given in enumerate(roles) if given == role]
+            if self.listed == "rows" and role == "row":
+                members = [p for p in members if p not in fixed]
+            key: Callable[[int], int] = (
+                (lambda p: depth_order.index(p) if p in depth_order else p)
+                if role == "depth"
+                else (lambda p: order.get(p, -1))
+            )
+            found = collapse(role, sorted(members, key=key), every, fixed)
+            if self.listed == "rows" and role == "row":
+                # Rows outside the list run outside; the list itself is one axis.
+                axes += [Axis("outer", axis.iterators) for axis in found]
+                found = [Axis("row", self.group[:1])]
+            if role == "column":
+                columns = found
+                axes += [Axis("outer", axis.iterators) for axis in columns[:-1]]
+                found = columns[-1:]
+            if role == "depth" and self.listed == "depth":
+                found.sort(key=lambda axis: axis.iterators[0] == self.group[-1])
+            if not found and role in ("column", "depth"):
+                found = [Axis(role, ())]
+            axes += found
+        ordered = sorted(axes, key=lambda axis: ("outer", "row", "column", "depth").index(axis.role))
+        return ContractPlan(
+            self.op,
+            self.factors,
+            self.row_elements,
+            self.column_elements,
+            self.epilogue_elements,
+            self.result,
+            tuple(ordered),
+            self.group,
+            self.block,
+            self.listed,
+        )
+
+
+def readers_of(value: ir.Value, block: ir.Block) -> list[ir.OpView]:
+    """The `pit.element` operations of `block` that `value` is computed from, in order."""
+    needed: set[ir.Operation] = set()
+    pending = [value]
+    while pending:
+        maker = pending.pop().owner
+        if isinstance(maker, ir.Block) or maker.operation.block != block or maker.operation in needed:
+            continue
+        needed.add(maker.operation)
+        pending += list(maker.operation.operands)
+    return [op for op in elements(block) if op.operation in needed]
+
+
+def carried_by(accesses: Sequence[Access], group: Sequence[int]) -> set[int]:
+    """The iterators some access moves along; one that holds rows moves along the whole group."""
+    result: set[int] = set()
+    for access in accesses:
+        result |= set(access.positions) | (set(group) if access.compact else set())
+    return result
+
+
+def is_swapped(
+    carried: Sequence[set[int]], result: Access, group: Sequence[int], listed: Listed, kinds: Sequence[bool]
+) -> bool:
+    """Whether the second factor gives the rows: the listed one does, else the one not innermost in the result."""
+    both = carried[0] & carried[1]
+    rows = [p for p in group if not kinds[p] and p not in both] if listed != "nothing" else []
+    if rows:
+        return any(p not in carried[0] for p in rows)
+    innermost = result.positions[-1] if result.positions else -1
+    return innermost in carried[0] and innermost not in carried[1]
+
+
+def roles_of(kinds: Sequence[bool], rows: set[int], columns: set[int]) -> list[Role]:
+    """What each iterator runs as, from the factors that carry it."""
+    roles: list[Role] = []
+    for position, is_reduction in enumerate(kinds):
+        if is_reduction:
+            roles.append("depth")
+        elif (position in rows) == (position in columns):
+            roles.append("outer")
+        else:
+            roles.append("row" if position in rows else "column")
+    return roles
+
+
+def collapse(role: Role, members: Sequence[int], accesses: Sequence[Access], fixed: set[int]) -> list[Axis]:
+    """`members` in order as axes; neighbours that lie next to each other in every access become one."""
+    axes: list[Axis] = []
+    for position in members:
+        last = axes[-1].iterators if axes else ()
+        if last and not ({last[-1], position} & fixed) and are_neighbours(last[-1], position, accesses):
+            axes[-1] = Axis(role, (*last, position))
+        else:
+            axes.append(Axis(role, (position,)))
+    return axes
+
+
+def are_neighbours(first: int, second: int, accesses: Sequence[Access]) -> bool:
+    """Whether every access carries both iterators, one dimension after the other, or neither."""
+    for access in accesses:
+        has = (first in access.positions, second in access.positions)
+        if not any(has):
+            continue
+        if not all(has) or access.positions.index(second) != access.positions.index(first) + 1:
+            return False
+    return True

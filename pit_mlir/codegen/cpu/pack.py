@@ -1,0 +1,260 @@
+"""Packing: the factors of a contraction are computed element by element into buffers the micro-kernel reads.
+
+Rows lie one after another at a fixed pitch, each contiguous along the depth. Columns lie in panels of the width of
+the register tile, each contiguous along the columns. A source that is contiguous the other way round is read in
+square blocks of vectors, which are transposed in registers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    floor_div,
+    is_less,
+    loop,
+    minimum,
+    mul,
+    remainder,
+    sub,
+    value,
+    when,
+)
+from pit_mlir.codegen.cpu.contract_views import View, first_lanes
+from pit_mlir.codegen.cpu.vectorize import constant, vector_type, widened
+
+Load = Callable[[View], ir.Value]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One factor of the product: the value that is yielded, and the views of the elements it is computed from.
+
+    `scalars` are what the body captures.
+    """
+
+    result: ir.Value
+    views: Mapping[ir.Value, View]
+    scalars: Mapping[ir.Value, ir.Value]
+
+    def moved(self, offset: Callable[[View], Index]) -> "Factor":
+        """The factor with each view's base moved."""
+        views = {scalar: view.moved(offset(view)) for scalar, view in self.views.items()}
+        return Factor(self.result, views, self.scalars)
+
+    def compute(self, load: Load, lanes: int) -> ir.Value:
+        """The factor on vectors, its elements read by `load`."""
+        known: dict[ir.Value, ir.Value] = {scalar: load(view) for scalar, view in self.views.items()}
+        known.update(self.scalars)
+        return computed(self.result, known, lanes)
+
+
+def computed(result: ir.Value, known: dict[ir.Value, ir.Value], lanes: int) -> ir.Value:
+    """Emits what `result`, a scalar of a body, needs beyond `known`, on vectors of `lanes`."""
+    if result in known:
+        return widened(result, known, lanes)
+    maker = result.owner
+    assert not isinstance(maker, ir.Block), "arguments and captures of a body are known"
+    operation = maker.operation
+    if operation.name == "arith.constant":
+        known[result] = constant(operation)
+        return widened(result, known, lanes)
+    operands = [computed(operand, known, lanes) for operand in operation.operands]
+    made = ir.Operation.create(
+        operation.name,
+        results=[vector_type(other.type, lanes) for other in operation.results],
+        operands=operands,
+        attributes={name: operation.attributes[name] for name in operation.attributes},
+    )
+    known.update(zip(operation.results, made.results, strict=True))
+    return known[result]
+
+
+def transpose(rows: Sequence[ir.Value]) -> list[ir.Value]:
+    """The transposed square of as many vectors as they have lanes, by exchanging halves of pairs."""
+    count = len(rows)
+    result = list(rows)
+    distance = 1
+    while distance < count:
+        low = [lane if not lane & distance else count + lane - distance for lane in range(count)]
+        high = [lane + distance if not lane & distance else count + lane for lane in range(count)]
+        for number in range(count):
+            if not number & distance:
+                left, right = result[number], result[number + distance]
+                result[number] = vector.shuffle(left, right, low)
+                result[number + distance] = vector.shuffle(left, right, high)
+        distance *= 2
+    return result
+
+
+def vectors(count: Index, lanes: int, body: Callable[[ir.Value, ir.Value | None], None]) -> None:
+    """Runs `body(first, mask)` over `0 .. count` in steps of a vector; only the last, short step has a mask."""
+    whole = mul(floor_div(count, lanes), lanes)
+    with loop(0, whole, lanes) as first:
+        body(first, None)
+    if isinstance(count, int) and count % lanes == 0:
+        return
+    with when(is_less(whole, count)):
+        body(value(whole), first_lanes(sub(count, whole), lanes))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where packed rows go: element k of row i at `buffer[i * pitch + start + k]`."""
+
+    buffer: ir.Value
+    pitch: int
+    start: Index
+    lanes: int
+
+    def pack(
+        self,
+        factor: Factor,
+        count: Index,
+        row_offset: Callable[[View, Index], Index],
+        depth: int,
+        steps: Index,
+    ) -> None:
+        """Packs `count` rows of `steps` elements, which lie along axis `depth`."""
+        with loop(0, count) as row:
+            at = factor.moved(lambda view: row_offset(view, row))
+            target = add(mul(row, self.pitch), self.start)
+
+            def body(first: ir.Value, mask: ir.Value | None) -> None:
+                def load(view: View) -> ir.Value:
+                    stride = view.strides[depth]
+                    return view.load(mul(first, stride), stride, self.lanes, mask)
+
+                vector.store(at.compute(load, self.lanes), self.buffer, [value(add(target, first))])
+
+            vectors(steps, self.lanes, body)
+
+    def pack_listed(
+        self,
+        factor: Factor,
+        count: Index,
+        row_offset: Callable[[View, Index], Index],
+        depth: int,
+        entries: View,
+        steps: Index,
+    ) -> None:
+        """Packs `count` rows; element k is read at coordinate `entries[k]` of axis `depth`."""
+        with loop(0, count) as row:
+            at = factor.moved(lambda view: row_offset(view, row))
+            target = add(mul(row, self.pitch), self.start)
+
+            def body(first: ir.Value, mask: ir.Value | None) -> None:
+                listed = entries.load(first, 1, self.lanes, mask)
+
+                def load(view: View) -> ir.Value:
+                    stride = view.strides[depth]
+                    if isinstance(stride, int) and stride == 0:
+                        return view.load(0, 0, self.lanes, mask)
+                    return view.gather(view.base, scaled_entries(listed, stride), mask)
+
+                vector.store(at.compute(load, self.lanes), self.buffer, [value(add(target, first))])
+
+            vectors(steps, self.lanes, body)
+
+    def pack_transposed(self, factor: Factor, count: Index, row: int, depth: int, steps: Index) -> None:
+        """As `pack`, from sources that are contiguous along axis `row`."""
+
+        def block(first_row: ir.Value, mask: ir.Value | None) -> None:
+            with loop(0, steps, self.lanes) as first:
+                columns: list[ir.Value] = []
+                for k in range(self.lanes):
+                    step = minimum(add(first, k), sub(steps, 1))
+                    columns.append(
+                        factor.compute(
+                            lambda view, step=step: view.load(
+                                add(mul(first_row, view.strides[row]), mul(step, view.strides[depth])),
+                                view.strides[row],
+                                self.lanes,
+                                mask,
+                            ),
+                            self.lanes,
+                        )
+                    )
+                target = add(mul(first_row, self.pitch), add(self.start, first))
+                for number, packed in enumerate(transpose(columns)):
+                    vector.store(packed, self.buffer, [value(add(target, number * self.pitch))])
+
+        vectors(count, self.lanes, block)
+
+
+def scaled_entries(entries: ir.Value, stride: Index) -> ir.Value:
+    """The offsets of `entries`, i32 coordinates, `stride` apart."""
+    if isinstance(stride, int) and stride == 1:
+        return entries
+    lanes = ir.VectorType(entries.type).shape[0]
+    wide = arith.index_cast(ir.VectorType.get([lanes], ir.IndexType.get()), entries)
+    factor = vector.broadcast(wide.type, value(stride))
+    return arith.muli(wide, factor)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Where packed columns go: column c at step k is element `k * width + c mod width` of panel `c div width`.
+
+    Panels lie `pitch` elements apart; each has room for `lanes` steps more than it is asked for.
+    """
+
+    buffer: ir.Value
+    width: int
+    pitch: Index
+    start: Index
+    lanes: int
+
+    def place(self, step: Index, column: Index) -> ir.Value:
+        """Where the element of `column` at `step` lies."""
+        panel, inside = floor_div(column, self.width), remainder(column, self.width)
+        at = add(mul(panel, self.pitch), mul(add(self.start, step), self.width))
+        return value(add(at, inside))
+
+    def pack(
+        self,
+        factor: Factor,
+        column: int,
+        count: Index,
+        steps: Index,
+        step_offset: Callable[[View, Index], Index],
+    ) -> None:
+        """Packs `count` columns, which lie along axis `column`, at `steps` places that `step_offset` gives."""
+        with loop(0, steps) as step:
+            at = factor.moved(lambda view: step_offset(view, step))
+
+            def body(first: ir.Value, mask: ir.Value | None) -> None:
+                def load(view: View) -> ir.Value:
+                    stride = view.strides[column]
+                    return view.load(mul(first, stride), stride, self.lanes, mask)
+
+                vector.store(at.compute(load, self.lanes), self.buffer, [self.place(step, first)])
+
+            vectors(count, self.lanes, body)
+
+    def pack_transposed(self, factor: Factor, column: int, count: Index, depth: int, steps: Index) -> None:
+        """As `pack`, from sources that are contiguous along axis `depth`."""
+        with loop(0, count, self.lanes) as first:
+
+            def block(step: ir.Value, mask: ir.Value | None) -> None:
+                rows: list[ir.Value] = []
+                for number in range(self.lanes):
+                    one = minimum(add(first, number), sub(count, 1))
+                    rows.append(
+                        factor.compute(
+                            lambda view, one=one: view.load(
+                                add(mul(one, view.strides[column]), mul(step, view.strides[depth])),
+                                view.strides[depth],
+                                self.lanes,
+                                mask,
+                            ),
+                            self.lanes,
+                        )
+                    )
+                place = self.place(step, first)
+                for number, packed in enumerate(transpose(rows)):
+                    vector.store(packed, self.buffer, [value(add(place, number * self.width))])
+
+            vectors(steps, self.lanes, block)
