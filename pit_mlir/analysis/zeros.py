@@ -32,7 +32,7 @@ from pit_mlir.analysis.expressions import (
 from pit_mlir.analysis.images import ZERO, Abstract, Kept, Known, NonZero, image
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Structured, projection
+from pit_mlir.dialect.structured import Structured, owner, projection
 
 MOST_FACTS = 16
 """Facts kept of one value: each is one candidate for an index, and only a few are ever wanted."""
@@ -92,6 +92,8 @@ class Zeros:
         view = Structured.of(op)
         if op.name == "pit.mark":
             self._keep(op.results[0], marked(op, self.of(op.operands[0])))
+        elif op.name == "pit.swrite":
+            self._keep(op.results[0], written(op))
         elif op.name in RESHAPES or op.name in ("tensor.cast", "linalg.copy"):
             self._keep(op.results[0], moved(op, self.of))
         elif view is not None and view.index is None:
@@ -276,6 +278,22 @@ def marked(op: ir.Operation, facts: Sequence[Fact]) -> list[Fact]:
         None if m == 1 and w != 1 else dim for dim, (m, w) in enumerate(zip(shape, wanted, strict=True))
     )
     return [Fact(0, Source(mask, dims), "mask", origin), *facts]
+
+
+def written(op: ir.Operation) -> list[Fact]:
+    """The facts about the result of a `pit.swrite` into zeros: it is 0 where the mask of its index is."""
+    maker = owner(op.operands[2])
+    if maker is None or maker.name != "pit.detect" or op.attributes["combine"].value != "store":
+        return []
+    start = constant_of(op.operands[1])
+    mask = maker.operands[0]
+    group = [*maker.attributes["segments"], *maker.attributes["axis"]]
+    whole = sorted(group) == list(range(ir.RankedTensorType(mask.type).rank))
+    if start is None or start.value != 0 or not whole or any(size != 1 for size in maker.attributes["block"]):
+        return []
+    place = dict(zip(op.attributes["group"], op.attributes["axis"], strict=True))
+    dims = tuple(place[group.index(dim)] for dim in range(len(group)))
+    return [Fact(0, Source(mask, dims), "mask", f"rows at {location_text(op.location)}")]
 
 
 def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> list[Fact]:

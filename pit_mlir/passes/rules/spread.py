@@ -9,6 +9,7 @@ Fact needed: the value of the body at mask = 0, by its image; the iterators' ver
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pit_mlir.analysis.axes import RESHAPES
 from pit_mlir.analysis.expressions import (
     Apply,
     Constant,
@@ -21,6 +22,7 @@ from pit_mlir.analysis.expressions import (
 )
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.images import ZERO, NonZero, image
+from pit_mlir.analysis.zeros import is_mask_argument
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.detect import detect
@@ -88,8 +90,11 @@ def find_mask(view: Structured) -> Masked | None:
         if root is None or image(body, {term: ZERO}).value != ZERO:
             continue
         kept = selected(body, terms)
+        # An index over all of a value's dimensions lists single elements; a weight that is masked stays where it is.
+        if (len(root.dims) == len(out) and not is_returned(view.op)) or masks_weight(view, term):
+            continue
         if kept is None and (
-            len(root.dims) == len(out) or is_float_mask(root) or not is_float(view.op.results[0])
+            len(root.dims) == len(out) or is_other_float(root) or not is_float(view.op.results[0])
         ):
             continue
         if kept is not None and not (is_float(view.op.results[0]) or is_returned(view.op)):
@@ -125,9 +130,23 @@ def is_float(value: ir.Value) -> bool:
     return isinstance(ir.RankedTensorType(value.type).element_type, ir.FloatType)
 
 
-def is_float_mask(mask: Leaf) -> bool:
-    """Whether a mask is of floats: a product with one says nothing of sparsity, a select by one does."""
-    return is_float(mask.value)
+def is_other_float(mask: Leaf) -> bool:
+    """Whether a factor is of floats and no mask by its origin: a product with one says nothing of sparsity."""
+    return is_float(mask.value) and not is_mask_argument(mask.value)
+
+
+def masks_weight(view: Structured, mask: Leaf) -> bool:
+    """Whether all that `view` reads beside `mask` are arguments: contractions that read its result have lists."""
+    others = [value for value in view.inputs if value != mask.value and is_float(value)]
+    return bool(others) and not is_returned(view.op) and all(is_argument(value) for value in others)
+
+
+def is_argument(value: ir.Value) -> bool:
+    """Whether `value` is an argument, reshaped or not."""
+    maker = owner(value)
+    while maker is not None and maker.name in RESHAPES:
+        maker = owner(maker.operands[0])
+    return maker is None
 
 
 def is_returned(op: ir.Operation) -> bool:
