@@ -10,6 +10,9 @@ from pit_mlir.dialect.structured import Structured, owner
 Source = int | ir.Value | tuple[ir.Value, int]
 """A static size, an `index` value, or dimension d of a value that nothing more is known of."""
 
+SIZED_LIKE = {"linalg.fill": 1, "tensor.cast": 0, "pit.mark": 0, "pit.swrite": 1, "pit.attend": 3}
+"""The operand that has the size of an operation's result."""
+
 
 def extent_source(value: ir.Value, dim: int) -> Source:
     """Where the size of dimension `dim` of the tensor `value` comes from."""
@@ -33,13 +36,8 @@ def _step(value: ir.Value, dim: int) -> Source | None:
     view = Structured.of(op)
     if view is not None:
         return view.outputs[list(op.results).index(value)], dim
-    if op.name in ("linalg.fill", "tensor.cast", "pit.mark", "pit.swrite"):
-        return op.operands[0 if op.name in ("tensor.cast", "pit.mark") else 1], dim
-    if op.name == "pit.attend":
-        segments = list(op.attributes["operandSegmentSizes"])
-        return op.operands[sum(segments[:4])], dim
-    if op.name.startswith("tm_tensor."):
-        return op.operands[len(op.operands) - len(op.results) + list(op.results).index(value)], dim
+    if op.name in SIZED_LIKE:
+        return op.operands[SIZED_LIKE[op.name]], dim
     if op.name == "tensor.empty":
         type_ = ir.RankedTensorType(value.type)
         return op.operands[sum(type_.is_dynamic_dim(before) for before in range(dim))]

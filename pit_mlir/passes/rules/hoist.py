@@ -148,8 +148,8 @@ PER_ITERATOR = ("pit.axes", "pit.fill")
 def copy_attributes(source: ir.Operation, target: ir.Operation, kept: Sequence[int]) -> None:
     """Gives `target` what is known of `source`; the iterators `kept` keep their verdicts."""
     for name in source.attributes:
+        attribute = source.attributes[name]
         if name in PER_ITERATOR:
-            facts = source.attributes[name]
-            target.attributes[name] = ir.ArrayAttr.get([facts[position] for position in kept])
-        elif name not in STRUCTURE:
-            target.attributes[name] = source.attributes[name]
+            attribute = ir.ArrayAttr.get([attribute[position] for position in kept])
+        if name not in STRUCTURE:
+            target.attributes[name] = attribute
