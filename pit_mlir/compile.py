@@ -115,7 +115,8 @@ def take_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
         with imported.module.context, ir.Location.unknown():
             alone = ir.Module.create()
             alone.body.append(prepare)
-        program = build_program(alone, entry="prepare")
+            prepare.attributes["sym_name"] = ir.StringAttr.get("main")
+        program = build_program(alone)
     snapshot = Snapshot(program, used, border, len(weights))
     snapshot.take(border.admit(weights, imported.weights.read()))
     return snapshot

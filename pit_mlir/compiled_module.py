@@ -73,10 +73,10 @@ class CompiledModule:
         passed = [*values, *prepared]
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
         results = border.results(self._program, self._program.call(border.pointers(passed), dims))
+        outputs = [self._output(output, results, values, sizes) for output in self._outputs]
         for back in self._write_backs:
             target = self._target(back.argument, originals, args, kwargs)
-            border.write(target, results[back.result])
-        outputs = [self._output(output, results, values, sizes) for output in self._outputs]
+            border.write(target, self._output(back.value, results, values, sizes))
         return self._call.unflatten(outputs)
 
     def refresh(self) -> None:

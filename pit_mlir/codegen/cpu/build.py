@@ -7,7 +7,7 @@ can, so that generated code holds no `x * 1`.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from pit_mlir.bindings import arith, ir, memref, scf, vector
+from pit_mlir.bindings import arith, ir, scf, vector
 
 Index = int | ir.Value
 
@@ -99,12 +99,6 @@ def delinearize(linear: Index, extents: Sequence[Index]) -> list[Index]:
     if extents:
         coordinates.append(linear)
     return coordinates[::-1]
-
-
-def extent(buffer: ir.Value, dim: int) -> Index:
-    """The size of dimension `dim` of a memref."""
-    type_ = ir.MemRefType(buffer.type)
-    return memref.dim(buffer, value(dim)) if type_.is_dynamic_dim(dim) else type_.shape[dim]
 
 
 def dot(coordinates: Sequence[Index], strides: Sequence[Index]) -> Index:
