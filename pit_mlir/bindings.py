@@ -8,13 +8,13 @@ import sys
 from types import ModuleType
 from typing import Any
 
+import torch_mlir.dialects.ext as ext
 from torch_mlir import ir as ir
 from torch_mlir._mlir_libs import _torchMlir
 from torch_mlir.dialects import affine as affine
 from torch_mlir.dialects import arith as arith
 from torch_mlir.dialects import bufferization as bufferization
 from torch_mlir.dialects import cf as cf
-from torch_mlir.dialects import ext as ext
 from torch_mlir.dialects import func as func
 from torch_mlir.dialects import linalg as linalg
 from torch_mlir.dialects import llvm as llvm
