@@ -146,6 +146,8 @@ def softmax_of(probabilities: Expression, k: int) -> tuple[Expression, bool]:
             pass
         case _:
             raise NotAttention(f"the probabilities are changed after the softmax, by {head(probabilities)}")
+    if k in total.dims:
+        raise NotAttention("the softmax runs over another axis than the keys")
     summed = fold(total, k)
     if summed is None or summed.combiner != "arith.addf" or summed.init != Constant(0.0, "float"):
         raise NotAttention("the divisor of the softmax is not a sum over the keys")
