@@ -39,7 +39,7 @@ CPU_PIPELINE: tuple[str, ...] = (
     # Nothing in a body may crash the process, whatever the data.
     "pit-guard-bodies",
     # Indices and contractions become code on buffers, between brackets that bufferization folds.
-    "canonicalize, cse",
+    "pit-lower-to-cpu, canonicalize, cse",
     # Tensors become buffers; what may be written in place is.
     "func.func(tm-tensor-bufferize), eliminate-empty-tensors, one-shot-bufferize{bufferize-function-boundaries "
     "function-boundary-type-conversion=identity-layout-map unknown-type-conversion=identity-layout-map "

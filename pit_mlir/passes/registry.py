@@ -16,6 +16,7 @@ PASSES: dict[str, str] = {
     "pit-insert-sparsity": "pit_mlir.passes.pit_insert_sparsity:InsertSparsity",
     "pit-lower-loops": "pit_mlir.passes.pit_lower_loops:LowerLoops",
     "pit-lower-parallel": "pit_mlir.passes.pit_lower_parallel:LowerParallel",
+    "pit-lower-to-cpu": "pit_mlir.passes.pit_lower_to_cpu:LowerToCpu",
     "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",
     "pit-prove-permutation": "pit_mlir.passes.pit_prove_permutation:ProvePermutation",
     "pit-simplify": "pit_mlir.passes.pit_simplify:Simplify",

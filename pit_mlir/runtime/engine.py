@@ -25,7 +25,9 @@ class Program:
     the program runs.
     """
 
-    def __init__(self, module: ir.Module, signature: Signature, *, entry: str = "main", opt_level: int = 3) -> None:
+    def __init__(
+        self, module: ir.Module, signature: Signature, *, entry: str = "main", opt_level: int = 3
+    ) -> None:
         """Compiles `module`, which is in the LLVM dialect, and takes its function `entry` of type `signature`.
 
         The module attribute `pit.checks` holds the message of each `pit.check`, in the order of their numbers.
@@ -33,7 +35,9 @@ class Program:
         self.signature = signature
         attributes = module.operation.attributes
         self.checks: tuple[str, ...] = (
-            tuple(message.value for message in attributes[CHECKS_ATTRIBUTE]) if CHECKS_ATTRIBUTE in attributes else ()
+            tuple(message.value for message in attributes[CHECKS_ATTRIBUTE])
+            if CHECKS_ATTRIBUTE in attributes
+            else ()
         )
         native = library()
         native.pit_use_openmp_runtime()
@@ -48,7 +52,9 @@ class Program:
         end = self._result_words[-1].stop if self._result_words else 0
         self._out_template = array("q", bytes(8 * end))
 
-    def call(self, pointers: Sequence[int], sizes: Sequence[int] = (), *, threads: int | None = None) -> "array[int]":
+    def call(
+        self, pointers: Sequence[int], sizes: Sequence[int] = (), *, threads: int | None = None
+    ) -> "array[int]":
         """Runs the program on contiguous memory that is large enough; nothing is checked here.
 
         `pointers` has the address of each argument (a scalar argument: its bits), `sizes` the dynamic sizes of
@@ -114,7 +120,9 @@ class Program:
                 pointers.append(int.from_bytes(tensor.tobytes().ljust(8, b"\0"), "little", signed=True))
                 continue
             pointers.append(tensor.ctypes.data)
-            sizes.extend(size for size, static in zip(tensor.shape, expected.shape, strict=True) if static is None)
+            sizes.extend(
+                size for size, static in zip(tensor.shape, expected.shape, strict=True) if static is None
+            )
         return self.arrays(self.call(pointers, sizes))
 
 
@@ -142,7 +150,8 @@ def build_program(module: ir.Module, report: Report | None = None, *, entry: str
     function = next(
         op.operation
         for op in module.body.operations
-        if op.operation.name == "func.func" and ir.StringAttr(op.operation.attributes["sym_name"]).value == entry
+        if op.operation.name == "func.func"
+        and ir.StringAttr(op.operation.attributes["sym_name"]).value == entry
     )
     signature = Signature.of(ir.TypeAttr(function.attributes["function_type"]).value)
     run_pipeline(module, CPU_PIPELINE, report)

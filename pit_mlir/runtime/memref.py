@@ -66,7 +66,9 @@ class TensorType:
         """The view of an MLIR type; raises `UnsupportedError` for what cannot cross the border."""
         element = type_.element_type if isinstance(type_, ir.RankedTensorType | ir.MemRefType) else type_
         if str(element) not in ELEMENTS:
-            raise UnsupportedError(f"type {type_} cannot be passed in or out; known elements: {', '.join(ELEMENTS)}")
+            raise UnsupportedError(
+                f"type {type_} cannot be passed in or out; known elements: {', '.join(ELEMENTS)}"
+            )
         if element is type_:
             return TensorType(None, ELEMENTS[str(element)])
         dynamic = ir.ShapedType.get_dynamic_size()

@@ -42,7 +42,9 @@ def check_number(module: ir.Operation, message: str) -> int:
     return known.index(message)
 
 
-def declare(module: ir.Operation, name: str, inputs: list[ir.Type], results: tuple[ir.Type, ...] = ()) -> None:
+def declare(
+    module: ir.Operation, name: str, inputs: list[ir.Type], results: tuple[ir.Type, ...] = ()
+) -> None:
     """Declares the runtime's function `name` in `module` unless it is."""
     block = module.regions[0].blocks[0]
     for op in block.operations:

@@ -86,7 +86,14 @@ def scaled(x: ir.Value, exponent: ir.Value) -> ir.Value:
 def _exp_from(steps: ir.Value, rest: ir.Value) -> ir.Value:
     """2**steps * e**rest for |rest| <= ln 2 / 2."""
     i32 = with_element(rest.type, ir.IntegerType.get_signless(32))
-    terms = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+    terms = (
+        1.9875691500e-4,
+        1.3981999507e-3,
+        8.3334519073e-3,
+        4.1665795894e-2,
+        1.6666665459e-1,
+        5.0000001201e-1,
+    )
     series = madd(polynomial(rest, terms), mul(rest, rest), add(rest, 1.0))
     return scaled(series, arith.fptosi(i32, steps))
 

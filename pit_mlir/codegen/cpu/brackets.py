@@ -1,0 +1,62 @@
+"""The bracket form: code on buffers in the middle of tensors, folded away by bufferization."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pit_mlir.analysis.extents import extent
+from pit_mlir.bindings import bufferization, ir, linalg, memref
+from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen.cpu.contract import IndexBuffers
+from pit_mlir.dialect.structured import owner
+from pit_mlir.target import Host
+
+
+@dataclass
+class Lowering:
+    """What the lowering of one function knows: the buffers of each `!pit.index`, and the machine."""
+
+    host: Host
+    indices: dict[ir.Value, IndexBuffers] = field(default_factory=dict[ir.Value, IndexBuffers])
+
+
+def read(source: ir.Value) -> ir.Value:
+    """The contents of a tensor as a buffer that is only read."""
+    type_ = ir.RankedTensorType(source.type)
+    return bufferization.to_buffer(ir.MemRefType.get(type_.shape, type_.element_type), source, read_only=True)
+
+
+def sizes(source: ir.Value) -> list[Index]:
+    """The sizes of a tensor: numbers, or values made at the insertion point."""
+    return [extent(source, dim) for dim in range(ir.RankedTensorType(source.type).rank)]
+
+
+def allocate(shape: Sequence[Index], element: ir.Type) -> ir.Value:
+    """A new buffer; a size that is a value is dynamic in its type."""
+    dynamic = ir.ShapedType.get_dynamic_size()
+    static = [size if isinstance(size, int) else dynamic for size in shape]
+    values = [size for size in shape if not isinstance(size, int)]
+    return memref.alloc(ir.MemRefType.get(static, element), values, [])
+
+
+def allocate_like(tensor_type: ir.Type, shape: Sequence[Index]) -> ir.Value:
+    """A new buffer for a tensor of `tensor_type`, whose dynamic sizes are those of `shape`."""
+    type_ = ir.RankedTensorType(tensor_type)
+    values = [value(size) for dim, size in enumerate(shape) if type_.is_dynamic_dim(dim)]
+    return memref.alloc(ir.MemRefType.get(type_.shape, type_.element_type), values, [])
+
+
+def private_copy(init: ir.Value) -> ir.Value:
+    """A new buffer that holds what the tensor `init` does; of a fill it is filled, of an empty tensor it is not."""
+    buffer = allocate_like(init.type, sizes(init))
+    maker = owner(init)
+    if maker is not None and maker.name == "linalg.fill":
+        linalg.fill(maker.operands[0], outs=[buffer])
+    elif maker is None or maker.name != "tensor.empty":
+        memref.copy(read(init), buffer)
+    return buffer
+
+
+def give(buffer: ir.Value, result: ir.Value) -> None:
+    """Makes the tensor of `buffer`, which nothing else writes from now on, stand for `result`."""
+    done = bufferization.to_tensor(result.type, buffer, restrict=True, writable=True)
+    result.replace_all_uses_with(done)

@@ -1,0 +1,102 @@
+"""`pit-lower-to-cpu`: indices and what is done through them become code on buffers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pit_mlir.bindings import ir, tensor
+from pit_mlir.codegen.cpu.attend import lower_attend
+from pit_mlir.codegen.cpu.brackets import Lowering
+from pit_mlir.codegen.cpu.checks import check
+from pit_mlir.codegen.cpu.contract import lower_contract
+from pit_mlir.codegen.cpu.detect import lower_detect
+from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
+from pit_mlir.codegen.cpu.segments import lower_generic
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect import IndexType
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.walk import operations
+from pit_mlir.errors import UnsupportedError
+from pit_mlir.passes.base import Pass
+from pit_mlir.target import host
+
+
+def lower_check(op: ir.Operation, lowering: Lowering) -> None:
+    """A condition that does not hold is recorded and raised after the call."""
+    condition = op.operands[0]
+    if isinstance(condition.type, ir.RankedTensorType):
+        condition = tensor.extract(condition, [])
+    check(condition, ir.StringAttr(op.attributes["message"]).value, op)
+
+
+def lower_mark(op: ir.Operation, lowering: Lowering) -> None:
+    """A mark has said what it had to say."""
+    op.results[0].replace_all_uses_with(op.operands[0])
+
+
+def lower_kernel(op: ir.Operation, lowering: Lowering) -> None:
+    """`pit.contract` and `pit.attend` become calls of kernels; the index, where there is one, is the last operand."""
+    lower = lower_contract if op.name == "pit.contract" else lower_attend
+    last = op.operands[len(op.operands) - 1]
+    index = lowering.indices[last] if isinstance(last.type, IndexType) else None
+    lower(op.opview, index, lowering.host)
+
+
+RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
+    "pit.attend": lower_kernel,
+    "pit.check": lower_check,
+    "pit.contract": lower_kernel,
+    "pit.detect": lower_detect,
+    "pit.generic": lower_generic,
+    "pit.mark": lower_mark,
+    "pit.size": lower_size,
+    "pit.sread": lower_sread,
+    "pit.swrite": lower_swrite,
+}
+
+
+@dataclass(frozen=True)
+class LowerToCpu(Pass):
+    """Lowers every `pit` operation to loops, vectors and calls on buffers, between brackets to and from tensors.
+
+    `!pit.index` becomes buffers of i32. A `pit` operation without a rule is an `UnsupportedError`.
+    """
+
+    name: ClassVar[str] = "pit-lower-to-cpu"
+
+    def run(self, op: ir.Operation, report: Report) -> None:
+        """One function after another, in order: an index is made before it is used."""
+        with op.context:
+            for function in operations(op, "func.func"):
+                lower_function(function)
+
+
+def lower_function(function: ir.Operation) -> None:
+    """Replaces the `pit` operations of `function`."""
+    lowering = Lowering(host())
+    done: list[ir.Operation] = []
+    for op in pit_operations(function):
+        name = op.name
+        if name not in RULES:
+            raise UnsupportedError(f"no CPU code for '{name}'", location=location_text(op.location))
+        with ir.InsertionPoint(op), op.location:
+            RULES[name](op, lowering)
+        # The rules of kernels erase their operation themselves.
+        if RULES[name] is not lower_kernel:
+            done.append(op)
+    for op in reversed(done):
+        op.erase()
+
+
+def pit_operations(function: ir.Operation) -> list[ir.Operation]:
+    """The `pit` operations that stand for themselves: not those in the bodies of others."""
+    found: list[ir.Operation] = []
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        if not op.name.startswith("pit."):
+            return ir.WalkResult.ADVANCE
+        found.append(op)
+        return ir.WalkResult.SKIP
+
+    function.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return found
