@@ -1,5 +1,7 @@
 """`cf.assert` becomes `pit.check`: imported asserts would abort the process, and block fusion."""
 
+from collections.abc import Iterable
+
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.dialect.check import check
 from pit_mlir.dialect.structured import Structured, build_generic, owner, projection, projection_map
@@ -26,18 +28,14 @@ def outline_asserts(module: ir.Operation) -> None:
                 op.erase()
 
 
-def drop_idle_checks(module: ir.Operation) -> None:
-    """Removes the checks that are true by now, and those that an earlier one of the same block repeats."""
-    for block in tensor_blocks(module):
-        seen: set[tuple[ir.Value, str]] = set()
-        for child in list(block.operations):
-            op = child.operation
-            if op.name != "pit.check":
-                continue
-            key = (op.operands[0], op.attributes["message"].value)
-            if key in seen or _is_true(key[0]):
-                op.erase()
-            seen.add(key)
+def drop_idle_checks(checks: Iterable[ir.Operation]) -> None:
+    """Removes those of `checks`, in order, that are true by now or repeat one of the same block."""
+    seen: set[tuple[ir.Block, ir.Value, str]] = set()
+    for op in checks:
+        key = (op.block, op.operands[0], op.attributes["message"].value)
+        if key in seen or _is_true(op.operands[0]):
+            op.erase()
+        seen.add(key)
 
 
 def _outline(view: Structured, assertion: ir.Operation) -> None:
