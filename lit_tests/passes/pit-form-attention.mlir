@@ -17,13 +17,14 @@
 // CHECK-LABEL: func.func @additive_mask
 // CHECK-SAME: (%[[Q:.*]]: tensor<2x?x4x16xf32>, %[[K:.*]]: tensor<2x?x4x16xf32>, %[[V:.*]]: tensor<2x?x4x16xf32>, %[[M:.*]]: tensor<2x?xi1>
 // CHECK-NOT: linalg.generic
-// CHECK: "pit.attend"(%[[Q]], %[[K]], %[[V]], %{{.*}}) <{{.*}}batch = 2
+// CHECK: "pit.attend"(%[[Q]], %[[K]], %[[V]], %{{.*}}) ({
 // CHECK: ^bb0(%[[S:.*]]: f32):
 // CHECK: %[[E:.*]] = "pit.element"(%[[M]])
 // CHECK: %[[SCALED:.*]] = arith.mulf %[[S]]
 // CHECK: %[[A:.*]] = arith.select %[[E]]
 // CHECK: %[[Y:.*]] = arith.addf %[[SCALED]], %[[A]]
 // CHECK: "pit.yield"(%[[Y]])
+// CHECK: }) {batch = 2 : i64, compact = array<i64>
 // CHECK-NOT: linalg.generic
 // CHECK: return
 func.func @additive_mask(%Q: tensor<2x?x4x16xf32>, %K: tensor<2x?x4x16xf32>, %V: tensor<2x?x4x16xf32>, %mask: tensor<2x?xi1>,

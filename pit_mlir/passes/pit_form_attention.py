@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pit_mlir.analysis.attention import Attention, NotAttention, find_attention
 from pit_mlir.analysis.expressions import Leaf, emit
@@ -18,12 +19,12 @@ from pit_mlir.passes.base import Pass
 class FormAttention(Pass):
     """Forms `pit.attend` of contraction, element-wise work on the scores, softmax, contraction.
 
-    The result is the same function of queries, keys and values, whatever the order of the dimensions; no tensor of
-    scores is left. Element-wise work that makes masks moves into the region, which then reads the masks themselves.
-    Nothing is formed where an intermediate is used elsewhere; a remark says so.
+    The result is the same function of queries, keys and values, whatever the order of the dimensions; no tensor
+    of scores is left. Element-wise work that makes masks moves into the body, which then reads the masks
+    themselves. Nothing is formed where an intermediate is used elsewhere; a remark says so.
     """
 
-    name = "pit-form-attention"
+    name: ClassVar[str] = "pit-form-attention"
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function in the module."""
@@ -47,7 +48,7 @@ def form_attention(block: ir.Block, report: Report) -> None:
 
 
 def replace_attention(found: Attention, report: Report) -> None:
-    """Puts `pit.attend` in place of the chain of `found`; raises `NotAttention` if the chain is used elsewhere."""
+    """Puts `pit.attend` in place of `found`; raises `NotAttention` if an intermediate is used elsewhere."""
     chain = chain_of(found)
     dead = dying(chain, found)
     location = found.op.location
@@ -57,8 +58,9 @@ def replace_attention(found: Attention, report: Report) -> None:
     found.op.results[0].replace_all_uses_with(result)
     for op in (found.op, *dead):
         op.erase()
-    masks = f" over {len(found.extras)} masks or biases" if found.extras else ""
-    report.remark(location_text(location), f"attention formed{masks}; its scores are never stored")
+    count = len(found.extras)
+    reads = f"; masks and biases that it reads: {count}" if count else ""
+    report.remark(location_text(location), f"attention formed, its scores are never stored{reads}")
 
 
 def build(found: Attention, iterators: Sequence[int]) -> ir.Value:
