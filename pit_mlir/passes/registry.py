@@ -19,6 +19,7 @@ PASSES: dict[str, str] = {
     "pit-lower-to-cpu": "pit_mlir.passes.pit_lower_to_cpu:LowerToCpu",
     "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",
     "pit-prove-permutation": "pit_mlir.passes.pit_prove_permutation:ProvePermutation",
+    "pit-select-tiles": "pit_mlir.passes.pit_select_tiles:SelectTiles",
     "pit-simplify": "pit_mlir.passes.pit_simplify:Simplify",
     "pit-split-frozen": "pit_mlir.passes.pit_split_frozen:SplitFrozen",
     "pit-widen-booleans": "pit_mlir.passes.pit_widen_booleans:WidenBooleans",

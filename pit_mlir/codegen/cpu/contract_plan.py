@@ -152,13 +152,18 @@ class ContractPlan:
             axis = self.group[len(self.block) :]
             if len(axis) != 1 or roles[axis[0]] != "depth":
                 return "lists more than one reduction iterator"
-            rows = [p for p, size in zip(self.group, self.block, strict=False) if roles[p] == "row"]
-            others = [size for p, size in zip(self.group, self.block, strict=False) if roles[p] != "row"]
-            if len(rows) > 1 or any(size != 1 for size in others):
+            blocked = [p for p, size in zip(self.group, self.block, strict=False) if size != 1]
+            if len(blocked) > 1 or any(roles[p] != "row" for p in blocked):
                 return "has blocks along more than one iterator of rows"
             if any(roles[p] == "column" for p in self.group[: len(self.block)]):
                 return "has segments on both sides of the product"
         return ""
+
+    def row_of_segments(self, roles: Sequence[Role]) -> int | None:
+        """The iterator of rows that segments are blocks of; None if the segments are the same for all rows."""
+        rows = [(size, p) for p, size in zip(self.group, self.block, strict=False) if roles[p] == "row"]
+        blocked = [p for size, p in rows if size != 1]
+        return blocked[0] if blocked else rows[-1][1] if rows else None
 
     def with_axes(self, roles: list[Role], accesses: Sequence[Access]) -> "ContractPlan":
         """The plan with its iterators gathered into axes."""
@@ -166,7 +171,7 @@ class ContractPlan:
         fixed = set(self.group) if self.listed != "nothing" else set()
         if self.listed == "depth":
             # A segment is a block of one iterator of rows; the others run outside.
-            kept = next((p for p in self.group[: len(self.block)] if roles[p] == "row"), None)
+            kept = self.row_of_segments(roles)
             if kept is not None:
                 roles = ["outer" if role == "row" and p != kept else role for p, role in enumerate(roles)]
         order = {position: number for number, position in enumerate(self.result.positions)}

@@ -1,0 +1,49 @@
+"""How many neighbouring rows share one list of live coordinates."""
+
+from pit_mlir.bindings import ir
+from pit_mlir.dialect.detect import DetectOp
+from pit_mlir.dialect.structured import Structured
+from pit_mlir.passes.contractions.form import parallel_iterators, product_of
+
+BLOCK = 32
+"""Rows of a block: 14 + 14 + 4 of the register tile; fewer reuse a gathered column less, more share fewer zeros."""
+SMALL_BLOCK = 14
+"""Rows of a block where there are fewer than `BLOCK`."""
+
+
+def choose_block(op: DetectOp) -> None:
+    """Sets the blocks and the micro-tile of `op` that are open (0)."""
+    chosen, segments = list(op.operation.attributes["block"]), list(op.operation.attributes["segments"])
+    last = listed_rows(op)
+    shape = ir.RankedTensorType(op.operation.operands[0].type).shape
+    for number, dim in enumerate(segments):
+        if chosen[number] == 0:
+            chosen[number] = block_for(shape[dim]) if number == last else 1
+    attributes = op.operation.attributes
+    attributes["block"] = ir.DenseI64ArrayAttr.get(chosen)
+    if attributes["micro_tile"].value == 0:
+        size = max(chosen, default=1)
+        attributes["micro_tile"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), size)
+
+
+def block_for(rows: int) -> int:
+    """The block for a number of rows, which may be dynamic (negative)."""
+    return BLOCK if rows < 0 or rows >= BLOCK else max(1, min(rows, SMALL_BLOCK))
+
+
+def listed_rows(op: DetectOp) -> int | None:
+    """Which segment is one of rows, so that neighbours may share a list: the last one that one factor alone carries.
+
+    None where the index lists no reduction of a contraction.
+    """
+    segments = len(list(op.operation.attributes["segments"]))
+    for use in op.operation.results[0].uses:
+        view = Structured.of(use.owner)
+        product = None if view is None else product_of(view)
+        if view is None or product is None or view.iterators[view.group[-1]] != "reduction":
+            continue
+        sides = [set().union(*(parallel_iterators(view, term) for term in side)) for side in product.factors]
+        own = [n for n, p in enumerate(view.group[:segments]) if not all(p in side for side in sides)]
+        if own:
+            return own[-1]
+    return None

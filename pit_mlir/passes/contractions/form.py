@@ -1,0 +1,248 @@
+"""Recognises a contraction, `acc + f * g` over at least one reduction, and makes a `pit.contract` of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pit_mlir.bindings import arith, ir
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.dialect.contract import ContractOp, contract
+from pit_mlir.dialect.detect import DetectOp
+from pit_mlir.dialect.element import element
+from pit_mlir.dialect.structured import Structured, owner, projection
+
+SUMS = ("arith.addf", "arith.addi")
+PRODUCTS = ("arith.mulf", "arith.muli")
+WIDENING = ("arith.extf", "arith.extsi", "arith.extui")
+NARROWING = ("arith.truncf", "arith.trunci")
+
+
+@dataclass(frozen=True)
+class Product:
+    """The body of a contraction: the factors of its product, each a list of values to multiply.
+
+    `sum_type` is the type to sum in.
+    """
+
+    factors: tuple[list[ir.Value], list[ir.Value]]
+    sum_type: ir.Type
+
+
+def form(view: Structured) -> ContractOp | None:
+    """Replaces `view` by a `pit.contract` if it is a contraction; else leaves it and returns None."""
+    product = product_of(view)
+    block = block_of(view)
+    if product is None or block is None:
+        return None
+    init, map_ = view.outputs[0], view.output_maps[0]
+    is_rows = len(view.inputs) in view.compact
+    with ir.InsertionPoint(view.op), view.location:
+
+        def factors() -> tuple[ir.Value, ir.Value]:
+            sides = [multiplied(view, side, product.sum_type) for side in product.factors]
+            return sides[0], sides[1]
+
+        def epilogue(total: ir.Value) -> ir.Value:
+            result_type = ir.RankedTensorType(init.type).element_type
+            if not is_zero_filled(init):
+                total = add(total, cast(element(init, map_, compact=is_rows), product.sum_type))
+            return cast(total, result_type)
+
+        made = contract(
+            init,
+            map_,
+            view.iterators,
+            product=factors,
+            epilogue=epilogue,
+            index=view.index,
+            group=view.group,
+            block=block,
+            compact=is_rows,
+        )
+    if isinstance(ContractPlan.of(made), str):
+        made.operation.erase()
+        return None
+    view.op.results[0].replace_all_uses_with(made.result)
+    view.op.erase()
+    return made
+
+
+def block_of(view: Structured) -> tuple[int, ...] | None:
+    """The blocks of the segments of the index; None if its maker is not visible."""
+    if view.index is None:
+        return ()
+    maker = owner(view.index)
+    if maker is None or not isinstance(maker.opview, DetectOp):
+        return None
+    return tuple(maker.attributes["block"])
+
+
+def product_of(view: Structured) -> Product | None:
+    """The factors of the body; None if it is not `acc + f * g` with factors over different parallel iterators."""
+    if len(view.outputs) != 1 or "reduction" not in view.iterators:
+        return None
+    maps = [projection(map_) for map_ in view.maps]
+    if any(positions is None or len(set(positions)) != len(positions) for positions in maps):
+        return None
+    if any(op.operation.name == "linalg.index" or op.operation.regions for op in view.body.operations):
+        return None
+    total = maker_of(stripped(view.yields[0], NARROWING), view.body)
+    if total is None or total.name not in SUMS:
+        return None
+    accumulator = view.scalars[len(view.inputs)]
+    left, right = total.operands
+    addend = (
+        right
+        if stripped(left, WIDENING) == accumulator
+        else left
+        if stripped(right, WIDENING) == accumulator
+        else None
+    )
+    if addend is None or accumulator in needed(addend, view.body):
+        return None
+    terms = terms_of(stripped(addend, ("arith.extf", "arith.truncf")), view.body)
+    split = split_terms(view, terms)
+    return None if split is None else Product(split, sum_type_of(total.results[0].type))
+
+
+def sum_type_of(type_: ir.Type) -> ir.Type:
+    """The type to sum in: f32 for floats that are narrower."""
+    if isinstance(type_, ir.FloatType) and type_.width < 32:
+        return ir.F32Type.get()
+    return type_
+
+
+def maker_of(value: ir.Value, body: ir.Block) -> ir.Operation | None:
+    """The operation of `body` that makes `value`."""
+    maker = owner(value)
+    return maker if maker is not None and maker.block == body else None
+
+
+def stripped(value: ir.Value, casts: Sequence[str]) -> ir.Value:
+    """`value` before casts named in `casts`."""
+    maker = owner(value)
+    while maker is not None and maker.name in casts:
+        value = maker.operands[0]
+        maker = owner(value)
+    return value
+
+
+def needed(value: ir.Value, body: ir.Block) -> set[ir.Value]:
+    """Every value that `value` is computed from in `body`, with itself."""
+    found: set[ir.Value] = set()
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if one in found:
+            continue
+        found.add(one)
+        maker = maker_of(one, body)
+        if maker is not None:
+            pending += list(maker.operands)
+    return found
+
+
+def terms_of(value: ir.Value, body: ir.Block) -> list[ir.Value]:
+    """The values whose product is `value`."""
+    maker = maker_of(value, body)
+    if maker is None or maker.name not in PRODUCTS:
+        return [value]
+    return [term for operand in maker.operands for term in terms_of(operand, body)]
+
+
+def split_terms(view: Structured, terms: Sequence[ir.Value]) -> tuple[list[ir.Value], list[ir.Value]] | None:
+    """`terms` as two factors, each with what lies within its iterators; None if two do not hold them all."""
+    carried = [parallel_iterators(view, term) for term in terms]
+    widest = [c for c in carried if not any(c < other for other in carried)]
+    homes = [c for number, c in enumerate(widest) if c not in widest[:number]]
+    if len(homes) > 2:
+        return None
+    first = [
+        term
+        for term, c in zip(terms, carried, strict=True)
+        if (c <= homes[0] if homes[1:] else c == homes[0])
+    ]
+    second = [term for term in terms if term not in first]
+    return (first, second) if second else None
+
+
+def parallel_iterators(view: Structured, term: ir.Value) -> set[int]:
+    """The parallel iterators of the operands that `term` is computed from."""
+    values = needed(term, view.body)
+    found: set[int] = set()
+    for number, scalar in enumerate(view.scalars[: len(view.inputs)]):
+        if scalar in values:
+            found |= set(projection(view.maps[number]) or ())
+            found |= set(view.group) if number in view.compact else set()
+    return {position for position in found if view.iterators[position] == "parallel"}
+
+
+def multiplied(view: Structured, terms: Sequence[ir.Value], type_: ir.Type) -> ir.Value:
+    """The product of `terms`, computed at the insertion point in `type_` from elements of the inputs."""
+    known: dict[ir.Value, ir.Value] = {}
+    values = set[ir.Value]().union(*(needed(term, view.body) for term in terms))
+    for number, scalar in enumerate(view.scalars[: len(view.inputs)]):
+        if scalar in values:
+            source, map_ = view.inputs[number], view.maps[number]
+            known[scalar] = element(source, map_, compact=number in view.compact)
+    copy(view.body.operations, values, known)
+    result = cast(known.get(terms[0], terms[0]), type_)
+    for term in terms[1:]:
+        factor = cast(known.get(term, term), type_)
+        result = arith.mulf(result, factor) if isinstance(type_, ir.FloatType) else arith.muli(result, factor)
+    return result
+
+
+def copy(operations: Iterable[ir.OpView], wanted: set[ir.Value], known: dict[ir.Value, ir.Value]) -> None:
+    """Copies those of `operations` that make a wanted value which is not known, at the insertion point."""
+    for op in operations:
+        operation = op.operation
+        if not any(result in wanted and result not in known for result in operation.results):
+            continue
+        clone = operation.clone()
+        substitute(clone, known)
+        known.update(zip(operation.results, clone.results, strict=True))
+
+
+def substitute(operation: ir.Operation, known: Mapping[ir.Value, ir.Value]) -> None:
+    """Replaces the operands of `operation` that are known."""
+    for number, operand in enumerate(operation.operands):
+        if operand in known:
+            operation.operands[number] = known[operand]
+
+
+def add(left: ir.Value, right: ir.Value) -> ir.Value:
+    """The sum of two scalars of one type."""
+    return arith.addf(left, right) if isinstance(left.type, ir.FloatType) else arith.addi(left, right)
+
+
+def cast(value: ir.Value, type_: ir.Type) -> ir.Value:
+    """`value` as `type_`, both floats or both (signed) integers."""
+    if value.type == type_:
+        return value
+    if isinstance(type_, ir.FloatType):
+        return arith.extf(type_, value) if value.type.width < type_.width else arith.truncf(type_, value)
+    narrow = ir.IntegerType(value.type).width < ir.IntegerType(type_).width
+    return arith.extsi(type_, value) if narrow else arith.trunci(type_, value)
+
+
+def is_zero_filled(value: ir.Value) -> bool:
+    """Whether `value` is made by a `linalg.fill` with 0, or is a constant 0 throughout."""
+    maker = owner(value)
+    if maker is None:
+        return False
+    if maker.name == "linalg.fill":
+        return is_zero_constant(maker.operands[0])
+    return maker.name == "arith.constant" and is_zero_constant(value)
+
+
+def is_zero_constant(value: ir.Value) -> bool:
+    """Whether `value` is a constant 0, a scalar or a splat."""
+    maker = owner(value)
+    if maker is None or maker.name != "arith.constant":
+        return False
+    constant = maker.attributes["value"]
+    if isinstance(constant, ir.DenseElementsAttr):
+        if not constant.is_splat:
+            return False
+        constant = constant.get_splat_value()
+    return isinstance(constant, ir.FloatAttr | ir.IntegerAttr) and constant.value == 0

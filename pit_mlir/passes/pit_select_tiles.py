@@ -1,0 +1,77 @@
+"""`pit-select-tiles`: contractions become one operation each, with what stands around them and their tiles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pit_mlir.bindings import func, ir
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.contract import ContractOp
+from pit_mlir.dialect.detect import DetectOp
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import Structured
+from pit_mlir.passes.base import Pass
+from pit_mlir.passes.contractions.absorb import (
+    absorb_epilogue,
+    absorb_producer,
+    absorb_read,
+    absorb_write,
+)
+from pit_mlir.passes.contractions.blocks import choose_block
+from pit_mlir.passes.contractions.form import form
+
+Absorb = Callable[[ContractOp], ContractOp | None]
+
+STEPS: tuple[tuple[str, Absorb], ...] = (
+    # First what is read, so that a gather behind a cast or a mask is seen.
+    ("element-wise operands", absorb_producer),
+    ("gathers", absorb_read),
+    # Then what becomes of the sums, the scatter last: nothing can follow it.
+    ("element-wise results", absorb_epilogue),
+    ("a scatter", absorb_write),
+)
+
+
+@dataclass(frozen=True)
+class SelectTiles(Pass):
+    """Forms `pit.contract` of contractions, with gathers, element-wise work and scatters around them; chooses tiles.
+
+    A contraction is a `linalg.generic` or `pit.generic` whose body adds a product of two factors over different
+    iterators. Blocks and micro-tiles of `pit.detect` that were left open are chosen here.
+    """
+
+    name: ClassVar[str] = "pit-select-tiles"
+
+    def run(self, op: ir.Operation, report: Report) -> None:
+        """Rewrites every function in the module."""
+        with op.context:
+            for function in op.regions[0].blocks[0].operations:
+                if isinstance(function, func.FuncOp) and not function.is_external:
+                    select_tiles(function.regions[0].blocks[0], report)
+
+
+def select_tiles(block: ir.Block, report: Report) -> None:
+    """Chooses the blocks of every index in `block`, then forms every contraction."""
+    for op in list(block.operations):
+        if isinstance(op, DetectOp):
+            choose_block(op)
+    formed: list[ContractOp] = []
+    for op in list(block.operations):
+        view = Structured.of(op)
+        made = None if view is None else form(view)
+        if made is not None:
+            formed.append(made)
+    for made in formed:
+        grow(made, report)
+
+
+def grow(op: ContractOp, report: Report) -> None:
+    """Takes in what stands around `op`, as far as it goes."""
+    where = location_text(op.operation.location)
+    taken: list[str] = []
+    for name, absorb in STEPS:
+        while (grown := absorb(op)) is not None:
+            op = grown
+            if name not in taken:
+                taken.append(name)
+    report.remark(where, "contraction" + (f" with {', '.join(taken)}" if taken else ""))
