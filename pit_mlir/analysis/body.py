@@ -52,6 +52,12 @@ class Node:
         """Whether the scalar is a floating-point number."""
         return is_float(self.type)
 
+    @property
+    def number(self) -> float | int:
+        """The value of a constant, or the number that tells a leaf from others of its kind."""
+        assert isinstance(self.detail, int | float | str)
+        return float(self.detail) if self.is_float and self.op == "constant" else int(self.detail)
+
 
 @dataclass(frozen=True)
 class Body:
@@ -99,7 +105,7 @@ class Body:
 
     def constants(self) -> list[float | int]:
         """The constants of the body."""
-        return [node.detail for node in self.nodes if node.op == "constant"]  # type: ignore[misc]
+        return [node.number for node in self.nodes if node.op == "constant"]
 
     def run(self, leaf: Callable[[Node], T], apply: Callable[[Node, list[T]], T]) -> list[T | None]:
         """What the body yields, `leaf` and `apply` giving the meaning of nodes; None for dead results."""
@@ -163,7 +169,7 @@ def mentioned(map_: Map) -> frozenset[int]:
 
 def is_float(type_: str) -> bool:
     """Whether `type_` is a floating-point type."""
-    return type_ in ("f16", "bf16", "f32", "f64") or type_.startswith("f8")
+    return re.fullmatch(r"b?f\d+\w*|tf32", type_) is not None
 
 
 def width(type_: str) -> int | None:
@@ -305,9 +311,10 @@ def constant(operation: ir.Operation) -> Node:
     """The node of an `arith.constant`, its value read from the attribute (its text is rounded)."""
     attribute, type_ = operation.attributes["value"], str(operation.results[0].type)
     if isinstance(attribute, ir.FloatAttr):
-        # All NaNs are one: NaN differs from itself and would never be found in a cache.
+        # What `==` gets wrong is text, so that equal bodies and no others are equal keys of a cache.
         value = attribute.value
-        return Node("constant", (), type_, "nan" if math.isnan(value) else value)
+        minus_zero = value == 0 and math.copysign(1.0, value) < 0
+        return Node("constant", (), type_, str(value) if math.isnan(value) or minus_zero else value)
     bits = width(type_)
     if bits is not None:
         return Node("constant", (), type_, signed(int(ir.IntegerAttr(attribute).value), bits))

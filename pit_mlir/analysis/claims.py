@@ -92,10 +92,10 @@ def leaf_terms(
     fixed, states = values or {}, state or {}
 
     def leaf(node: Node) -> Term:
-        if node.op == "input" and node.detail in fixed:
-            return special_term(fixed[node.detail], node.type)  # type: ignore[index]
-        if node.op == "accumulator" and node.detail in states:
-            return states[node.detail]  # type: ignore[index]
+        if node.op == "input" and node.number in fixed:
+            return special_term(fixed[node.number], node.type)
+        if node.op == "accumulator" and node.number in states:
+            return states[node.number]
         domain = accumulators if node.op == "accumulator" else inputs
         return free(f"{node.op}{node.detail}{tag(node)}", node.type, domain, mode.strict)
 
@@ -116,7 +116,7 @@ def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | No
     fixed = values or {}
     leaves = body.nodes[: body.inputs + body.outputs]
     captures = [node for node in body.nodes if node.op == "capture" and isinstance(node.detail, int)]
-    indices = [node.detail for node in body.nodes if node.op == "index"]
+    indices = [node.number for node in body.nodes if node.op == "index"]
     return Point(
         tuple(
             special_scalar(fixed[number], node.type, mode.strict)
@@ -126,7 +126,7 @@ def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | No
         ),
         tuple(random_scalar(rng, node.type, mode.strict) for node in leaves[body.inputs :]),
         tuple(random_scalar(rng, node.type, mode.strict) for node in captures),
-        tuple(rng.randrange(6) for _ in range(1 + max(indices, default=-1))),  # type: ignore[type-var]
+        tuple(rng.randrange(6) for _ in range(1 + max(indices, default=-1))),
         mode.strict,
     )
 
@@ -205,7 +205,7 @@ Claim = Callable[[Terms, Level], Sequence[tuple[Term, Term, str]]]
 def settle(body: Body, mode: Mode, claim: Claim, values: Values | None = None) -> Assumptions | None:
     """The assumptions under which `claim` is proved, None if it is not under any."""
     for level in levels(body):
-        terms = Terms(strict=mode.strict, lowest=level.lowest)
+        terms = Terms(strict=mode.strict, lowest=level.lowest, tables=level.inputs)
         try:
             pairs = claim(terms, level)
         except Unproved:
@@ -223,8 +223,25 @@ def agree(a: Term, b: Term, type_: str, level: Level, mode: Mode) -> Bool:
     return either(same, a.nan, b.nan) if level.modulo_nan and is_float(type_) else same
 
 
+Fixed = tuple[tuple[int, Special], ...]
+"""Special values by operand, in order: what a cache can hold."""
+
+
+def fixed(values: Values) -> Fixed:
+    """`values` as a key; truth values become 0 and 1."""
+    return tuple(
+        (i, value if isinstance(value, Lowest) else value + 0) for i, value in sorted(values.items())
+    )
+
+
 def unchanged(body: Body, mode: Mode, values: Values) -> Assumptions | None:
     """The assumptions under which every accumulator stays as it is where the inputs hold `values`, None if never."""
+    return _unchanged(body, mode, fixed(values))
+
+
+@lru_cache(maxsize=8192)
+def _unchanged(body: Body, mode: Mode, key: Fixed) -> Assumptions | None:
+    values = dict(key)
     if not all(applicable(value, body.nodes[number].type) for number, value in values.items()):
         return None
     if not consistent(body, mode, values, lambda point, result: point.accumulators[result]):

@@ -40,7 +40,7 @@ def evaluate(body: Body, point: Point) -> list[Scalar | None]:
 
     def leaf(node: Node) -> Scalar:
         if node.op == "constant":
-            return number(float("nan") if node.detail == "nan" else node.detail, node.type, point.rounding)  # type: ignore[arg-type]
+            return number(node.number, node.type, point.rounding)
         if node.op == "capture" and (
             not isinstance(node.detail, int) or not (is_float(node.type) or width(node.type))
         ):
@@ -51,7 +51,7 @@ def evaluate(body: Body, point: Point) -> list[Scalar | None]:
             "capture": point.captures,
             "index": point.indices,
         }[node.op]
-        return leaves[node.detail]  # type: ignore[index]
+        return leaves[node.number]
 
     def apply(node: Node, arguments: list[Scalar]) -> Scalar:
         if node.op == "tensor.extract":

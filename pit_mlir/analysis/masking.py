@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from pit_mlir.analysis.body import Body, Node
 from pit_mlir.analysis.claims import (
+    Fixed,
     Level,
     Mode,
     Sample,
@@ -31,23 +32,12 @@ from pit_mlir.analysis.facts import (
     Background,
     Expression,
     Image,
-    Lowest,
     Masked,
     Operand,
     Outcome,
     Special,
 )
 from pit_mlir.analysis.terms import Term, Terms
-
-Fixed = tuple[tuple[int, Special], ...]
-"""Special values by operand, in order: what a cache can hold."""
-
-
-def fixed(values: Mapping[int, Special]) -> Fixed:
-    """`values` as a key; `True` becomes 1."""
-    return tuple(
-        (i, value if isinstance(value, Lowest) else value + 0) for i, value in sorted(values.items())
-    )
 
 
 @lru_cache(maxsize=8192)
@@ -156,7 +146,7 @@ def _unread(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -
         for mark in ("", ".other"):
 
             def tag(node: Node, mark: str = mark) -> str:
-                return mark if node.op == "input" and node.detail == number else ""
+                return mark if node.op == "input" and node.number == number else ""
 
             leaf = leaf_terms(
                 body, mode, values=given, inputs=level.inputs, accumulators=level.accumulators, tag=tag

@@ -16,6 +16,7 @@ from pit_mlir.analysis.body import Body, Compound, Node, Scheme, is_float, schem
 from pit_mlir.analysis.claims import (
     Mode,
     applicable,
+    fixed,
     leaf_terms,
     random_point,
     unchanged,
@@ -34,7 +35,7 @@ from pit_mlir.analysis.facts import (
     Proof,
     Special,
 )
-from pit_mlir.analysis.masking import body_background, body_image, body_masks, fixed
+from pit_mlir.analysis.masking import body_background, body_image, body_masks
 from pit_mlir.analysis.smt import both
 from pit_mlir.analysis.terms import Domain, Term, Terms, Unproved, identical
 from pit_mlir.bindings import ir
@@ -214,8 +215,8 @@ def _varies(scheme: Scheme, reduced: frozenset[int]) -> Callable[[Node], bool]:
 
     def varies(node: Node) -> bool:
         if node.op == "input":
-            return bool(scheme.input_iterators(int(str(node.detail))) & reduced)
-        return node.op == "index" and node.detail in reduced
+            return bool(scheme.input_iterators(node.number) & reduced)
+        return node.op == "index" and node.number in reduced
 
     return varies
 
@@ -224,7 +225,7 @@ def _left_commutes(
     body: Body, group: Sequence[int], varies: Callable[[Node], bool], mode: Mode, domain: Domain
 ) -> tuple[smt.Answer, dict[str, Callable[[Node], Term]]]:
     """The solver's answer to f(f(acc, x), y) = f(f(acc, y), x), and the leaves at the points x and y."""
-    terms = Terms(strict=mode.strict)
+    terms = Terms(strict=mode.strict, tables=domain)
 
     def leaves(mark: str, state: Mapping[int, Term] | None = None) -> Callable[[Node], Term]:
         def tag(node: Node) -> str:
@@ -266,7 +267,7 @@ def _shared(body: Body, x: Point, y: Point, varies: Callable[[Node], bool]) -> P
     indices = list(x.indices)
     for node in body.nodes:
         if node.op == "index" and varies(node):
-            indices[int(str(node.detail))] = y.indices[int(str(node.detail))]
+            indices[node.number] = y.indices[node.number]
     return Point(inputs, x.accumulators, x.captures, tuple(indices), x.rounding)
 
 
@@ -330,9 +331,7 @@ def _surviving(
 
 def _indices(body: Body, answer: smt.Answer, leaf: Callable[[Node], Term]) -> tuple[int, ...]:
     positions = {
-        int(str(node.detail)): int(_value(answer, leaf(node), node))
-        for node in body.nodes
-        if node.op == "index"
+        node.number: int(_value(answer, leaf(node), node)) for node in body.nodes if node.op == "index"
     }
     return tuple(positions.get(iterator, 0) for iterator in range(1 + max(positions, default=-1)))
 

@@ -78,7 +78,7 @@ def literal(value: float | Fraction) -> Number:
     """A known float."""
     if isinstance(value, float) and not math.isfinite(value):
         return Number(Fraction(0), math.isnan(value), value == -math.inf, value == math.inf)
-    minus = isinstance(value, float) and value == 0 and math.copysign(1.0, value) < 0
+    minus = isinstance(value, float) and value == 0.0 and math.copysign(1.0, value) < 0
     return Number(Fraction(value), minus=minus)
 
 
@@ -94,9 +94,9 @@ def known(term: Term, type_: str) -> Scalar | None:
     return term.value if is_literal else None
 
 
-def constant_term(value: float | int | str, type_: str) -> Term:
+def constant_term(value: float | int, type_: str) -> Term:
     """A constant of a body; raises `Unproved` for NaN."""
-    if isinstance(value, str):
+    if isinstance(value, float) and math.isnan(value):
         raise Unproved("the body has a NaN constant")
     return literal(float(value)) if is_float(type_) else bool(value) if type_ == "i1" else int(value)
 
@@ -265,12 +265,12 @@ UNROLLED = 16
 class Terms:
     """Translates bodies; `hypotheses` are the axioms of the functions it met.
 
-    With `lowest`, a constant of at most -1e30 that is added counts as -inf; `used_lowest` tells that one was.
+    With `lowest`, a constant of at most -1e30 that is added counts as -inf. `tables` says what the elements of
+    captured tensors may be.
     """
 
-    def __init__(self, *, strict: bool = False, lowest: bool = False) -> None:
-        self.strict, self.lowest = strict, lowest
-        self.used_lowest = False
+    def __init__(self, *, strict: bool = False, lowest: bool = False, tables: Domain = Domain.FINITE) -> None:
+        self.strict, self.lowest, self.tables = strict, lowest, tables
         self.hypotheses: list[Bool] = []
         self._body: Body | None = None
 
@@ -279,7 +279,7 @@ class Terms:
         self._body = body
 
         def leaf_term(node: Node) -> Term:
-            return constant_term(node.detail, node.type) if node.op == "constant" else leaf(node)  # type: ignore[arg-type]
+            return constant_term(node.number, node.type) if node.op == "constant" else leaf(node)
 
         return body.run(leaf_term, self._apply)
 
@@ -389,9 +389,9 @@ class Terms:
 
     def unknown(self, node: Node, types: Sequence[str], x: Sequence[Term]) -> Term:
         """The result of an operation of which only this is known: equal operands give equal results."""
-        name = f"{node.op}:{node.detail}:{','.join(types)}"
+        name = f"{node.op}:{node.detail}:{','.join(types)}:{node.type}"
         flat: list[Any] = []
-        finite: Bool = not self.strict
+        finite: Bool = not self.strict and (node.op != "tensor.extract" or self.tables is Domain.FINITE)
         for term, type_ in zip(x, types, strict=True):
             flat.extend(components(term, type_))
             if is_float(type_):
@@ -423,7 +423,6 @@ class Terms:
         value = known(x, "f64") if self.lowest else None
         if value is None or not -math.inf < value <= LOWEST_BOUND:
             return x
-        self.used_lowest = True
         return literal(-math.inf)
 
 
