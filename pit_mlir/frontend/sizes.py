@@ -15,6 +15,7 @@ import sympy
 from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import PassManager, arith, func, ir, tensor
 from pit_mlir.frontend.signature import Argument, SymbolRange
+from pit_mlir.frontend.views import group_dimensions
 
 Bounds = tuple[int, int]
 LARGEST = 1 << 40
@@ -76,6 +77,9 @@ class _Folder:
         changed = False
         for op in list(self._block.operations):
             operation = op.operation
+            if operation.name == "tensor.reshape":
+                changed |= self._expand(operation)
+                continue
             replacement = self._replacement(operation)
             if replacement is not None:
                 operation.results[0].replace_all_uses_with(replacement)
@@ -184,16 +188,54 @@ class _Folder:
     def _dim(self, value: ir.Value, op: ir.Operation) -> sympy.Expr:
         """A dimension: the symbol of an argument's, else what the size of the producer's result was made from."""
         dim = _number(op.operands[1])
-        if dim is None:
-            return self._unknown(value, 0)
-        size = extent_source(op.operands[0], dim)
+        extent = None if dim is None else self._extent(op.operands[0], dim)
+        return self._unknown(value, 0) if extent is None else extent
+
+    def _extent(self, tensor_: ir.Value, dim: int) -> sympy.Expr | None:
+        """Dimension `dim` of `tensor_`; None if nothing is known of it."""
+        size = extent_source(tensor_, dim)
         if not isinstance(size, tuple):
             return self.expression(size) if isinstance(size, ir.Value) else sympy.Integer(size)
         source, dim = size
-        if isinstance(source, ir.BlockArgument) and source.owner == self._block:
+        if isinstance(source, ir.BlockArgument):
             return sympy.sympify(str(self._arguments[source.arg_number].shape[dim]), locals=self._symbols)
-        expanded = _expanded_size(source, dim)
-        return self._unknown(value, 0) if expanded is None else self.expression(expanded)
+        op, type_ = source.owner.operation, ir.RankedTensorType(source.type)
+        if op.name == "tensor.expand_shape":
+            return self.expression(op.operands[1 + sum(type_.is_dynamic_dim(d) for d in range(dim))])
+        if op.name.startswith("tm_tensor."):
+            init = op.operands[len(op.operands) - len(op.results) + source.result_number]
+            return self._extent(init, dim)
+        if op.name == "tensor.collapse_shape":
+            group = [ir.IntegerAttr(d).value for d in op.attributes["reassociation"][dim]]
+            extents = [self._extent(op.operands[0], d) for d in group]
+            return None if None in extents else sympy.expand(sympy.Mul(*extents))
+        return None
+
+    def _expand(self, op: ir.Operation) -> bool:
+        """Turns a `tensor.reshape` that only splits dimensions into `tensor.expand_shape`; whether it did.
+
+        torch-mlir writes it for `unflatten` into several dynamic sizes, since it cannot know that they fit.
+        """
+        source, shape = op.operands
+        if isinstance(shape.owner, ir.Block) or shape.owner.operation.name != "tensor.from_elements":
+            return False
+        extents = [self._extent(source, dim) for dim in range(ir.RankedTensorType(source.type).rank)]
+        sizes = list(shape.owner.operation.operands)
+        groups = (
+            None if None in extents else group_dimensions(extents, [self.expression(size) for size in sizes])
+        )
+        if groups is None or any(len(from_) != 1 for from_, _ in groups):
+            return False
+        type_ = ir.RankedTensorType(op.results[0].type)
+        with ir.InsertionPoint(op), op.location:
+            dynamic = [
+                arith.index_cast(ir.IndexType.get(), size) if size.type != ir.IndexType.get() else size
+                for dim, size in enumerate(sizes)
+                if type_.is_dynamic_dim(dim)
+            ]
+            expanded = tensor.expand_shape(type_, source, [to for _, to in groups], dynamic, type_.shape)
+        op.results[0].replace_all_uses_with(expanded)
+        return True
 
     def _unknown(self, value: ir.Value, lowest: Any) -> sympy.Symbol:
         """A symbol of its own for `value`, which is not below `lowest`."""
@@ -214,14 +256,6 @@ class _Folder:
                     term_low, term_high = min(corners), max(corners)
             low, high = low + term_low, high + term_high
         return low, high
-
-
-def _expanded_size(source: ir.Value, dim: int) -> ir.Value | None:
-    """The value that gives the dynamic dimension `dim` of a `tensor.expand_shape`."""
-    if isinstance(source.owner, ir.Block) or source.owner.operation.name != "tensor.expand_shape":
-        return None
-    op, type_ = source.owner.operation, ir.RankedTensorType(source.type)
-    return op.operands[1 + sum(type_.is_dynamic_dim(before) for before in range(dim))]
 
 
 def _coefficients(expression: sympy.Expr) -> list[sympy.Expr]:
