@@ -40,6 +40,10 @@ class PitOperation(Pit.Operation):
         except InvalidOp as error:
             location.emit_error(f"'{op.operation.name}' op {error}")
             return False
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # Operands or regions are missing or of another kind, which IRDL would say only after this.
+            location.emit_error(f"'{op.operation.name}' op is malformed: {error}")
+            return False
         return True
 
 
