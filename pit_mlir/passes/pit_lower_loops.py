@@ -7,8 +7,8 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.loops import lower_structured
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.structured import Structured
-from pit_mlir.passes.base import Pass
 from pit_mlir.dialect.walk import operations
+from pit_mlir.passes.base import Pass
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.codegen.cpu.attend import lower_attend
-from pit_mlir.codegen.cpu.brackets import Lowering
+from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
 from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import lower_contract
 from pit_mlir.codegen.cpu.detect import lower_detect
@@ -42,6 +42,27 @@ def lower_kernel(op: ir.Operation, lowering: Lowering) -> None:
     lower(op.opview, index, lowering.host)
 
 
+def lower_library(op: ir.Operation, lowering: Lowering) -> None:
+    """A `tm_tensor` operation, on buffers: the loops it stands for are built after bufferization."""
+    count = len(op.results)
+    inputs = [
+        read(operand) if isinstance(operand.type, ir.RankedTensorType) else operand
+        for operand in list(op.operands)[: len(op.operands) - count]
+    ]
+    outputs = [private_copy(operand) for operand in list(op.operands)[len(op.operands) - count :]]
+    on_buffers = ir.Operation.create(
+        op.name,
+        operands=[*inputs, *outputs],
+        attributes={name: op.attributes[name] for name in op.attributes},
+        regions=len(op.regions),
+    )
+    for region, old in zip(on_buffers.regions, op.regions, strict=True):
+        while list(old.blocks):
+            old.blocks[0].append_to(region)
+    for buffer, result in zip(outputs, op.results, strict=True):
+        give(buffer, result)
+
+
 RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.attend": lower_kernel,
     "pit.check": lower_check,
@@ -52,6 +73,10 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.size": lower_size,
     "pit.sread": lower_sread,
     "pit.swrite": lower_swrite,
+    "tm_tensor.scan": lower_library,
+    "tm_tensor.scatter": lower_library,
+    "tm_tensor.sort": lower_library,
+    "tm_tensor.topk": lower_library,
 }
 
 
@@ -75,7 +100,7 @@ def lower_function(function: ir.Operation) -> None:
     """Replaces the `pit` operations of `function`."""
     lowering = Lowering(host())
     done: list[ir.Operation] = []
-    for op in pit_operations(function):
+    for op in lowered_operations(function):
         name = op.name
         if name not in RULES:
             raise UnsupportedError(f"no CPU code for '{name}'", location=location_text(op.location))
@@ -88,12 +113,12 @@ def lower_function(function: ir.Operation) -> None:
         op.erase()
 
 
-def pit_operations(function: ir.Operation) -> list[ir.Operation]:
-    """The `pit` operations that stand for themselves: not those in the bodies of others."""
+def lowered_operations(function: ir.Operation) -> list[ir.Operation]:
+    """The operations that a rule is for, in order: not those in the bodies of others."""
     found: list[ir.Operation] = []
 
     def visit(op: ir.Operation) -> ir.WalkResult:
-        if not op.name.startswith("pit."):
+        if not op.name.startswith(("pit.", "tm_tensor.")):
             return ir.WalkResult.ADVANCE
         found.append(op)
         return ir.WalkResult.SKIP

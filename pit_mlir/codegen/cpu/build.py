@@ -203,3 +203,12 @@ def zero(type_: ir.Type) -> ir.Value:
     if isinstance(type_, ir.VectorType):
         return arith.constant(type_, ir.DenseElementsAttr.get_splat(type_, scalar))
     return arith.constant(type_, scalar)
+
+
+def move_here(op: ir.Operation) -> None:
+    """Moves `op` to the insertion point."""
+    point = ir.InsertionPoint.current
+    if point.ref_operation is None:
+        point.block.append(op)
+    else:
+        op.move_before(point.ref_operation.operation)

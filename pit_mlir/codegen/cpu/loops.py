@@ -15,6 +15,7 @@ from pit_mlir.codegen.cpu.build import (
     fold,
     loop,
     minimum,
+    move_here,
     mul,
     parallel,
     product,
@@ -359,14 +360,13 @@ def emit_body(
     for argument, accumulator in zip(arguments[nest.inputs :], accumulators, strict=True):
         if accumulator is not None:
             argument.replace_all_uses_with(accumulator)
-    block = ir.InsertionPoint.current.block
     *operations, terminator = [op.operation for op in nest.body.operations]
     for op in operations:
         if op.name == "linalg.index":
             iterator = ir.IntegerAttr(op.attributes["dim"]).value
             op.results[0].replace_all_uses_with(value(coordinates[iterator]))
         else:
-            block.append(op)
+            move_here(op)
     return list(terminator.operands)
 
 

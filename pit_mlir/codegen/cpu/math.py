@@ -164,7 +164,7 @@ def expm1(x: ir.Value) -> ir.Value:
     """e**x - 1, exact for small x: the rounding of e**x is divided out (Kahan)."""
     power = exp(x)
     difference = add(power, -1.0)
-    corrected = arith.divf(mul(difference, x), log(power))
+    corrected = mul(difference, arith.divf(x, log(power)))
     extreme = arith.ori(compare("oeq", difference, -1.0), compare("oeq", power, pymath.inf))
     return arith.select(compare("oeq", power, 1.0), x, arith.select(extreme, difference, corrected))
 
@@ -195,7 +195,8 @@ def erf(x: ir.Value) -> ir.Value:
         *(-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03),
         -1.42647390514189e-02,
     )
-    return keep_nan(x, arith.divf(mul(polynomial(square, above), bounded), polynomial(square, below)))
+    ratio = arith.divf(polynomial(square, above), polynomial(square, below))
+    return keep_nan(x, mul(bounded, ratio))
 
 
 EXPANSIONS: dict[str, Callable[[ir.Value], ir.Value]] = {

@@ -8,7 +8,7 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
 from pit_mlir.codegen.cpu.buffers import extent, load, store
-from pit_mlir.codegen.cpu.build import Index, loop
+from pit_mlir.codegen.cpu.build import Index, loop, move_here
 from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, is_used, mentions, position, rows_at_once
@@ -183,11 +183,10 @@ def emit_point(ragged: Ragged, row: Index, point: Sequence[Index]) -> None:
         if is_used(scalar):
             element = load(buffer, view.maps[number], ragged.map_at(number, row, point))
             scalar.replace_all_uses_with(element)
-    block = ir.InsertionPoint.current.block
     *operations, terminator = [op.operation for op in view.body.operations]
     for op in operations:
         if op.name != "pit.element":
-            block.append(op)
+            move_here(op)
     for number, (final, buffer) in enumerate(zip(terminator.operands, ragged.outputs, strict=True)):
         place = ragged.map_at(inputs + number, row, point)
         store(final, buffer, view.maps[inputs + number], place)
