@@ -8,6 +8,9 @@ from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
 
+CAST = "builtin.unrealized_conversion_cast"
+"""Makes bytes of a buffer of truth values, by way of its descriptor."""
+
 
 @dataclass(frozen=True)
 class FreeBuffers(Pass):
@@ -52,7 +55,8 @@ def last_use(alloc: ir.Operation, order: dict[ir.Operation, int]) -> int | None:
                 for block in region.blocks:
                     aliases.extend(block.arguments)
             for alias in aliases:
-                if isinstance(alias.type, ir.MemRefType | ir.UnrankedMemRefType) and alias not in seen:
+                views = isinstance(alias.type, ir.MemRefType | ir.UnrankedMemRefType) or user.name == CAST
+                if views and alias not in seen:
                     seen.add(alias)
                     pending.append(alias)
     return last

@@ -179,8 +179,6 @@ class ContractKernel:
         else:
             self.build_nested_depth(task, buffers, inside)
         self.finish(buffers, task)
-        for buffer in (buffers.rows, buffers.columns, buffers.sums):
-            memref.dealloc(buffer)
 
     def build_depth(self, task: Task, buffers: "Buffers", factors: "Factors") -> None:
         """The steps along a depth of one axis; one step of no length if it is empty."""
@@ -429,7 +427,7 @@ def rounded(number: Index, multiple: int) -> Index:
 
 
 def scratch(element: ir.Type, size: Index) -> ir.Value:
-    """A buffer of `size` elements, aligned to a cache line."""
+    """A buffer of `size` elements, aligned to a cache line; `pit-free-buffers` gives it back."""
     alignment = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 64)
     return memref.alloc(flat(element), [value(size)], [], alignment=alignment)
 
