@@ -8,7 +8,7 @@ score.
 
 from collections.abc import Callable, Iterator
 
-from pit_mlir.analysis.extents import has_extent
+from pit_mlir.analysis.extents import has_extent, reassociation
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import maps_of, owner
 
@@ -109,11 +109,6 @@ def _structured(op: ir.Operation) -> Iterator[tuple[Dim | Iter, Dim | Iter]]:
                 yield (value, dim), (op, expression.position)
 
 
-def reassociation(op: ir.Operation) -> list[list[int]]:
-    """The groups of a `tensor.expand_shape` or `tensor.collapse_shape`, in dimensions of the larger side."""
-    return [[ir.IntegerAttr(dim).value for dim in group] for group in op.attributes["reassociation"]]
-
-
 Kept = list[tuple[ir.Value, list[int | None]]]
 """Per source tensor: for each dimension of the result, the source's dimension that it is, None if it is none."""
 
@@ -131,13 +126,10 @@ def sliced_dims(op: ir.Operation) -> list[int | None]:
 
 def kept_dims(op: ir.Operation) -> list[int]:
     """The source's dimensions that an `extract_slice` keeps; the others have size 1 and are dropped."""
-    sizes, result = list(op.attributes["static_sizes"]), ir.RankedTensorType(op.results[0].type)
+    result = ir.RankedTensorType(op.results[0].type)
     kept: list[int] = []
-    for dim, size in enumerate(sizes):
-        left = len(sizes) - dim
-        wanted = result.rank - len(kept)
-        fits = wanted > 0 and result.shape[len(kept)] == size
-        if fits and (size != 1 or wanted == left or result.shape[len(kept)] == 1):
+    for dim, size in enumerate(list(op.attributes["static_sizes"])):
+        if len(kept) < result.rank and result.shape[len(kept)] == size:
             kept.append(dim)
     return kept
 

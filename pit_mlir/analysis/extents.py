@@ -4,6 +4,8 @@ A value that becomes compact loses its dimensions; whoever asks such a value for
 operands of a `tensor.empty`) is pointed to the argument or the `index` value that the size was made from.
 """
 
+from collections.abc import Callable
+
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.dialect.structured import Structured, owner
 
@@ -38,10 +40,35 @@ def _step(value: ir.Value, dim: int) -> Source | None:
         return view.outputs[list(op.results).index(value)], dim
     if op.name in SIZED_LIKE:
         return op.operands[SIZED_LIKE[op.name]], dim
-    if op.name == "tensor.empty":
-        type_ = ir.RankedTensorType(value.type)
-        return op.operands[sum(type_.is_dynamic_dim(before) for before in range(dim))]
+    type_ = ir.RankedTensorType(value.type)
+    dynamic_before = sum(type_.is_dynamic_dim(before) for before in range(dim))
+    if op.name in SIZE_OPERANDS:
+        return op.operands[SIZE_OPERANDS[op.name](op) + dynamic_before]
+    if op.name == "tensor.collapse_shape":
+        group = reassociation(op)[dim]
+        return (op.operands[0], group[0]) if len(group) == 1 else None
+    if op.name == "tensor.concat" and dim != ir.IntegerAttr(op.attributes["dim"]).value:
+        return op.operands[0], dim
+    if (
+        op.name == "tensor.pad"
+        and list(op.attributes["static_low"])[dim] == list(op.attributes["static_high"])[dim] == 0
+    ):
+        return op.operands[0], dim
     return None
+
+
+SIZE_OPERANDS: dict[str, Callable[[ir.Operation], int]] = {
+    "tensor.empty": lambda op: 0,
+    "tensor.expand_shape": lambda op: 1,
+    # Source, then offsets, then sizes. A dynamic size is never dropped from the result.
+    "tensor.extract_slice": lambda op: 1 + list(op.attributes["operandSegmentSizes"])[1],
+}
+"""Where the operands begin that are the dynamic sizes of an operation's result, in order."""
+
+
+def reassociation(op: ir.Operation) -> list[list[int]]:
+    """The groups of a `tensor.expand_shape` or `tensor.collapse_shape`, in dimensions of the larger side."""
+    return [[ir.IntegerAttr(dim).value for dim in group] for group in op.attributes["reassociation"]]
 
 
 def extent(value: ir.Value, dim: int) -> int | ir.Value:

@@ -7,8 +7,8 @@ dimension.
 
 from collections.abc import Callable, Sequence
 
-from pit_mlir.analysis.axes import RESHAPES, kept_dims, reassociation
-from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.axes import RESHAPES, kept_dims
+from pit_mlir.analysis.extents import extent, reassociation
 from pit_mlir.bindings import ir, linalg, tensor
 from pit_mlir.dialect.size import size
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
