@@ -80,7 +80,7 @@ def find_attention(view: Structured) -> Attention | None:
         if k not in first.dims or k not in second.dims:
             continue
         probabilities = element(first.value, first.dims)
-        if has_exp_of_contraction(probabilities):
+        if has_softmax(probabilities):
             score, guarded = softmax_of(probabilities, k)
             return assemble(view, score, guarded, second, k)
     return None
@@ -109,10 +109,19 @@ def contraction_operands(view: Structured) -> tuple[Operand, Operand] | None:
     return Operand(view.inputs[0], first), Operand(view.inputs[1], second)
 
 
-def has_exp_of_contraction(expression: Expression) -> bool:
-    """Whether `expression` takes the exp of something that a contraction made."""
-    exponents = [part for part in parts(expression) if isinstance(part, Apply) and part.name == "math.exp"]
-    return any(contraction_of(leaf) is not None for exp in exponents for leaf in leaves(exp))
+def has_softmax(expression: Expression) -> bool:
+    """Whether `expression` divides by a sum, and takes the exp of something that a contraction made."""
+    applied = [part for part in parts(expression) if isinstance(part, Apply)]
+    exponents = [leaf for part in applied if part.name == "math.exp" for leaf in leaves(part)]
+    divisors = [leaf for part in applied if part.name == "arith.divf" for leaf in leaves(part.args[1])]
+    return any(contraction_of(leaf) is not None for leaf in exponents) and any(map(is_sum, divisors))
+
+
+def is_sum(leaf: Leaf) -> bool:
+    """Whether a reduction makes `leaf` that is no contraction."""
+    maker = owner(leaf.value)
+    view = Structured.of(maker) if maker is not None else None
+    return view is not None and "reduction" in view.iterators and contraction_operands(view) is None
 
 
 def contraction_of(leaf: Leaf) -> Structured | None:
