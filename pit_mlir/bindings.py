@@ -5,27 +5,55 @@ behind `torch_importer()`, which only the frontend calls.
 """
 
 import sys
+from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch_mlir.dialects.ext as ext
 from torch_mlir import ir as ir
 from torch_mlir._mlir_libs import _torchMlir
-from torch_mlir.dialects import affine as affine
-from torch_mlir.dialects import arith as arith
-from torch_mlir.dialects import bufferization as bufferization
-from torch_mlir.dialects import cf as cf
-from torch_mlir.dialects import func as func
-from torch_mlir.dialects import linalg as linalg
-from torch_mlir.dialects import llvm as llvm
-from torch_mlir.dialects import math as math
-from torch_mlir.dialects import memref as memref
-from torch_mlir.dialects import scf as scf
-from torch_mlir.dialects import tensor as tensor
-from torch_mlir.dialects import vector as vector
-from torch_mlir.dialects import x86 as x86
-from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
 from torch_mlir.passmanager import PassManager as PassManager
+
+if TYPE_CHECKING:
+    from torch_mlir.dialects import affine as affine
+    from torch_mlir.dialects import arith as arith
+    from torch_mlir.dialects import bufferization as bufferization
+    from torch_mlir.dialects import cf as cf
+    from torch_mlir.dialects import func as func
+    from torch_mlir.dialects import linalg as linalg
+    from torch_mlir.dialects import llvm as llvm
+    from torch_mlir.dialects import math as math
+    from torch_mlir.dialects import memref as memref
+    from torch_mlir.dialects import scf as scf
+    from torch_mlir.dialects import tensor as tensor
+    from torch_mlir.dialects import vector as vector
+    from torch_mlir.dialects import x86 as x86
+    from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
+
+# The modules of dialects take 10 to 60 ms each to import, which a tool that starts often should not pay for all.
+_LAZY = {
+    "affine": "torch_mlir.dialects.affine",
+    "arith": "torch_mlir.dialects.arith",
+    "bufferization": "torch_mlir.dialects.bufferization",
+    "cf": "torch_mlir.dialects.cf",
+    "func": "torch_mlir.dialects.func",
+    "linalg": "torch_mlir.dialects.linalg",
+    "llvm": "torch_mlir.dialects.llvm",
+    "math": "torch_mlir.dialects.math",
+    "memref": "torch_mlir.dialects.memref",
+    "scf": "torch_mlir.dialects.scf",
+    "tensor": "torch_mlir.dialects.tensor",
+    "vector": "torch_mlir.dialects.vector",
+    "x86": "torch_mlir.dialects.x86",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ExecutionEngine":
+        return import_module("torch_mlir.execution_engine").ExecutionEngine
+    if name not in _LAZY:
+        raise AttributeError(f"module 'pit_mlir.bindings' has no attribute '{name}'")
+    return import_module(_LAZY[name])
 
 
 def _process_attr(definition: ext.AttributeDef, attribute: ir.Attribute | None) -> ir.Attribute | None:
@@ -51,7 +79,9 @@ def register_imported_dialects(context: ir.Context) -> None:
     _torchMlir.register_dialect(context)
     # `tm_tensor` has no registration of its own: it is loaded with the first pass that can produce its operations.
     with context, ir.Location.unknown():
-        PassManager.parse("builtin.module(func.func(convert-torch-to-tmtensor))").run(ir.Module.create().operation)
+        PassManager.parse("builtin.module(func.func(convert-torch-to-tmtensor))").run(
+            ir.Module.create().operation
+        )
 
 
 def live_contexts() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pit_mlir.bindings import ir, linalg
+from pit_mlir.bindings import ir
 
 Iterator = Literal["parallel", "reduction"]
 
@@ -140,7 +140,8 @@ def build_generic(
     types = [ir.ShapedType(value.type).element_type for value in (*inputs, *outputs)]
     block = op.regions[0].blocks.append(*types)
     with ir.InsertionPoint(block):
-        linalg.YieldOp(list(body(*block.arguments)))
+        # Not linalg.YieldOp: importing linalg's op classes takes longer than everything else a tool does at its start.
+        ir.Operation.create("linalg.yield", operands=list(body(*block.arguments)))
     return op
 
 
