@@ -38,6 +38,8 @@ def _step(value: ir.Value, dim: int) -> Source | None:
     view = Structured.of(op)
     if view is not None:
         return view.outputs[list(op.results).index(value)], dim
+    if op.name.startswith("tm_tensor."):
+        return op.operands[len(op.operands) - len(op.results) + list(op.results).index(value)], dim
     if op.name in SIZED_LIKE:
         return op.operands[SIZED_LIKE[op.name]], dim
     type_ = ir.RankedTensorType(value.type)
