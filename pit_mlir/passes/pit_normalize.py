@@ -12,9 +12,10 @@ from pit_mlir.passes.normal_form.generalize import generalize_named
 from pit_mlir.passes.normal_form.movement import separate_users
 from pit_mlir.passes.normal_form.pins import pinned
 from pit_mlir.passes.normal_form.positions import fold_table_reads, outline_positions
+from pit_mlir.passes.normal_form.reshapes import cancel_reshapes, join_unit_reshapes
 from pit_mlir.passes.normal_form.scope import operations, upstream
 from pit_mlir.passes.normal_form.signs import fold_sign_tests
-from pit_mlir.passes.normal_form.sizes import cancel_reshapes, fold_dims, fold_quotients
+from pit_mlir.passes.normal_form.sizes import fold_dims, fold_quotients
 
 # Rounds of folding; encoders take up to 8, window attention with its partitions 17.
 _MAX_ROUNDS = 40
@@ -24,6 +25,7 @@ _FOLDED = (
     "arith.divsi",
     "arith.maxsi",
     "pit.check",
+    "tensor.collapse_shape",
     "tensor.dim",
     "tensor.expand_shape",
     "tensor.extract",
@@ -67,10 +69,10 @@ def _fold_movement(module: ir.Operation) -> None:
     tidy = upstream("canonicalize,cse,linalg-fold-unit-extent-dims,canonicalize,cse", module.context)
     before = None
     for _ in range(_MAX_ROUNDS):
+        _fold_known(module)
         separate_users(module)
         with pinned(module):
             fuse.run(module)
-        _fold_known(module)
         tidy.run(module)
         after = fingerprint(module)
         if after == before:
@@ -84,6 +86,7 @@ def _fold_known(module: ir.Operation) -> None:
     fold_dims(found["tensor.dim"])
     fold_quotients(found["arith.divsi"])
     cancel_reshapes(found["tensor.expand_shape"] + found["tensor.reshape"])
+    join_unit_reshapes(found["tensor.collapse_shape"])
     fold_sign_tests(found["arith.cmpi"] + found["arith.maxsi"])
     fold_table_reads(found["tensor.extract"])
     drop_idle_checks(found["pit.check"])

@@ -1,4 +1,4 @@
-"""Sizes: `tensor.dim` leads to where a size is decided, and reshapes that undo each other vanish."""
+"""Sizes: where they are decided, whether two of them are the same, and what folds by that."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from pit_mlir.dialect.structured import owner
 
 def same_extent(a: tuple[ir.Value, int], b: tuple[ir.Value, int]) -> bool:
     """Whether dimension a[1] of a[0] and b[1] of b[0] are known to have one size."""
-    return _origin(*a) == _origin(*b)
+    return origin(*a) == origin(*b)
 
 
 def fold_dims(dims: Iterable[ir.Operation]) -> None:
@@ -18,11 +18,11 @@ def fold_dims(dims: Iterable[ir.Operation]) -> None:
         asked = dim_of(op.results[0])
         if asked is None:
             continue
-        origin = _origin(*asked)
-        if origin == asked:
+        source = origin(*asked)
+        if source == asked:
             continue
         with ir.InsertionPoint(op), op.location:
-            op.results[0].replace_all_uses_with(_index(origin))
+            op.results[0].replace_all_uses_with(_index(source))
         op.erase()
 
 
@@ -59,48 +59,20 @@ def constant(value: ir.Value) -> int | None:
     return attribute.value if isinstance(attribute, ir.IntegerAttr) else None
 
 
-def cancel_reshapes(reshapes: Iterable[ir.Operation]) -> None:
-    """Removes each reshape among `reshapes` of a `tensor.collapse_shape` that restores the shape before it.
-
-    Upstream does so for static sizes; here dynamic ones are compared by where they come from.
-    """
-    for op in reshapes:
-        collapse = owner(op.operands[0])
-        if collapse is None or collapse.name != "tensor.collapse_shape":
-            continue
-        source = collapse.operands[0]
-        if op.results[0].type == source.type and _restores(op, source):
-            op.results[0].replace_all_uses_with(source)
-            op.erase()
-
-
-def _restores(op: ir.Operation, source: ir.Value) -> bool:
-    """Whether `op` makes a tensor of the type of `source` that has its sizes, too."""
-    shape = ir.ShapedType(source.type)
-    dynamic = [dim for dim in range(shape.rank) if shape.is_dynamic_dim(dim)]
-    if op.name == "tensor.expand_shape":
-        sizes = list(op.operands)[1:]
-    else:
-        elements = owner(op.operands[1])
-        if elements is None or elements.name != "tensor.from_elements":
-            return False
-        sizes = [elements.operands[dim] for dim in dynamic]
-    return all(_origin_of(size) == _origin(source, dim) for size, dim in zip(sizes, dynamic, strict=True))
-
-
-def _origin(value: ir.Value, dim: int) -> Source:
+def origin(value: ir.Value, dim: int) -> Source:
     """Where the size of a dimension comes from, through every `tensor.dim` on the way."""
     source = extent_source(value, dim)
-    return _origin_of(source) if isinstance(source, ir.Value) else source
+    return origin_of(source) if isinstance(source, ir.Value) else source
 
 
-def _origin_of(size: ir.Value) -> Source:
+def origin_of(size: ir.Value) -> Source:
+    """Where the size that `size` holds comes from."""
     maker = owner(size)
     while maker is not None and maker.name == "arith.index_cast":
         size = maker.operands[0]
         maker = owner(size)
     asked = dim_of(size)
-    return size if asked is None else _origin(*asked)
+    return size if asked is None else origin(*asked)
 
 
 def _index(source: Source) -> ir.Value:
