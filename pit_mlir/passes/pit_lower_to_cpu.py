@@ -34,12 +34,11 @@ def lower_mark(op: ir.Operation, lowering: Lowering) -> None:
     op.results[0].replace_all_uses_with(op.operands[0])
 
 
-def lower_kernel(op: ir.Operation, lowering: Lowering) -> None:
-    """`pit.contract` and `pit.attend` become calls of kernels; the index, where there is one, is the last operand."""
-    lower = lower_contract if op.name == "pit.contract" else lower_attend
+def lower_contraction(op: ir.Operation, lowering: Lowering) -> None:
+    """A call of a kernel; the index, where there is one, is the last operand."""
     last = op.operands[len(op.operands) - 1]
     index = lowering.indices[last] if isinstance(last.type, IndexType) else None
-    lower(op.opview, index, lowering.host)
+    lower_contract(op.opview, index, lowering.host)
 
 
 def lower_library(op: ir.Operation, lowering: Lowering) -> None:
@@ -64,9 +63,9 @@ def lower_library(op: ir.Operation, lowering: Lowering) -> None:
 
 
 RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
-    "pit.attend": lower_kernel,
+    "pit.attend": lower_attend,
     "pit.check": lower_check,
-    "pit.contract": lower_kernel,
+    "pit.contract": lower_contraction,
     "pit.detect": lower_detect,
     "pit.generic": lower_generic,
     "pit.mark": lower_mark,
@@ -106,8 +105,8 @@ def lower_function(function: ir.Operation) -> None:
             raise UnsupportedError(f"no CPU code for '{name}'", location=location_text(op.location))
         with ir.InsertionPoint(op), op.location:
             RULES[name](op, lowering)
-        # The rules of kernels erase their operation themselves.
-        if RULES[name] is not lower_kernel:
+        # A contraction erases itself.
+        if name != "pit.contract":
             done.append(op)
     for op in reversed(done):
         op.erase()
