@@ -1,0 +1,87 @@
+"""Dense contractions on the CPU against numpy: maps, sizes, types."""
+
+import numpy
+import pytest
+from contraction_text import Contraction, assert_close, cached, poisoned, random, wide
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+EQUATIONS = (
+    "mk,nk->mn",
+    "mk,kn->mn",
+    "km,kn->mn",
+    "km,nk->mn",
+    "mk,nk->nm",
+    "mk,k->m",
+    "k,nk->n",
+    "btk,hdk->bthd",
+    "btk,hdk->bhtd",
+    "bqhd,bkhd->bhqk",
+    "bhqk,bkhd->bqhd",
+    "bhtd,nhd->btn",
+    "bthd,nhd->btn",
+    "bmk,bkn->bmn",
+    "mk,nkj->jmn",
+)
+SIZES = st.sampled_from((0, 1, 2, 7, 15, 33, 64))
+
+
+def check(contraction: Contraction, sizes: dict[str, int], seed: int) -> None:
+    """Runs `contraction` on random values and compares with numpy."""
+    rng = numpy.random.default_rng(seed)
+    left, right, result = contraction.terms
+    operands = [random(rng, [sizes[i] for i in term], contraction.type) for term in (left, right)]
+    init = random(rng, [sizes[i] for i in result], contraction.result)
+    compiled = cached(contraction.text(sizes))
+    compiled.run_numpy(*map(poisoned, operands), init)
+    [actual] = compiled.run_numpy(*operands, init)
+    expected = numpy.einsum(contraction.equation, *map(wide, operands)) + wide(init)
+    terms = int(numpy.prod([sizes[i] for i in contraction.iterators if i not in result]))
+    assert_close(actual, expected, contraction.result, terms)
+
+
+@pytest.mark.parametrize("equation", EQUATIONS)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_any_map_and_size(equation: str, data: st.DataObject) -> None:
+    """Every way to lay out operands and result, sizes with 0, 1 and non-multiples of any tile."""
+    contraction = Contraction(equation)
+    sizes = {i: data.draw(SIZES, label=i) for i in contraction.iterators}
+    check(contraction, sizes, seed=1)
+
+
+@pytest.mark.parametrize("sizes", [(127, 33, 700), (1, 127, 513), (500, 300, 64), (29, 65, 256), (449, 257, 1)])
+@pytest.mark.parametrize("equation", ["mk,nk->mn", "mk,kn->mn", "km,nk->nm"])
+def test_several_blocks(equation: str, sizes: tuple[int, int, int]) -> None:
+    """More rows, columns or depth than one task takes."""
+    check(Contraction(equation), dict(zip("mnk", sizes, strict=True)), seed=2)
+
+
+@pytest.mark.parametrize("sizes", [(3, 40, 5, 200), (2, 7, 300, 9), (1, 70, 0, 4), (2, 3, 4, 300)])
+def test_nested_depth(sizes: tuple[int, int, int, int]) -> None:
+    """A reduction over two iterators that are not neighbours in one operand."""
+    names = dict(zip("bthd", sizes, strict=True))
+    check(Contraction("bhtd,nhd->btn"), {**names, "n": 37}, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("type_", "result"),
+    [("f64", "f64"), ("bf16", "bf16"), ("bf16", "f32"), ("f16", "f16"), ("i32", "i32"), ("i64", "i64"), ("i8", "i32")],
+)
+@pytest.mark.parametrize("equation", ["mk,nk->mn", "km,kn->mn"])
+def test_types(equation: str, type_: str, result: str) -> None:
+    """Narrow floats are summed in f32, integers exactly."""
+    for sizes in ((17, 35, 70), (1, 40, 300)):
+        check(Contraction(equation, type_, result), dict(zip("mnk", sizes, strict=True)), seed=4)
+
+
+def test_nan_and_infinity_reach_the_result() -> None:
+    """A NaN makes its row NaN, an infinity its row infinite, and no other row."""
+    contraction = Contraction("mk,nk->mn")
+    left, right = numpy.ones((20, 40), numpy.float32), numpy.ones((33, 40), numpy.float32)
+    left[3, 7], left[5, 39] = numpy.nan, numpy.inf
+    compiled = cached(contraction.text({}))
+    [actual] = compiled.run_numpy(left, right, numpy.zeros((20, 33), numpy.float32))
+    expected = numpy.full((20, 33), 40.0)
+    expected[3], expected[5] = numpy.nan, numpy.inf
+    numpy.testing.assert_array_equal(actual, expected)
