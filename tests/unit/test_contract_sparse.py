@@ -1,0 +1,195 @@
+"""Contractions through an index against numpy: lists of k per block of rows, of rows, of columns; gather, scatter."""
+
+import numpy
+import pytest
+from contraction_text import assert_close, cached, poisoned
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SIZES = st.sampled_from((0, 1, 7, 32, 33, 70))
+ZEROS = st.sampled_from((0.0, 0.5, 0.95, 1.0))
+
+K_LIST = """
+func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
+  %K = "pit.detect"(%{listed}) {{segments = array<i64: {segment}>, axis = array<i64: {axis}>, block = array<i64: {block}>,
+      micro_tile = 0 : i64}} : (tensor<?x?xf32>) -> !pit.index
+  %r = "pit.generic"(%c, %K) ({{
+  ^bb0(%acc: f32):
+    %x = "pit.element"(%a) {{map = affine_map<(m, n, k) -> ({left})>, compact = false}} : (tensor<?x?xf32>) -> f32
+    %y = "pit.element"(%b) {{map = affine_map<(m, n, k) -> ({right})>, compact = false}} : (tensor<?x?xf32>) -> f32
+    %p = arith.mulf %x, %y : f32
+    %s = arith.addf %acc, %p : f32
+    "pit.yield"(%s) : (f32) -> ()
+  }}) {{indexing_maps = [affine_map<(m, n, k) -> (m, n)>],
+      iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>, #linalg.iterator_type<reduction>],
+      group = array<i64: {group}>, compact = false}} : (tensor<?x?xf32>, !pit.index) -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}}"""
+
+
+def k_list(equation: str, listed: str, block: int) -> str:
+    """A matmul over a list of k for blocks of rows of operand `listed`."""
+    left, right = equation.split("->")[0].split(",")
+    term = left if listed == "a" else right
+    rows = "m" if listed == "a" else "n"
+    return K_LIST.format(
+        listed=listed,
+        segment=term.index(rows),
+        axis=term.index("k"),
+        block=block,
+        left=", ".join(left),
+        right=", ".join(right),
+        group="0, 2" if listed == "a" else "1, 2",
+    )
+
+
+def sparse(rng: numpy.random.Generator, shape: tuple[int, int], zeros: float, kind: str) -> numpy.ndarray:
+    """Random values with zeros in blocks of 32 rows, in whole rows, or anywhere."""
+    values = rng.standard_normal(shape).astype(numpy.float32)
+    if kind == "blocks":
+        live = numpy.repeat(rng.random((-(-shape[0] // 32), shape[1])) >= zeros, 32, axis=0)[: shape[0]]
+    elif kind == "rows":
+        live = rng.random((shape[0], 1)) >= zeros
+    else:
+        live = rng.random(shape) >= zeros
+    return numpy.where(live, values, numpy.float32(0))
+
+
+@pytest.mark.parametrize("equation", ["mk,kn->mn", "mk,nk->mn", "km,kn->mn"])
+@pytest.mark.parametrize("listed", ["a", "b"])
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_lists_of_k(equation: str, listed: str, data: st.DataObject) -> None:
+    """Live k for each block of rows of either operand, whatever its layout."""
+    sizes = {i: data.draw(SIZES, label=i) for i in "mnk"}
+    rng = numpy.random.default_rng(data.draw(st.integers(0, 9), label="seed"))
+    kind, zeros = data.draw(st.sampled_from(("blocks", "rows", "any"))), data.draw(ZEROS)
+    left, right = equation.split("->")[0].split(",")
+    operands: list[numpy.ndarray] = []
+    for name, term, rows in (("a", left, "m"), ("b", right, "n")):
+        values = sparse(rng, (sizes[rows], sizes["k"]), zeros if name == listed else 0, kind)
+        operands.append(numpy.ascontiguousarray(values if term[0] == rows else values.T))
+    init = rng.standard_normal((sizes["m"], sizes["n"])).astype(numpy.float32)
+    block = data.draw(st.sampled_from((0, 1, 5, 32)), label="block")
+    compiled = cached(k_list(equation, listed, block))
+    compiled.run_numpy(*map(poisoned, operands), init)
+    [actual] = compiled.run_numpy(*operands, init)
+    expected = numpy.einsum(equation, *(operand.astype(float) for operand in operands)) + init
+    assert_close(actual, expected, "f32", sizes["k"])
+
+
+def test_lists_longer_than_a_step() -> None:
+    """Lists that take several steps along the depth, and more columns than a task takes."""
+    rng = numpy.random.default_rng(0)
+    for equation in ("mk,kn->mn", "mk,nk->mn"):
+        a = sparse(rng, (70, 900), 0.3, "blocks")
+        b = rng.standard_normal((900, 520)).astype(numpy.float32)
+        b = b if equation == "mk,kn->mn" else numpy.ascontiguousarray(b.T)
+        [actual] = cached(k_list(equation, "a", 0)).run_numpy(a, b, numpy.zeros((70, 520), numpy.float32))
+        assert_close(actual, numpy.einsum(equation, a.astype(float), b.astype(float)), "f32", 900)
+
+
+def test_nan_in_the_sparse_operand_is_live() -> None:
+    """A NaN or an infinity in the sparse operand reaches the rows of its block that hold it."""
+    a = numpy.zeros((40, 50), numpy.float32)
+    a[3, 7], a[35, 49] = numpy.nan, numpy.inf
+    b = numpy.ones((50, 33), numpy.float32)
+    [actual] = cached(k_list("mk,kn->mn", "a", 0)).run_numpy(a, b, numpy.zeros((40, 33), numpy.float32))
+    expected = numpy.zeros((40, 33))
+    expected[3], expected[35] = numpy.nan, numpy.inf
+    numpy.testing.assert_array_equal(actual, expected)
+
+
+PARALLEL_LIST = """
+func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %mask: tensor<?xi1>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
+  %I = "pit.detect"(%mask) {{segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 0 : i64}}
+      : (tensor<?xi1>) -> !pit.index
+  %r = "pit.generic"(%c, %I) ({{
+  ^bb0(%acc: f32):
+    %x = "pit.element"(%a) {{map = affine_map<(m, n, k) -> (m, k)>, compact = false}} : (tensor<?x?xf32>) -> f32
+    %y = "pit.element"(%b) {{map = affine_map<(m, n, k) -> ({right})>, compact = false}} : (tensor<?x?xf32>) -> f32
+    %p = arith.mulf %x, %y : f32
+    %s = arith.addf %acc, %p : f32
+    "pit.yield"(%s) : (f32) -> ()
+  }}) {{indexing_maps = [affine_map<(m, n, k) -> (m, n)>],
+      iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>, #linalg.iterator_type<reduction>],
+      group = array<i64: {group}>, compact = false}} : (tensor<?x?xf32>, !pit.index) -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}}"""
+
+
+@pytest.mark.parametrize("listed", ["m", "n"])
+@pytest.mark.parametrize("right", ["n, k", "k, n"])
+@settings(max_examples=8, deadline=None)
+@given(m=SIZES, n=SIZES, k=SIZES, zeros=ZEROS)
+def test_lists_of_rows_or_columns(listed: str, right: str, m: int, n: int, k: int, zeros: float) -> None:
+    """What is not listed keeps the init."""
+    rng = numpy.random.default_rng(m + n + k)
+    a, b = rng.standard_normal((m, k)), rng.standard_normal((n, k))
+    mask = rng.random(m if listed == "m" else n) >= zeros
+    init = rng.standard_normal((m, n)).astype(numpy.float32)
+    text = PARALLEL_LIST.format(right=right, group="0" if listed == "m" else "1")
+    layout = b if right == "n, k" else numpy.ascontiguousarray(b.T)
+    [actual] = cached(text).run_numpy(a.astype(numpy.float32), layout.astype(numpy.float32), mask, init)
+    live = mask[:, None] if listed == "m" else mask[None, :]
+    assert_close(actual, numpy.where(live, a @ b.T + init, init), "f32", k)
+
+
+ROWS = """
+#i = affine_map<(r, n) -> (r, n)>
+func.func @main(%x: tensor<?x?x24xf32>, %mask: tensor<?x?xi1>, %w: tensor<40x24xf32>, %wm: tensor<40x24xi1>,
+                %bias: tensor<40xf32>, %residual: tensor<?x?x40xf32>, %o: tensor<?x?x40xf32>) -> tensor<?x?x40xf32> {{
+  %z = arith.constant 0.0 : f32
+  %I = "pit.detect"(%mask) {{segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 0>, micro_tile = 0 : i64}}
+      : (tensor<?x?xi1>) -> !pit.index
+  %n = "pit.size"(%I) : (!pit.index) -> index
+  %r = "pit.sread"(%x, %I) {{axis = array<i64: 0, 1>, group = array<i64: 0, 1>}}
+      : (tensor<?x?x24xf32>, !pit.index) -> tensor<?x24xf32>
+  %res = "pit.sread"(%residual, %I) {{axis = array<i64: 0, 1>, group = array<i64: 0, 1>}}
+      : (tensor<?x?x40xf32>, !pit.index) -> tensor<?x40xf32>
+  %e0 = tensor.empty() : tensor<40x24xf32>
+  %ww = linalg.generic {{indexing_maps = [#i, #i, #i], iterator_types = ["parallel", "parallel"]}}
+      ins(%w, %wm : tensor<40x24xf32>, tensor<40x24xi1>) outs(%e0 : tensor<40x24xf32>) {{
+  ^bb0(%a: f32, %m: i1, %q: f32):
+    %f = arith.uitofp %m : i1 to f32
+    %p = arith.mulf %a, %f : f32
+    linalg.yield %p : f32
+  }} -> tensor<40x24xf32>
+  %e = tensor.empty(%n) : tensor<?x40xf32>
+  %f = linalg.fill ins(%z : f32) outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
+  %c = linalg.generic {{indexing_maps = [affine_map<(r, n, k) -> (r, k)>, affine_map<(r, n, k) -> (n, k)>,
+      affine_map<(r, n, k) -> (r, n)>], iterator_types = ["parallel", "parallel", "reduction"]}}
+      ins(%r, %ww : tensor<?x24xf32>, tensor<40x24xf32>) outs(%f : tensor<?x40xf32>) {{
+  ^bb0(%a: f32, %m: f32, %q: f32):
+    %p = arith.mulf %a, %m : f32
+    %s = arith.addf %q, %p : f32
+    linalg.yield %s : f32
+  }} -> tensor<?x40xf32>
+  %d = linalg.generic {{indexing_maps = [#i, affine_map<(r, n) -> (n)>, #i, #i], iterator_types = ["parallel", "parallel"]}}
+      ins(%c, %bias, %res : tensor<?x40xf32>, tensor<40xf32>, tensor<?x40xf32>) outs(%e : tensor<?x40xf32>) {{
+  ^bb0(%a: f32, %b: f32, %g: f32, %q: f32):
+    %p = arith.addf %a, %b : f32
+    %h = math.tanh %p : f32
+    %y = arith.addf %h, %g : f32
+    linalg.yield %y : f32
+  }} -> tensor<?x40xf32>
+  %out = "pit.swrite"(%d, %o, %I) {{axis = array<i64: 0, 1>, group = array<i64: 0, 1>, combine = "{combine}"}}
+      : (tensor<?x40xf32>, tensor<?x?x40xf32>, !pit.index) -> tensor<?x?x40xf32>
+  return %out : tensor<?x?x40xf32>
+}}"""
+
+
+@pytest.mark.parametrize("combine", ["store", "add"])
+@settings(max_examples=8, deadline=None)
+@given(batch=st.integers(0, 3), tokens=SIZES, zeros=ZEROS)
+def test_gather_epilogue_scatter(combine: str, batch: int, tokens: int, zeros: float) -> None:
+    """Rows gathered while packing, a masked weight, an epilogue with gathered rows, rows scattered: one operation."""
+    rng = numpy.random.default_rng(batch + tokens)
+    x, residual, out = (rng.standard_normal((batch, tokens, d)).astype(numpy.float32) for d in (24, 40, 40))
+    mask = rng.random((batch, tokens)) >= zeros
+    w, live = rng.standard_normal((40, 24)).astype(numpy.float32), rng.random((40, 24)) < 0.5
+    bias = rng.standard_normal(40).astype(numpy.float32)
+    [actual] = cached(ROWS.format(combine=combine)).run_numpy(x, mask, w, live, bias, residual, out)
+    rows = numpy.tanh(x.astype(float) @ (w * live).T + bias) + residual
+    expected = numpy.where(mask[:, :, None], rows + (out if combine == "add" else 0), out)
+    assert_close(actual, expected, "f32", 24)
