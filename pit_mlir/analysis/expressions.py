@@ -65,12 +65,22 @@ class Fold:
     op: ir.Operation
 
 
-def element(value: ir.Value, dims: Sequence[int]) -> Expression:
-    """One element of `value`, dimension `i` addressed by iterator `dims[i]`, through element-wise producers."""
+DEEPEST = 32
+"""Producers in a row that are written out. Masks and softmax need fewer than 20; a residual stream, whose chain of
+producers is as long as the model, needs an end."""
+
+
+def element(value: ir.Value, dims: Sequence[int], depth: int = DEEPEST) -> Expression:
+    """One element of `value`, dimension `i` addressed by iterator `dims[i]`, through element-wise producers.
+
+    At most `depth` producers in a row are written out; what they read is a leaf.
+    """
     constant = constant_of(value)
     if constant is not None:
         return constant
     leaf = Leaf(value, tuple(dims))
+    if depth == 0:
+        return leaf
     maker = owner(value)
     view = Structured.of(maker) if maker is not None else None
     number = ir.OpResult(value).result_number if view is not None else 0
@@ -80,16 +90,18 @@ def element(value: ir.Value, dims: Sequence[int]) -> Expression:
     if out is None or sorted(out) != list(range(len(view.iterators))):
         return leaf
     iterators = dict(zip(out, dims, strict=True))
-    result = body_expression(view, number, lambda argument: operand_element(view, argument, iterators))
+    result = body_expression(view, number, lambda argument: operand_element(view, argument, iterators, depth - 1))
     return replace(result, source=leaf) if isinstance(result, Apply) else result
 
 
-def operand_element(view: Structured, argument: int, iterators: dict[int, int]) -> Expression:
+def operand_element(
+    view: Structured, argument: int, iterators: dict[int, int], depth: int = DEEPEST
+) -> Expression:
     """The element that operand `argument` of `view` contributes, its iterators renamed by `iterators`."""
     positions = projection(view.maps[argument])
     assert positions is not None, "checked by is_plain"
     operand = (*view.inputs, *view.outputs)[argument]
-    return element(operand, [iterators[position] for position in positions])
+    return element(operand, [iterators[position] for position in positions], depth)
 
 
 def fold(leaf: Leaf, axis: int) -> Fold | None:
@@ -145,6 +157,34 @@ def body_expression(view: Structured, number: int, bind: Callable[[int], Express
         return apply(op, [scalar(operand) for operand in op.operands])
 
     return scalar(view.yields[number])
+
+
+def attend_score(op: ir.Operation, key: int) -> Expression:
+    """What the body of a `pit.attend` yields, its key iterator called `key`."""
+    batch = op.attributes["batch"].value
+    block = op.regions[0].blocks[0]
+    known: dict[ir.Value, Expression] = {}
+
+    def scalar(value: ir.Value) -> Expression:
+        if value not in known:
+            known[value] = compute(value)
+        return known[value]
+
+    def compute(value: ir.Value) -> Expression:
+        constant = constant_of(value)
+        maker = owner(value)
+        if constant is not None:
+            return constant
+        if maker is None or maker.block != block:
+            return Leaf(value, ())
+        if maker.name == "pit.element":
+            dims = projection(maker.attributes["map"].value) or ()
+            return element(maker.operands[0], [key if dim == batch + 1 else dim for dim in dims])
+        if maker.name in FLOAT_CASTS:
+            return scalar(maker.operands[0])
+        return apply(maker, [scalar(operand) for operand in maker.operands])
+
+    return scalar(block.operations[len(block.operations) - 1].operands[0])
 
 
 def apply(op: ir.Operation, args: Sequence[Expression]) -> Apply:
