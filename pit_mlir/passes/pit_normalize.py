@@ -13,8 +13,8 @@ from pit_mlir.passes.normal_form.movement import separate_users
 from pit_mlir.passes.normal_form.pins import pinned
 from pit_mlir.passes.normal_form.positions import fold_table_reads, outline_positions
 from pit_mlir.passes.normal_form.reshapes import cancel_reshapes, join_unit_reshapes
+from pit_mlir.passes.normal_form.scalars import fold_sign_tests, fold_truncations
 from pit_mlir.passes.normal_form.scope import operations, upstream
-from pit_mlir.passes.normal_form.signs import fold_sign_tests
 from pit_mlir.passes.normal_form.sizes import fold_dims, fold_quotients
 
 # Rounds of folding; encoders take up to 8, window attention with its partitions 17.
@@ -24,6 +24,7 @@ _FOLDED = (
     "arith.cmpi",
     "arith.divsi",
     "arith.maxsi",
+    "arith.truncf",
     "pit.check",
     "tensor.collapse_shape",
     "tensor.dim",
@@ -88,5 +89,6 @@ def _fold_known(module: ir.Operation) -> None:
     cancel_reshapes(found["tensor.expand_shape"] + found["tensor.reshape"])
     join_unit_reshapes(found["tensor.collapse_shape"])
     fold_sign_tests(found["arith.cmpi"] + found["arith.maxsi"])
+    fold_truncations(found["arith.truncf"])
     fold_table_reads(found["tensor.extract"])
     drop_idle_checks(found["pit.check"])

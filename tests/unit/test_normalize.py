@@ -276,6 +276,24 @@ def test_functions_loops_and_memrefs() -> None:
         assert "@elsewhere" in normalize(ir.Module.parse(text))
 
 
+def test_constants_are_truncated_as_at_run_time() -> None:
+    text = """
+    #id = affine_map<(i) -> (i)>
+    func.func @main(%x: tensor<4xf32>, %e: tensor<4xf32>) -> tensor<4xf32> {
+      %c = arith.constant 9.9999999999999998E-13 : f64
+      %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %t = arith.truncf %c : f64 to f32
+        %s = arith.divf %in, %t : f32
+        linalg.yield %s : f32
+      } -> tensor<4xf32>
+      return %y : tensor<4xf32>
+    }
+    """
+    assert "truncf" not in assert_same_results(text, "main")
+
+
 def test_locations_survive() -> None:
     text = """
     func.func @main(%x: tensor<3x4xf32>, %w: tensor<5x4xf32>, %init: tensor<3x5xf32>) -> tensor<3x5xf32> {

@@ -1,6 +1,7 @@
-"""Folds sign tests of positions and extents, which upstream's integer range analysis leaves."""
+"""Scalar code that upstream leaves: sign tests of positions and extents, inexact truncation of constants."""
 
 from collections.abc import Iterable
+from math import isnan
 
 from pit_mlir.bindings import arith, ir
 from pit_mlir.dialect.structured import owner
@@ -14,6 +15,19 @@ def fold_sign_tests(tests: Iterable[ir.Operation]) -> None:
     """Folds `x < 0`, `x >= 0`, `max(x, 0)` among `tests` where x is a position or an extent."""
     for op in tests:
         _fold_sign_test(op)
+
+
+def fold_truncations(truncations: Iterable[ir.Operation]) -> None:
+    """Makes constants of the `truncations` of constants, rounded to nearest as at run time."""
+    for op in truncations:
+        maker = owner(op.operands[0])
+        value = None if maker is None or maker.name != "arith.constant" else maker.attributes["value"]
+        if not isinstance(value, ir.FloatAttr) or isnan(value.value):
+            continue
+        type_ = op.results[0].type
+        with ir.InsertionPoint(op), op.location:
+            op.results[0].replace_all_uses_with(arith.constant(type_, ir.FloatAttr.get(type_, value.value)))
+        op.erase()
 
 
 def _fold_sign_test(op: ir.Operation) -> None:
