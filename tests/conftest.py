@@ -11,8 +11,10 @@ from pit_mlir.bindings import live_contexts
 @pytest.fixture(autouse=True)
 def no_live_context() -> Iterator[None]:
     """Fails a test that leaves a live MLIR context, and with it modules and values, behind."""
+    before = live_contexts()
     yield
-    if live_contexts():
+    if live_contexts() > before:
         # Collecting takes a tenth of a second once torch is loaded: only where a cycle may hold a context.
         gc.collect()
-    assert live_contexts() == 0, "an MLIR context outlives the test: something keeps a live IR object"
+    # Not 0: one leak should fail its own test, not every test after it.
+    assert live_contexts() <= before, "an MLIR context outlives the test: something keeps a live IR object"

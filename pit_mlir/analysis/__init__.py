@@ -1,0 +1,1 @@
+"""What is known about the IR without changing it: proofs, zeros, costs."""

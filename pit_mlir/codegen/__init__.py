@@ -1,0 +1,1 @@
+"""From structured operations to loops, vectors and instructions."""

@@ -1,4 +1,4 @@
-"""Runs a pipeline of our passes and upstream ones on a module: verifies, reports, times, makes failures reproducible."""
+"""Runs a pipeline of our passes and upstream ones: verifies, reports, times, makes failures reproducible."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pit_mlir.bindings import PassManager, ir
@@ -57,7 +58,7 @@ def run_pipeline(
         _check(step, "builtin.module", op.context)
     runner = _Runner(report, verify_each, (_Log(), *observers))
     backup = op.clone() if reproducer else None
-    with op.context, _Forwarding(op.context, report):
+    with op.context, _forwarding(op.context, report):
         failure = _failure_of(lambda: runner.run(op, steps))
     if failure is not None and backup is not None:
         _write_reproducer(failure, backup, runner.done, reproducer)
@@ -142,23 +143,18 @@ def _diagnostic(info: ir.DiagnosticInfo | ir.Diagnostic) -> Diagnostic:
     return Diagnostic(severity[info.severity], location_text(info.location), info.message, notes)
 
 
-class _Forwarding:
-    """While it is entered, warnings and remarks of upstream passes go to the report."""
+@contextmanager
+def _forwarding(context: ir.Context, report: Report) -> Iterator[None]:
+    """Meanwhile, warnings and remarks of upstream passes go to `report`."""
 
-    def __init__(self, context: ir.Context, report: Report) -> None:
-        self.report = report
-        self.handler = context.attach_diagnostic_handler(self.handle)
+    def handle(diagnostic: ir.Diagnostic) -> bool:
+        is_error = diagnostic.severity == ir.DiagnosticSeverity.ERROR
+        if not is_error:
+            report.add(_diagnostic(diagnostic))
+        return not is_error
 
-    def handle(self, diagnostic: ir.Diagnostic) -> bool:
-        if diagnostic.severity != ir.DiagnosticSeverity.ERROR:
-            self.report.add(_diagnostic(diagnostic))
-        return diagnostic.severity != ir.DiagnosticSeverity.ERROR
-
-    def __enter__(self) -> None:
-        self.handler.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        self.handler.__exit__(*error)
+    with context.attach_diagnostic_handler(handle):
+        yield
 
 
 def _failure_of(action: Callable[[], None], name: str = "pipeline") -> PitError | None:

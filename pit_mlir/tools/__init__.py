@@ -1,0 +1,1 @@
+"""The command line tools: thin mains over what the package does."""

@@ -18,7 +18,7 @@ def _option(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True)
 class Arguments:
-    """One field an option, `_` for `-`; `input` is the file (`-` is standard input), `passes` the pass flags in order."""
+    """One field an option, `_` for `-`; `input` is the file (`-` for standard input), `passes` the flags of passes."""
 
     input: str = "-"
     passes: tuple[tuple[str, str], ...] = ()

@@ -1,7 +1,5 @@
 """What `pit-mlir-opt --list-passes` and `--version` print."""
 
-from importlib.metadata import version
-
 from pit_mlir import __version__
 from pit_mlir.passes.options import option_lines
 from pit_mlir.passes.registry import PASSES, pass_class
@@ -19,4 +17,7 @@ def pass_listing() -> str:
 
 def version_text() -> str:
     """The versions of this package and of the MLIR bindings below it."""
+    # Ten milliseconds that no other call of the driver should pay.
+    from importlib.metadata import version
+
     return f"pit-mlir-opt {__version__} (torch-mlir {version('torch-mlir')})"

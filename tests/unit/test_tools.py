@@ -1,0 +1,88 @@
+"""`pit-mlir doctor`, `PIT_LOG`, and the public names of the package."""
+
+import importlib
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import pit_mlir
+from pit_mlir.log import configure
+from pit_mlir.tools import doctor
+from pit_mlir.tools.pit_mlir import app
+from pit_mlir.tools.pit_mlir_opt import main
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment or None,
+    )
+
+
+def test_doctor() -> None:
+    found = {finding.subject: finding for finding in doctor.findings()}
+    assert found["torch-mlir"].text == "20261001"
+    assert found["vectors"].verdict == "good" and "bits" in found["vectors"].text
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == (1 if any(f.verdict == "missing" for f in found.values()) else 0)
+    assert "processor" in result.output and "GPU" in result.output
+
+
+def test_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "NEEDED", ("no-such-package",))
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "pip install no-such-package" in result.output and "missing: no-such-package" in result.output
+
+
+def test_public_names_are_sorted_and_exist() -> None:
+    assert sorted(pit_mlir.__all__) == pit_mlir.__all__ and set(pit_mlir.__all__) <= set(dir(pit_mlir))
+    for name in pit_mlir.__all__:
+        assert getattr(pit_mlir, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pit_mlir.nothing
+
+
+def test_compile_is_the_function_whatever_was_imported_first() -> None:
+    importlib.import_module("pit_mlir.compile")
+    assert callable(pit_mlir.compile) and pit_mlir.compile.__name__ == "compile"
+
+
+def test_log_levels() -> None:
+    configure("passes=debug,runtime=warning")
+    assert logging.getLogger("pit_mlir.passes").level == logging.DEBUG
+    assert logging.getLogger("pit_mlir.runtime").level == logging.WARNING
+    logging.getLogger("pit_mlir.passes").setLevel(logging.NOTSET)
+    logging.getLogger("pit_mlir.runtime").setLevel(logging.NOTSET)
+
+
+def test_log_to_stderr(tmp_path: Path) -> None:
+    path = tmp_path / "in.mlir"
+    path.write_text("func.func @f() {\n  return\n}\n")
+    code = f"from pit_mlir.tools.pit_mlir_opt import main; main([{str(path)!r}, '--cse'])"
+    assert "pit_mlir.passes: INFO: cse: " in run(code, PIT_LOG="info").stderr
+    assert run(code).stderr == ""
+    assert "level 'loud' is none of debug" in run(code, PIT_LOG="loud").stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--o"], ["--verify-each=perhaps"], ["--mlir-diagnostic-verbosity-level=all"]]
+)
+def test_bad_options_of_the_driver(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith("pit-mlir-opt: error: option")
+
+
+def test_list_passes_documents_every_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list-passes"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  --pit-")]
+    assert lines == sorted(lines) and lines
+    assert all(line.split(maxsplit=1)[1].endswith(".") for line in lines), lines
