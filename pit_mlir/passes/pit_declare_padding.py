@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.analysis.axes import Axes, is_whole
+from pit_mlir.analysis.expressions import Leaf, element
 from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.images import ZERO, Abstract, image
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import build_generic, projection_map
+from pit_mlir.dialect.structured import Structured, build_generic, projection, projection_map
 from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.rules.functions import functions_of
@@ -156,11 +158,31 @@ def zero(type_: ir.Type) -> ir.Value:
 
 
 def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: Report) -> None:
-    """Says which results the declaration does not reach."""
+    """Says which results the declaration does not reach, and what reads tokens that are not live."""
     for op in function.regions[0].blocks[0].operations:
-        if op.operation.name != "func.return":
-            continue
-        for number, value in enumerate(op.operation.operands):
-            if axes.pair(value, mask) is None:
-                where = location_text(op.location)
-                report.remark(where, f"result {number} does not carry (batch, token): returned as it is")
+        user, where = op.operation, location_text(op.location)
+        if user.name == "func.return":
+            for number, value in enumerate(user.operands):
+                if axes.pair(value, mask) is None:
+                    report.remark(where, f"result {number} does not carry (batch, token): returned as it is")
+        view = Structured.of(user)
+        if view is not None and pools_unused(view, axes, mask):
+            report.remark(
+                where,
+                "reduces over tokens, and the mask does not make the unused ones 0: its input stays dense; "
+                "multiply it by the mask if only live tokens are meant",
+            )
+
+
+def pools_unused(view: Structured, axes: Axes, mask: ir.Value) -> bool:
+    """Whether `view` reduces floats over tokens, keeps no token axis, and reads others than the live ones."""
+    if not isinstance(ir.RankedTensorType(view.outputs[0].type).element_type, ir.FloatType):
+        return False
+    if any(axes.dims(result, (mask, 1)) for result in view.op.results):
+        return False
+    for value, map_ in zip(view.inputs, view.input_maps, strict=True):
+        pair, dims = axes.pair(value, mask), projection(map_)
+        if pair is not None and dims is not None:
+            dead: dict[Leaf, Abstract] = {Leaf(mask, (dims[pair[0]], dims[pair[1]])): ZERO}
+            return image(element(value, dims), dead).value != ZERO
+    return False

@@ -82,7 +82,8 @@ def hoist_indices(function: ir.Operation) -> None:
 def explain(demands: Demands, report: Report) -> None:
     """Remarks on every decision, in program order."""
     for op, (plan, _) in reversed(demands.plans.items()):
-        report.remark(location_text(op.location), f"compact: '{op.name}' runs on rows")
+        how = "is read back as it was written" if op.name == "pit.swrite" else "runs on rows"
+        report.remark(location_text(op.location), f"compact: '{op.name}' {how}")
         for note in plan.notes:
             report.remark(location_text(op.location), note)
     for op, reason in reversed(demands.kept.items()):
