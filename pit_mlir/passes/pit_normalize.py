@@ -17,7 +17,7 @@ from pit_mlir.passes.normal_form.scalars import fold_sign_tests, fold_truncation
 from pit_mlir.passes.normal_form.scope import operations, upstream
 from pit_mlir.passes.normal_form.sizes import fold_dims, fold_quotients
 
-# Rounds of folding; encoders take up to 8, window attention with its partitions 17.
+# Rounds of folding at most; encoders take 3, window attention with its partitions 9.
 _MAX_ROUNDS = 40
 
 _FOLDED = (
@@ -52,6 +52,7 @@ class Normalize(Pass):
         with context:
             clean = upstream("canonicalize,cse", context)
             clean.run(op)
+            # Before the asserts, whose conditions are then read through broadcasts.
             generalize_named(op)
             outline_asserts(op)
             upstream("linalg-fold-unit-extent-dims,canonicalize,cse", context).run(op)

@@ -80,15 +80,13 @@ def random_program(seed: int) -> str:
     lines: list[str] = []
     shape = [int(size) for size in random.choice([1, 2, 3, 7], size=3)]
     argument = " x ".join(map(str, shape)).replace(" ", "")
-    name, number = "%x", 0
+    name = "%x"
 
     def type_of(sizes: list[int]) -> str:
         return f"tensor<{'x'.join(map(str, [*sizes, 'f32']))}>"
 
-    for step in random.choice(
-        ["transpose", "collapse", "split", "exp", "add", "broadcast", "negate"], size=8
-    ):
-        number += 1
+    kinds = ["transpose", "collapse", "split", "exp", "add", "broadcast", "negate"]
+    for number, step in enumerate(random.choice(kinds, size=8)):
         new, init, old = f"%v{number}", f"%e{number}", type_of(shape)
         if step == "transpose":
             order = [int(dim) for dim in random.permutation(len(shape))]
@@ -234,6 +232,22 @@ def test_equal_checks_are_made_once() -> None:
     """
     with make_context():
         assert normalize(ir.Module.parse(text)).count("pit.check") == 1
+
+
+def test_checks_that_are_always_true_go() -> None:
+    never_negative = POSITION_ASSERT.replace("cmpi slt, %ji, %bound", "cmpi sge, %ji, %zero").replace(
+        "%e = tensor", "%zero = arith.constant 0 : i64\n  %e = tensor"
+    )
+    constant = """
+    func.func @main() {
+      %c = arith.constant dense<true> : tensor<i1>
+      "pit.check"(%c) {message = "never"} : (tensor<i1>) -> ()
+      return
+    }
+    """
+    with make_context():
+        assert "pit.check" not in normalize(ir.Module.parse(constant))
+        assert "pit.check" not in normalize(ir.Module.parse(never_negative))
 
 
 def test_functions_loops_and_memrefs() -> None:

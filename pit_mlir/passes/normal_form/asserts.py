@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.dialect.check import check
-from pit_mlir.dialect.structured import Structured, build_generic, owner, projection, projection_map
+from pit_mlir.dialect.structured import Iterator, Structured, build_generic, owner, projection, projection_map
 from pit_mlir.passes.normal_form.movement import is_copy
 from pit_mlir.passes.normal_form.scope import generics, tensor_blocks
 
@@ -90,11 +90,12 @@ def _reduce_condition(
             known.update(zip(op.results, clone.results, strict=True))
         return [arith.andi(arguments[-1], known[condition])]
 
+    iterators: list[Iterator] = ["reduction"] * len(kept)
     reduced = build_generic(
         [value for value, _ in sources],
         [init],
         [*(_renumber(map_, kept) for _, map_ in sources), projection_map(len(kept), [])],
-        ["reduction"] * len(kept),
+        iterators,
         body,
     )
     return reduced.results[0]
@@ -164,8 +165,12 @@ def _message(assertion: ir.Operation) -> str:
 
 
 def _is_true(value: ir.Value) -> bool:
-    """Whether `value` is the constant true."""
+    """Whether `value` is the constant true, or what is left of a reduction of it."""
     maker = owner(value)
+    if maker is not None and maker.name == "linalg.fill":
+        return _is_true(maker.operands[0])
+    if (view := None if maker is None else Structured.of(maker)) is not None and len(view.outputs) == 1:
+        return view.yields[0] == view.body.arguments[len(view.inputs)] and _is_true(view.outputs[0])
     if maker is None or maker.name != "arith.constant":
         return False
     match maker.attributes["value"]:
@@ -174,6 +179,6 @@ def _is_true(value: ir.Value) -> bool:
         case ir.IntegerAttr() as scalar:
             return scalar.value != 0
         case ir.DenseIntElementsAttr() as elements:
-            return all(elements)
+            return elements.is_splat and ir.BoolAttr(elements.get_splat_value()).value
         case _:
             return False

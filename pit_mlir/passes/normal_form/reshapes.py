@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import owner
 from pit_mlir.passes.normal_form.movement import is_reshape
-from pit_mlir.passes.normal_form.sizes import origin, origin_of
+from pit_mlir.passes.normal_form.sizes import index_value, origin, origin_of
 
 
 def cancel_reshapes(reshapes: Iterable[ir.Operation]) -> None:
@@ -70,7 +70,7 @@ def _unit_reshape(source: ir.Value, type_: ir.Type) -> ir.Value | None:
         return ir.Operation.create(
             "tensor.expand_shape",
             results=[type_],
-            operands=[source, *(extent(source, dim) for dim in dynamic)],
+            operands=[source, *(index_value(extent_source(source, dim)) for dim in dynamic)],
             attributes={
                 "reassociation": _groups(after),
                 "static_output_shape": ir.DenseI64ArrayAttr.get(list(after)),

@@ -22,7 +22,7 @@ def fold_dims(dims: Iterable[ir.Operation]) -> None:
         if source == asked:
             continue
         with ir.InsertionPoint(op), op.location:
-            op.results[0].replace_all_uses_with(_index(source))
+            op.results[0].replace_all_uses_with(index_value(source))
         op.erase()
 
 
@@ -75,7 +75,7 @@ def origin_of(size: ir.Value) -> Source:
     return size if asked is None else origin(*asked)
 
 
-def _index(source: Source) -> ir.Value:
+def index_value(source: Source) -> ir.Value:
     """`source` as an index value, made at the current insertion point if it is none yet."""
     index = ir.IndexType.get()
     if isinstance(source, int):
