@@ -33,6 +33,7 @@ setup: $(STAMPS)/installed
 
 # A wheel of torch without CUDA is a tenth of the size; not every index has one under a version of its own.
 $(STAMPS)/dependencies: constraints.txt pyproject.toml
+	@mkdir -p $(STAMPS)
 	@$(PYTHON) .ci/supported.py
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing dependencies (minutes, the first time)"
@@ -41,7 +42,7 @@ $(STAMPS)/dependencies: constraints.txt pyproject.toml
 	@$(PIP) install --constraint constraints.txt scikit-build-core cmake ninja
 	@$(BIN)/python .ci/requirements.py hf test > build/requirements.txt
 	@$(PIP) install --constraint constraints.txt --requirement build/requirements.txt
-	@mkdir -p $(STAMPS) && touch $@
+	@touch $@
 
 $(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)
 	@echo "building libpit_runtime and installing pit_mlir in $(VENV)"
