@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pit_mlir.analysis.axes import RESHAPES
+from pit_mlir.analysis.axes import RESHAPES, is_fresh
 from pit_mlir.analysis.evaluate import Scalar
 from pit_mlir.analysis.expressions import (
     Accumulator,
@@ -22,6 +22,7 @@ from pit_mlir.analysis.expressions import (
     Constant,
     Expression,
     Leaf,
+    attend_score,
     body_expression,
     constant_of,
     element,
@@ -29,7 +30,7 @@ from pit_mlir.analysis.expressions import (
     leaves,
     parts,
 )
-from pit_mlir.analysis.images import ZERO, Abstract, Kept, Known, NonZero, image
+from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner, projection
@@ -55,16 +56,19 @@ class Source:
 class Fact:
     """A value is `value` (0, -inf or 1 for true) wherever `source` says.
 
-    `kind` is "mask" if the source is a tensor made to tell, "value" if it is found in computed values. `exact`
-    says that the value is nowhere else `value`. `origin` names what made the zeros, for messages.
+    `kind` is "mask" if the source is a tensor made to tell, "value" if it is found in computed values, and "cast"
+    for a mask that was merely turned into numbers, of any `value`: that is no sparsity yet. `exact` says that the
+    value is nowhere else `value`. `origin` names what made the zeros, for messages. `of_floats` is false for a fact
+    about integers or truth values.
     """
 
     value: Scalar
     source: Source
-    kind: Literal["mask", "value"]
+    kind: Literal["mask", "value", "cast"]
     origin: str
     assumptions: frozenset[str] = frozenset()
     exact: bool = False
+    of_floats: bool = True
 
     @property
     def is_zero(self) -> bool:
@@ -82,24 +86,27 @@ class Zeros:
 
     def of(self, value: ir.Value) -> tuple[Fact, ...]:
         """The facts about `value`: those told by masks first, in the order of the program."""
-        return self._facts.get(value, ())
+        return tuple(fact for fact in self._all(value) if fact.kind != "cast")
 
     def __iter__(self) -> Iterator[tuple[ir.Value, Fact]]:
-        for value, facts in self._facts.items():
-            yield from ((value, fact) for fact in facts)
+        for value in self._facts:
+            yield from ((value, fact) for fact in self.of(value))
+
+    def _all(self, value: ir.Value) -> tuple[Fact, ...]:
+        return self._facts.get(value, ())
 
     def _visit(self, op: ir.Operation) -> None:
         view = Structured.of(op)
         if op.name == "pit.mark":
-            self._keep(op.results[0], marked(op, self.of(op.operands[0])))
+            self._keep(op.results[0], marked(op, self._all(op.operands[0])))
         elif op.name == "pit.swrite":
             self._keep(op.results[0], written(op))
         elif op.name in RESHAPES or op.name in ("tensor.cast", "linalg.copy"):
-            self._keep(op.results[0], moved(op, self.of))
+            self._keep(op.results[0], moved(op, self._all))
         elif view is not None and view.index is None:
             for number, result in enumerate(op.results):
                 if is_plain(view, number):
-                    self._keep(result, made(view, number, self.of))
+                    self._keep(result, made(view, number, self._all))
 
     def _keep(self, value: ir.Value, facts: Sequence[Fact]) -> None:
         ordered = sorted(dict.fromkeys(facts), key=lambda fact: fact.kind != "mask")
@@ -116,6 +123,29 @@ class Condition:
     where_zero: bool
 
 
+@dataclass(frozen=True)
+class MaskedKeys:
+    """Keys of a `pit.attend` whose score is -inf for every query: `condition` is in terms of its iterators."""
+
+    condition: Condition
+    assumptions: frozenset[str]
+
+
+def masked_keys(op: ir.Operation) -> list[MaskedKeys]:
+    """The masks that leave keys out of the `pit.attend` `op`."""
+    key = op.attributes["batch"].value + 1
+    score = attend_score(op, key)
+    found: list[MaskedKeys] = []
+    for leaf in leaves(score):
+        if key not in leaf.dims or not isinstance(element_type(leaf.value), ir.IntegerType):
+            continue
+        for condition, value in mask_conditions(leaf):
+            at = image(score, {leaf: value})
+            if at.value == Known(-math.inf):
+                found.append(MaskedKeys(condition, at.assumptions))
+    return found
+
+
 def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> list[Fact]:
     """The facts about result `number` of a structured operation."""
     out = projection(view.output_maps[number])
@@ -129,18 +159,18 @@ def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[
         if -1 in dims:
             continue
         found = image(expression, known)
-        value = special(found.value, view, number)
-        if value is None:
+        start = next((seed for seed in seeds if seed.kind != "cast"), None)
+        kind = start.kind if start is not None else kind_of(expression, known, result)
+        value = number_of(found.value, view, number)
+        if value is None or (kind != "cast" and not is_special(value, result)):
             continue
-        first = seeds[0] if seeds else None
-        origin = (
-            first.origin if first is not None else f"{verb(expression)} at {location_text(view.location)}"
-        )
-        kind = first.kind if first is not None else "mask"
+        # Masks are made on the way to what they mask: that is what a reader looks for.
+        here = start is None or (is_float(result) and not start.of_floats)
+        origin = f"{verb(expression)} at {location_text(view.location)}" if here else start.origin
         assumed = found.assumptions.union(*(seed.assumptions for seed in seeds))
         exact = is_exact(expression, known, value) and all(seed.exact for seed in seeds)
         source = Source(condition.tensor, dims, condition.where_zero)
-        facts.append(Fact(value, source, kind, origin, assumed, exact))
+        facts.append(Fact(value, source, kind, origin, assumed, exact, is_float(result)))
     if is_rectified(expression):
         origin = f"{rectifier(expression)} at {location_text(view.location)}"
         source = Source(result, tuple(range(len(out))))
@@ -193,6 +223,11 @@ def mask_conditions(leaf: Leaf) -> list[tuple[Condition, Abstract]]:
     ]
 
 
+def is_float(value: ir.Value) -> bool:
+    """Whether a tensor or scalar is of floats."""
+    return isinstance(element_type(value), ir.FloatType)
+
+
 def element_type(value: ir.Value) -> ir.Type:
     """The type of the elements of a tensor, or of a scalar."""
     return value.type.element_type if isinstance(value.type, ir.RankedTensorType) else value.type
@@ -200,12 +235,12 @@ def element_type(value: ir.Value) -> ir.Type:
 
 def is_told_by_another(facts: Sequence[Fact]) -> bool:
     """Whether a tensor holds just what another mask says: then that one, nearer to the origin, is asked."""
-    return any(fact.exact and fact.kind == "mask" for fact in facts)
+    return any(fact.exact and fact.kind != "value" for fact in facts)
 
 
 def is_mask(leaf: Leaf, expression: Expression) -> bool:
     """Whether `leaf` is a tensor made to tell where something is: integers, or a float argument."""
-    if not isinstance(leaf.value.type, ir.RankedTensorType) or not leaf.dims:
+    if not isinstance(leaf.value.type, ir.RankedTensorType) or not leaf.dims or is_fresh(leaf.value):
         return False
     if isinstance(element_type(leaf.value), ir.IntegerType):
         return True
@@ -213,11 +248,10 @@ def is_mask(leaf: Leaf, expression: Expression) -> bool:
 
 
 def is_factor(leaf: Leaf, expression: Expression) -> bool:
-    """Whether `expression` multiplies by `leaf` somewhere."""
-    return any(
-        isinstance(part, Apply) and part.name == "arith.mulf" and leaf in part.args
-        for part in parts(expression)
-    )
+    """Whether `expression` multiplies by `leaf` something that carries at least its dimensions."""
+    products = [part for part in parts(expression) if isinstance(part, Apply) and part.name == "arith.mulf"]
+    others = [arg for part in products if leaf in part.args for arg in part.args if arg != leaf]
+    return any(set(leaf.dims) <= set(other.dims) for arg in others for other in leaves(arg))
 
 
 def is_mask_argument(value: ir.Value) -> bool:
@@ -236,16 +270,29 @@ def is_mask_argument(value: ir.Value) -> bool:
     return kind == "input" or "mask" in name
 
 
-def special(found: Abstract, view: Structured, number: int) -> Scalar | None:
-    """The special value that `found` is: 0, -inf, true; a kept accumulator is the init of its reduction."""
+def kind_of(expression: Expression, known: dict[Leaf, Abstract], result: ir.Value) -> Literal["mask", "cast"]:
+    """What an operation on masks does: it masks other values or makes truth values, or casts masks to numbers."""
+    is_bool = element_type(result) == ir.IntegerType.get_signless(1)
+    others = any(leaf not in known for leaf in leaves(expression))
+    constants = [
+        part.value for part in parts(expression) if isinstance(part, Constant) and part.type == "float"
+    ]
+    return "mask" if is_bool or others or any(value <= LOWEST_LIMIT for value in constants) else "cast"
+
+
+def number_of(found: Abstract, view: Structured, number: int) -> Scalar | None:
+    """The number that `found` is; a kept accumulator is the init of its reduction."""
     if isinstance(found, Kept):
         output = view.outputs[number]
         start = element(output, range(ir.RankedTensorType(output.type).rank))
         found = image(start, {}).value if isinstance(start, Constant) else found
-    if not isinstance(found, Known):
-        return None
-    is_bool = element_type(view.op.results[number]) == ir.IntegerType.get_signless(1)
-    return found.value if found.value in (0, -math.inf) or (is_bool and found.value == 1) else None
+    return found.value if isinstance(found, Known) else None
+
+
+def is_special(value: Scalar, result: ir.Value) -> bool:
+    """Whether rules care for `value` in `result`: 0, -inf, and true."""
+    is_bool = element_type(result) == ir.IntegerType.get_signless(1)
+    return value in (0, -math.inf) or (is_bool and value == 1)
 
 
 def is_exact(expression: Expression, known: dict[Leaf, Abstract], value: Scalar) -> bool:
@@ -320,8 +367,18 @@ def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> l
         places = [None if dim is None else dims.index(dim) if dim in dims else -1 for dim in fact.source.dims]
         if -1 not in places:
             source_there = Source(fact.source.tensor, tuple(places), fact.source.where_zero)
-            facts.append(Fact(fact.value, source_there, "mask", fact.origin, fact.assumptions, fact.exact))
-    return [fact for fact in facts if fact.kind == "mask" or fact.is_zero]
+            facts.append(
+                Fact(
+                    fact.value,
+                    source_there,
+                    fact.kind,
+                    fact.origin,
+                    fact.assumptions,
+                    fact.exact,
+                    fact.of_floats,
+                )
+            )
+    return [fact for fact in facts if fact.kind != "value" or fact.is_zero]
 
 
 def is_rectified(expression: Expression) -> bool:

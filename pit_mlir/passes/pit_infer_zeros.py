@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pit_mlir.analysis.zeros import Fact, Zeros
+from pit_mlir.analysis.zeros import Fact, MaskedKeys, Zeros, masked_keys
 from pit_mlir.bindings import func, ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
@@ -16,8 +16,8 @@ from pit_mlir.passes.base import Pass
 class InferZeros(Pass):
     """Says of each value where it is 0, -inf or false, and which tensor knows where.
 
-    The facts are remarks: nothing is written into the module, for attributes cannot name masks. With `masks` also
-    values that hold integers or truth values are shown.
+    The facts are remarks: nothing is written into the module, for attributes cannot name masks. With `masks`
+    values that hold integers or truth values are shown as well.
     """
 
     name: ClassVar[str] = "pit-infer-zeros"
@@ -38,6 +38,9 @@ class InferZeros(Pass):
             is_float = isinstance(ir.RankedTensorType(value.type).element_type, ir.FloatType)
             if maker is not None and (is_float or self.masks):
                 report.remark(location_text(maker.location), fact_text(value, fact, names))
+        for op in function.regions[0].blocks[0].operations:
+            for masked in masked_keys(op.operation) if op.operation.name == "pit.attend" else ():
+                report.remark(location_text(op.location), keys_text(masked, names))
 
 
 class Names:
@@ -65,5 +68,16 @@ def fact_text(value: ir.Value, fact: Fact, names: Names) -> str:
         held = "-inf" if fact.value == -math.inf else str(fact.value)
     teller = "itself" if fact.source.tensor == value else names.of(fact.source.tensor)
     where = "is 0" if fact.source.where_zero else "is not 0"
-    assumed = "".join(f"; assumes: {name}" for name in sorted(fact.assumptions))
-    return f"{names.of(value)} is {held} where {teller} {where} ({fact.origin}){assumed}"
+    return f"{names.of(value)} is {held} where {teller} {where} ({fact.origin}){assumed(fact.assumptions)}"
+
+
+def keys_text(masked: MaskedKeys, names: Names) -> str:
+    """What masks the keys of an attention."""
+    where = "is 0" if masked.condition.where_zero else "is not 0"
+    mask = names.of(masked.condition.tensor)
+    return f"keys are left out, their scores are -inf, where {mask} {where}{assumed(masked.assumptions)}"
+
+
+def assumed(assumptions: frozenset[str]) -> str:
+    """What a fact assumes, for the end of a message."""
+    return "".join(f"; assumes: {name}" for name in sorted(assumptions))

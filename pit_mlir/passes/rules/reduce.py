@@ -14,7 +14,7 @@ Queries are rows of the result, so they are hoisted by R1 in the same step: fact
 import math
 from collections.abc import Sequence
 
-from pit_mlir.analysis.expressions import Expression, Leaf, apply, constant_of, element, leaves
+from pit_mlir.analysis.expressions import Expression, Leaf, attend_score, leaves
 from pit_mlir.analysis.images import FINITE, ZERO, Abstract, Finite, Known, NonZero, image, is_finite
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.attend import AttendOp
@@ -102,13 +102,13 @@ def dead_keys(op: ir.Operation, index: ir.Value, segments: Sequence[int]) -> tup
     q = op.attributes["batch"].value
     at_key = Leaf(mask, tuple(_coordinates(dims, [*segments, q + 1])))
     at_query = Leaf(mask, tuple(_coordinates(dims, [*segments, q])))
-    other = score(op, q + 1)
+    other = attend_score(op, q + 1)
     dead = image(other, finite_floats(other) | {at_key: ZERO})
     if dead.value != Known(-math.inf):
         return Refusal(
             "keys are not left out where the mask is 0: their score is not proved to be -inf there"
         )
-    own = score(op, q)
+    own = attend_score(op, q)
     live = image(own, finite_floats(own) | {at_query: NonZero()})
     binary: list[str] = []
     if not is_finite(live.value):
@@ -136,31 +136,3 @@ def scalar_type(value: ir.Value) -> ir.Type:
 def _coordinates(dims: Sequence[int], iterators: Sequence[int]) -> list[int]:
     """Which iterator addresses each dimension of the mask, `dims[i]` being addressed by `iterators[i]`."""
     return [iterator for _, iterator in sorted(zip(dims, iterators, strict=True))]
-
-
-def score(op: ir.Operation, key: int) -> Expression:
-    """What the body of a `pit.attend` yields, its key iterator called `key`."""
-    batch = op.attributes["batch"].value
-    block = op.regions[0].blocks[0]
-    known: dict[ir.Value, Expression] = {}
-
-    def scalar(value: ir.Value) -> Expression:
-        if value not in known:
-            known[value] = compute(value)
-        return known[value]
-
-    def compute(value: ir.Value) -> Expression:
-        constant = constant_of(value)
-        maker = owner(value)
-        if constant is not None:
-            return constant
-        if maker is None or maker.block != block:
-            return Leaf(value, ())
-        if maker.name == "pit.element":
-            dims = projection(maker.attributes["map"].value) or ()
-            return element(maker.operands[0], [key if dim == batch + 1 else dim for dim in dims])
-        if maker.name in ("arith.extf", "arith.truncf"):
-            return scalar(maker.operands[0])
-        return apply(maker, [scalar(operand) for operand in maker.operands])
-
-    return scalar(block.operations[len(block.operations) - 1].operands[0])
