@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import bufferization, func, ir, memref, tensor
 from pit_mlir.codegen.cpu.build import Index, product, value
-from pit_mlir.codegen.cpu.contract_kernel import ContractKernel, tile_of
+from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
+from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.dialect.contract import ContractOp
@@ -131,9 +132,8 @@ def kernel_of(
         with ir.InsertionPoint(module.regions[0].blocks[0]):
             kernel = func.FuncOp(name, (types, []), visibility="private")
         with ir.InsertionPoint(kernel.add_entry_block()):
-            ContractKernel(
-                plan, tile, host, list(kernel.arguments), 0 if index is None else len(index.extents)
-            ).build()
+            group_size = 0 if index is None else len(index.extents)
+            build_kernel(Frame(plan, tile, host, list(kernel.arguments), group_size))
             func.ReturnOp([])
     return name
 

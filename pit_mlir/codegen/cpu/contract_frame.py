@@ -1,0 +1,265 @@
+"""The frame that all forms of a contraction's kernel share: tiles, tasks, where operands lie, the epilogue."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    ceil_div,
+    delinearize,
+    dot,
+    flat,
+    floor_div,
+    mul,
+    product,
+    value,
+)
+from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
+from pit_mlir.codegen.cpu.contract_views import View, first_lanes, view_of
+from pit_mlir.codegen.cpu.pack import Factor, computed
+from pit_mlir.dialect.yield_ import yielded
+from pit_mlir.target import Host
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The register tile: `rows` x (`vectors` * `lanes`) sums, `depth` steps between two packings."""
+
+    rows: int
+    vectors: int
+    lanes: int
+    depth: int
+
+    @property
+    def width(self) -> int:
+        """Columns of the tile."""
+        return self.vectors * self.lanes
+
+    @property
+    def pitch(self) -> int:
+        """The distance of packed rows; not a multiple of a large power of 2, or all rows would share cache sets."""
+        return self.depth + self.lanes
+
+    @property
+    def heights(self) -> list[int]:
+        """The heights of micro-kernels that are built, largest first: rows left over take the smallest that fits."""
+        return [self.rows, *(height for height in (8, 4) if height < self.rows)]
+
+
+def tile_of(plan: ContractPlan, host: Host) -> Tile:
+    """The tile that the op asks for, else the host's: as many sums as registers hold beside the operands."""
+    bits = (
+        ir.IntegerType(plan.sum_type).width
+        if isinstance(plan.sum_type, ir.IntegerType)
+        else plan.sum_type.width
+    )
+    lanes = max(1, host.lanes(max(bits, 8)))
+    if "tile" in plan.op.attributes:
+        rows, vectors, depth = plan.op.attributes["tile"]
+        return Tile(rows, vectors, lanes, depth)
+    return Tile(14 if host.registers >= 32 else 6, 2, lanes, 256 * 32 // max(32, bits))
+
+
+RowOffset = Callable[[View, Index], Index]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A block of rows and a block of columns, and the coordinates of the outer axes."""
+
+    outer: Sequence[Index]
+    row: Index
+    rows: Index
+    column: Index
+    columns: Index
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Both factors."""
+
+    rows: Factor
+    columns: Factor
+
+    def moved(self, offset: Callable[[View], Index]) -> "Factors":
+        """Both factors with the bases of their views moved."""
+        return Factors(self.rows.moved(offset), self.columns.moved(offset))
+
+
+class Frame:
+    """The kernel of `plan` in the function whose arguments are `arguments` (see `call_arguments`)."""
+
+    def __init__(
+        self, plan: ContractPlan, tile: Tile, host: Host, arguments: list[ir.Value], group_size: int
+    ) -> None:
+        self.plan, self.tile, self.host = plan, tile, host
+        self.extents: list[Index] = [arguments.pop(0) for _ in plan.axes]
+        views = {access: view_of(plan, access, arguments) for access in plan.read_accesses}
+        self.result = view_of(plan, plan.result, arguments)
+        self.scalars = {scalar: arguments.pop(0) for scalar in plan.captured}
+        self.factors = Factors(
+            Factor(plan.factors[0], views_of(plan.row_elements, views), self.scalars),
+            Factor(plan.factors[1], views_of(plan.column_elements, views), self.scalars),
+        )
+        self.epilogue_views = views_of(plan.epilogue_elements, views)
+        self.lists: list[View] = []
+        while len(arguments) > group_size:
+            buffer, base = arguments.pop(0), arguments.pop(0)
+            self.lists.append(View(Access(buffer, (0,), False), buffer, base, (), ()))
+        self.group_extents: list[Index] = list(arguments)
+        self.outer, self.row_axes = plan.of_role("outer"), plan.of_role("row")
+        self.column_axis = plan.of_role("column")[0]
+        self.depth_axes = plan.of_role("depth")
+
+    @property
+    def module(self) -> ir.Operation:
+        """The module around the contraction."""
+        module = self.plan.op
+        while module.name != "builtin.module":
+            module = module.parent.operation
+        return module
+
+    @property
+    def rows(self) -> Index:
+        """The number of rows."""
+        return product([self.extents[a] for a in self.row_axes])
+
+    @property
+    def columns(self) -> Index:
+        """The number of columns."""
+        return self.extents[self.column_axis]
+
+    @property
+    def outer_extents(self) -> list[Index]:
+        """The extents of the outer axes."""
+        return [self.extents[a] for a in self.outer]
+
+    @property
+    def adds(self) -> bool:
+        """Whether results are added to what is there; a place may be listed twice, so one task owns its rows."""
+        return self.plan.op.attributes["combine"].value == "add"
+
+    def factors_of(self, task: Task) -> Factors:
+        """The factors at the outer coordinates of `task`."""
+        return self.factors.moved(lambda view: self.outer_offset(view, task))
+
+    def list_of(self, task: Task) -> tuple[View, Index]:
+        """The entries along the depth that the index lists for the rows of `task`, and how many."""
+        begins, counts, entries = self.lists
+        segment = self.segment_of(task)
+        return entries.moved(index_at(begins, segment)), index_at(counts, segment)
+
+    def segment_of(self, task: Task) -> Index:
+        """The segment of the index that lists the depth for the rows of `task`."""
+        linear: Index = 0
+        for number, (position, block) in enumerate(zip(self.plan.group, self.plan.block, strict=False)):
+            axis = next(n for n, a in enumerate(self.plan.axes) if position in a.iterators)
+            is_row = self.plan.axes[axis].role == "row"
+            coordinate = floor_div(task.row, block) if is_row else task.outer[self.outer.index(axis)]
+            linear = add(mul(linear, self.group_extents[number]), coordinate)
+        return linear
+
+    def finish_row(self, task: Task, inside: Index) -> "FinishedRow":
+        """The epilogue and the result at row `inside` of `task`."""
+        row = add(task.row, inside)
+
+        def at_row(view: View) -> View:
+            place = add(self.outer_offset(view, task), self.row_offset(view, row))
+            return view.moved(add(place, self.column_offset(view, task.column)))
+
+        views = {scalar: at_row(view) for scalar, view in self.epilogue_views.items()}
+        return FinishedRow(self, task, views, at_row(self.result))
+
+    def outer_offset(self, view: View, task: Task) -> Index:
+        """Where the outer coordinates of `task` lie."""
+        return dot(task.outer, [view.strides[a] for a in self.outer])
+
+    def column_offset(self, view: View, column: Index) -> Index:
+        """Where `column` lies."""
+        return mul(column, view.strides[self.column_axis])
+
+    def row_offset_in(self, task: Task) -> RowOffset:
+        """Where a row lies that is counted from the first one of `task`."""
+        return lambda view, row: self.row_offset(view, add(task.row, row))
+
+    def row_offset(self, view: View, row: Index) -> Index:
+        """Where `row` lies: at its coordinates, or at those the list gives."""
+        if self.plan.listed != "rows":
+            extents = [self.extents[a] for a in self.row_axes]
+            return dot(delinearize(row, extents), [view.strides[a] for a in self.row_axes])
+        if not view.coordinates:
+            return mul(row, view.strides[self.row_axes[0]])
+        linear = index_at(self.lists[0], row)
+        return dot(delinearize(linear, self.group_extents), view.coordinates)
+
+
+@dataclass(frozen=True)
+class FinishedRow:
+    """A row of the result of a task, where sums become results."""
+
+    frame: Frame
+    task: Task
+    views: Mapping[ir.Value, View]
+    result: View
+
+    def store(self, sums: ir.Value, column: Index, count: Index) -> None:
+        """Passes `sums`, those of the first `count` columns from `column` of the task on, through the epilogue."""
+        frame, lanes = self.frame, ir.VectorType(sums.type).shape[0]
+        axis, block = frame.column_axis, frame.plan.op.regions[1].blocks[0]
+        mask = first_lanes(count, lanes)
+        known: dict[ir.Value, ir.Value] = {block.arguments[0]: sums, **frame.scalars}
+        for scalar, view in self.views.items():
+            stride = view.strides[axis]
+            known[scalar] = view.load(mul(column, stride), stride, lanes, mask)
+        final = computed(yielded(block)[0], known, lanes)
+        stride = self.result.strides[axis]
+        if frame.adds:
+            final = plus(self.result.load(mul(column, stride), stride, lanes, mask), final)
+        self.result.store(final, mul(column, stride), stride, mask)
+
+
+def views_of(readers: Sequence[ir.OpView], views: Mapping[Access, View]) -> dict[ir.Value, View]:
+    """The view of each `pit.element` by the scalar it makes."""
+    found: dict[ir.Value, View] = {}
+    for reader in readers:
+        access = Access.of(reader)
+        assert access is not None, "a plan has an access for each element"
+        found[reader.operation.results[0]] = views[access]
+    return found
+
+
+def lies_across(factor: Factor, vector_axis: int, other: int) -> bool:
+    """Whether the factor is contiguous along `other` and not along `vector_axis`."""
+    views = factor.views.values()
+    if any(is_unit(view.strides[vector_axis]) for view in views):
+        return False
+    return any(is_unit(view.strides[other]) for view in views)
+
+
+def is_unit(stride: Index) -> bool:
+    """Whether `stride` is known to be 1."""
+    return isinstance(stride, int) and stride == 1
+
+
+def index_at(view: View, number: Index) -> Index:
+    """Element `number` of a list of i32 as an index."""
+    return arith.index_cast(ir.IndexType.get(), memref.load(view.buffer, [value(add(view.base, number))]))
+
+
+def plus(left: ir.Value, right: ir.Value) -> ir.Value:
+    """The sum of two vectors."""
+    is_float = isinstance(ir.VectorType(left.type).element_type, ir.FloatType)
+    return arith.addf(left, right) if is_float else arith.addi(left, right)
+
+
+def rounded(number: Index, multiple: int) -> Index:
+    """`number` rounded up to a multiple."""
+    return mul(ceil_div(number, multiple), multiple)
+
+
+def scratch(element: ir.Type, size: Index) -> ir.Value:
+    """A buffer of `size` elements, aligned to a cache line; `pit-free-buffers` gives it back."""
+    alignment = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 64)
+    return memref.alloc(flat(element), [value(size)], [], alignment=alignment)
