@@ -55,9 +55,9 @@ CPU_PIPELINE: tuple[str, ...] = (
     "pit-lower-parallel",
     "convert-bufferization-to-memref, expand-realloc, memref-expand, expand-strided-metadata, lower-affine, "
     "convert-scf-to-cf, arith-expand, math-expand-ops",
-    # The LLVM dialect.
+    # The LLVM dialect. Buffers before OpenMP, whose pass would convert them too, and allocate by malloc.
     "convert-vector-to-llvm{enable-x86=true}, convert-math-to-llvm, convert-math-to-libm, convert-complex-to-llvm, "
-    "lower-affine, convert-openmp-to-llvm, finalize-memref-to-llvm{use-generic-functions}, convert-arith-to-llvm, "
+    "lower-affine, finalize-memref-to-llvm{use-generic-functions}, convert-openmp-to-llvm, convert-arith-to-llvm, "
     "convert-index-to-llvm, convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm, "
     "reconcile-unrealized-casts, pit-widen-booleans",
 )

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.loops import lower_structured
+from pit_mlir.codegen.cpu.loops import emit
+from pit_mlir.codegen.cpu.nest import Nest, collapsed, nest_of
+from pit_mlir.codegen.cpu.row_fusion import emit_rows, is_transparent, rows_in_common
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.structured import Structured
 from pit_mlir.dialect.walk import operations
@@ -13,15 +15,51 @@ from pit_mlir.passes.base import Pass
 
 @dataclass(frozen=True)
 class LowerLoops(Pass):
-    """Turns each `linalg.generic` on buffers into parallel chunks of loops that LLVM vectorises."""
+    """Turns each `linalg.generic` on buffers into parallel chunks of loops that LLVM vectorises.
+
+    Neighbours that work row by row share one loop over the rows.
+    """
 
     name: ClassVar[str] = "pit-lower-loops"
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Operations on tensors are left alone."""
         with op.context:
-            for generic in operations(op, "linalg.generic"):
-                view = Structured.of(generic)
-                assert view is not None
-                if not generic.results:
-                    lower_structured(view)
+            generics = [generic for generic in operations(op, "linalg.generic") if not generic.results]
+            for block in dict.fromkeys(generic.block for generic in generics):
+                lower_block(block)
+
+
+def lower_block(block: ir.Block) -> None:
+    """Lowers the operations of `block` in order, as many at once as can go row by row."""
+    group: list[tuple[ir.Operation, Nest]] = []
+    for op in [inner.operation for inner in block.operations]:
+        if op.name != "linalg.generic" or op.results:
+            if not is_transparent(op):
+                lower_group(group)
+                group = []
+            continue
+        view = Structured.of(op)
+        assert view is not None
+        with ir.InsertionPoint(op), op.location:
+            nest = nest_of(view)
+        if group and not rows_in_common([*(member for _, member in group), nest]):
+            lower_group(group)
+            group = []
+        group.append((op, nest))
+    lower_group(group)
+
+
+def lower_group(group: list[tuple[ir.Operation, Nest]]) -> None:
+    """Builds the loops of a group where its last operation stands; the others touch nothing in between."""
+    if not group:
+        return
+    last = group[-1][0]
+    nests = [nest for _, nest in group]
+    with ir.InsertionPoint(last), last.location:
+        if len(nests) == 1:
+            emit(collapsed(nests[0]))
+        else:
+            emit_rows(nests, rows_in_common(nests))
+    for op, _ in group:
+        op.erase()

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from pit_mlir.bindings import affine, arith, ir, memref
 from pit_mlir.codegen.cpu.build import Index, value
 
+VIEWS = frozenset(
+    f"memref.{name}"
+    for name in ("cast", "collapse_shape", "expand_shape", "reinterpret_cast", "reshape", "subview", "view")
+)
+
 
 def extent(buffer: ir.Value, dim: int) -> Index:
     """The size of `buffer` along `dim`: a number, or the value it was allocated with, or a `memref.dim`."""
@@ -40,6 +45,15 @@ def is_contiguous(buffer: ir.Value) -> bool:
     """Whether the type says that all elements follow one another in row-major order."""
     layout = ir.MemRefType(buffer.type).affine_map
     return layout == ir.AffineMap.get_identity(layout.n_dims)
+
+
+def root(buffer: ir.Value) -> ir.Value:
+    """The buffer that `buffer` is a view of."""
+    while True:
+        maker = buffer.owner
+        if isinstance(maker, ir.Block) or maker.operation.name not in VIEWS:
+            return buffer
+        buffer = maker.operation.operands[0]
 
 
 def coordinates_of(map_: ir.AffineMap, coordinates: Sequence[Index]) -> list[ir.Value]:

@@ -83,37 +83,39 @@ def scaled(x: ir.Value, exponent: ir.Value) -> ir.Value:
     return mul(mul(x, power_of_two(half, x)), power_of_two(rest, x))
 
 
+def _rounded(x: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """`x`, which is small, rounded to an integer, as a float and as an i32.
+
+    Adding 1.5 * 2**23 leaves no bits for a fraction, and the integer in the lowest bits: cheaper than rounding
+    and converting, for which AVX-512 has slow instructions only.
+    """
+    i32 = with_element(x.type, ir.IntegerType.get_signless(32))
+    shifted = add(x, 12582912.0)
+    return add(shifted, -12582912.0), arith.subi(arith.bitcast(i32, shifted), _constant(i32, 0x4B400000))
+
+
 def _exp_from(steps: ir.Value, rest: ir.Value) -> ir.Value:
-    """2**steps * e**rest for |rest| <= ln 2 / 2."""
-    i32 = with_element(rest.type, ir.IntegerType.get_signless(32))
-    terms = (
-        1.9875691500e-4,
-        1.3981999507e-3,
-        8.3334519073e-3,
-        4.1665795894e-2,
-        1.6666665459e-1,
-        5.0000001201e-1,
-    )
-    series = madd(polynomial(rest, terms), mul(rest, rest), add(rest, 1.0))
-    return scaled(series, arith.fptosi(i32, steps))
+    """2**steps * e**rest for |rest| <= ln 2 / 2 and an i32 `steps`."""
+    terms = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+    return scaled(madd(polynomial(rest, terms), mul(rest, rest), add(rest, 1.0)), steps)
 
 
 def exp(x: ir.Value) -> ir.Value:
     """e**x."""
     # Outside these bounds the result is 0 or infinite, which the scaling yields.
     bounded = clamp(x, -104.0, 89.0)
-    steps = math.roundeven(mul(bounded, pymath.log2(pymath.e)))
+    steps, exponent = _rounded(mul(bounded, pymath.log2(pymath.e)))
     # ln 2 in two parts, the first of which has few digits: its products are exact.
     rest = madd(steps, constant(x, -0.693359375), bounded)
     rest = madd(steps, constant(x, 2.12194440e-4), rest)
-    return keep_nan(x, _exp_from(steps, rest))
+    return keep_nan(x, _exp_from(exponent, rest))
 
 
 def exp2(x: ir.Value) -> ir.Value:
     """2**x."""
     bounded = clamp(x, -151.0, 129.0)
-    steps = math.roundeven(bounded)
-    return keep_nan(x, _exp_from(steps, mul(arith.subf(bounded, steps), pymath.log(2.0))))
+    steps, exponent = _rounded(bounded)
+    return keep_nan(x, _exp_from(exponent, mul(arith.subf(bounded, steps), pymath.log(2.0))))
 
 
 def log(x: ir.Value) -> ir.Value:

@@ -11,7 +11,8 @@ from pit_mlir.codegen.cpu.buffers import extent, load, store
 from pit_mlir.codegen.cpu.build import Index, loop, move_here
 from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import IndexBuffers
-from pit_mlir.codegen.cpu.loops import chunks, is_used, mentions, position, rows_at_once
+from pit_mlir.codegen.cpu.loops import chunks, is_used, rows_at_once
+from pit_mlir.codegen.cpu.nest import mentions, position
 from pit_mlir.dialect.detect import DetectOp
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner
