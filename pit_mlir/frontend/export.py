@@ -1,11 +1,18 @@
 """A model as a functional, decomposed graph: torch.export, what it must not contain, our decompositions."""
 
+import contextlib
+import io
+import logging
+import operator
+import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from pit_mlir.errors import InputError, PitError, UnsupportedError
 from pit_mlir.frontend.decompositions import decomposition_table
@@ -27,6 +34,7 @@ def export_program(
         program = (
             model if isinstance(model, ExportedProgram) else _export(model, args, kwargs, dynamic_shapes)
         )
+        refuse_data_dependent_sizes(program.graph)
         refuse_randomness(program.graph, isinstance(model, nn.Module) and model.training)
         return program.run_decompositions(decomposition_table())
 
@@ -35,7 +43,8 @@ def _export(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any
 ) -> ExportedProgram:
     try:
-        return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
+        with _quiet():
+            return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
     except PitError:
         raise
     except Exception as error:
@@ -44,6 +53,35 @@ def _export(
             f"torch.export cannot export the model: {type(error).__name__}: {str(error).strip()}",
             location=error_line(error),
         ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps from the terminal what torch prints and logs about a failure; the error says it."""
+    printed, disabled = io.StringIO(), logging.root.manager.disable
+    logging.disable(max(disabled, logging.WARNING))
+    try:
+        with contextlib.redirect_stderr(printed):
+            yield
+    finally:
+        logging.disable(disabled)
+    sys.stderr.write(printed.getvalue())
+
+
+def refuse_data_dependent_sizes(graph: fx.Graph) -> None:
+    """Raises `UnsupportedError` for a tensor whose sizes depend on values, such as `x[x > 0]`.
+
+    torch-mlir does not come to an end on some of them.
+    """
+    for node in graph.nodes:
+        value = node.meta.get("val")
+        if isinstance(value, torch.Tensor) and free_unbacked_symbols(value):
+            source = node.args[0] if node.target is operator.getitem else node
+            raise UnsupportedError(
+                f"operator {source.target} gives a tensor whose size depends on the data, {list(value.shape)}; use a "
+                "mask, torch.where or torch.topk instead",
+                location=model_line(node),
+            )
 
 
 def refuse_randomness(graph: fx.Graph, training: bool) -> None:

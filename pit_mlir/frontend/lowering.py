@@ -17,6 +17,8 @@ PIPELINES = (
     "builtin.module(torch-backend-to-linalg-on-tensors-backend-pipeline{allow-non-finites=true})",
 )
 
+_OPERATOR = re.compile(r"torch\.((?:aten|prims|torchvision)\.[A-Za-z0-9_.]*\w)")
+
 _importer = torch_importer()
 
 
@@ -41,7 +43,7 @@ def _at(node: fx.Node, import_node: Any, *args: Any) -> None:
         raise
     except Exception as error:
         raise UnsupportedError(
-            f"operator {node.target} cannot be imported: {_first_line(error)}", location=model_line(node)
+            f"operator {_name(node)} cannot be imported: {_first_line(error)}", location=model_line(node)
         ) from error
 
 
@@ -54,7 +56,9 @@ def lower_graph(graph: fx.Graph, context: ir.Context) -> ir.Module:
     importer.import_stateless_graph(graph, func_name="main")
     module = importer.module
     for pipeline in PIPELINES:
-        _run(pipeline, module, context)
+        errors = _run(pipeline, module, context)
+        if errors:
+            raise _lowering_error(errors, graph)
     return module
 
 
@@ -66,8 +70,8 @@ def main_function(module: ir.Module) -> ir.OpView:
     raise AssertionError("the module has no @main")
 
 
-def _run(pipeline: str, module: ir.Module, context: ir.Context) -> None:
-    """Runs one of torch-mlir's pipelines with its diagnostics kept from the terminal."""
+def _run(pipeline: str, module: ir.Module, context: ir.Context) -> list[tuple[str, str]]:
+    """Runs one of torch-mlir's pipelines; its errors as (location, message), kept from the terminal."""
     errors: list[tuple[str, str]] = []
 
     def collect(diagnostic: ir.Diagnostic) -> bool:
@@ -79,30 +83,37 @@ def _run(pipeline: str, module: ir.Module, context: ir.Context) -> None:
     handler = context.attach_diagnostic_handler(collect)
     emitted = context.emit_error_diagnostics
     context.emit_error_diagnostics = True
-    failure = ""
     try:
         with context:
             PassManager.parse(pipeline).run(module.operation)
     except ir.MLIRError as error:
-        failure = _first_line(error)
+        errors = errors or [("<unknown>:0", _first_line(error))]
     finally:
         context.emit_error_diagnostics = emitted
         handler.detach()
-    if errors or failure:
-        raise _lowering_error(errors, failure)
+    return errors
 
 
-def _lowering_error(errors: list[tuple[str, str]], failure: str) -> UnsupportedError:
-    """One error for all diagnostics: the operator and line of the first, the rest behind it."""
-    if not errors:
-        return UnsupportedError(f"the model cannot be lowered to linalg: {failure}")
+def _lowering_error(errors: list[tuple[str, str]], graph: fx.Graph) -> UnsupportedError:
+    """One error for all diagnostics: the operator and line of the first that names one, the rest behind it."""
+    named = [(operator, *error) for error in errors for operator in _OPERATOR.findall(error[1])]
     location, message = errors[0]
-    operator = re.search(r"torch\.(?:operator \"torch\.)?([a-z_]+\.[A-Za-z0-9_.]+)", message)
-    what = f"operator {operator.group(1)}" if operator else "an operator"
+    if named:
+        operator, location, message = named[0]
+        what = f"operator {operator}"
+    else:
+        # torch-mlir sometimes complains of an operand only; then the operators of the line are what is known.
+        found = {_name(node) for node in graph.nodes if model_line(node) == location}
+        what = f"an operator of this line ({', '.join(sorted(found))})" if found else "an operator"
     others = "".join(f"\n  {where}: {_shorten(text)}" for where, text in errors[1:4])
     return UnsupportedError(
         f"{what} cannot be lowered to linalg: {_shorten(message)}{others}", location=location
     )
+
+
+def _name(node: fx.Node) -> str:
+    """The operator of a node as torch names it: `aten.add.Tensor`."""
+    return str(node.target)
 
 
 def _shorten(text: str) -> str:

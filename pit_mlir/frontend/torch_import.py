@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._ops import HigherOrderOperator
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, InputSpec, TensorArgument
 
@@ -18,7 +19,7 @@ from pit_mlir.frontend.marks import put_marks, take_marks
 from pit_mlir.frontend.outputs import output_node, passed_through, plan_outputs
 from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
 from pit_mlir.frontend.sizes import fold_sizes
-from pit_mlir.frontend.source import keep_model_frames
+from pit_mlir.frontend.source import keep_model_frames, model_line
 from pit_mlir.frontend.symbols import Symbols
 from pit_mlir.frontend.views import clean_views
 from pit_mlir.frontend.weights import weight_source
@@ -115,6 +116,7 @@ def _leaves(program: ExportedProgram) -> list[Leaf]:
 
 def _drop_unused(program: ExportedProgram) -> list[InputSpec]:
     """The inputs that become arguments, without weights that nothing reads; the others leave the graph."""
+    _refuse_effects(program)
     _erase_checks(program.graph)
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     mutated = {spec.target for spec in program.graph_signature.output_specs if spec.target is not None}
@@ -125,10 +127,21 @@ def _drop_unused(program: ExportedProgram) -> list[InputSpec]:
         needed = bool(node.users) or spec.kind is InputKind.USER_INPUT or spec.target in mutated
         if is_tensor and needed:
             kept.append(spec)
+        elif node.users:
+            raise UnsupportedError(f"'{spec.arg.name}' is no tensor, yet the graph computes with it")
         else:
-            node.replace_all_uses_with(spec.arg.value) if not is_tensor else None
             program.graph.erase_node(node)
     return kept
+
+
+def _refuse_effects(program: ExportedProgram) -> None:
+    """Raises `UnsupportedError` for operators that do more than compute, which the exporter orders by tokens."""
+    if any(spec.kind is InputKind.TOKEN for spec in program.graph_signature.input_specs):
+        node = next(node for node in program.graph.nodes if isinstance(node.target, HigherOrderOperator))
+        raise UnsupportedError(
+            f"operator {node.args[1]} has effects besides its result and cannot be imported",
+            location=model_line(node),
+        )
 
 
 def _erase_checks(graph: fx.Graph) -> None:
