@@ -319,12 +319,26 @@ def marked(op: ir.Operation, facts: Sequence[Fact]) -> list[Fact]:
     if len(operands) == 1:
         source = Source(result, tuple(range(ir.RankedTensorType(result.type).rank)))
         return [Fact(0, source, "value", origin, exact=True), *facts]
-    mask = operands[1]
-    shape, wanted = ir.RankedTensorType(mask.type).shape, ir.RankedTensorType(result.type).shape
+    tensor_, dims = unbroadcast(operands[1], result)
+    return [Fact(0, Source(tensor_, dims), "mask", origin), *facts]
+
+
+def unbroadcast(mask: ir.Value, value: ir.Value) -> tuple[ir.Value, tuple[int | None, ...]]:
+    """The mask of a mark on `value`, and the dimension of `value` that each of its dimensions is, None for size 1.
+
+    Dimensions of size 1 that were added to a smaller mask are looked through.
+    """
+    shape, wanted = ir.RankedTensorType(mask.type).shape, ir.RankedTensorType(value.type).shape
     dims = tuple(
         None if m == 1 and w != 1 else dim for dim, (m, w) in enumerate(zip(shape, wanted, strict=True))
     )
-    return [Fact(0, Source(mask, dims), "mask", origin), *facts]
+    kept = tuple(dim for dim in dims if dim is not None)
+    maker = owner(mask)
+    if maker is not None and maker.name == "tensor.expand_shape":
+        source = ir.RankedTensorType(maker.operands[0].type)
+        if list(source.shape) == [shape[dim] for dim in kept]:
+            return maker.operands[0], kept
+    return mask, dims
 
 
 def written(op: ir.Operation) -> list[Fact]:

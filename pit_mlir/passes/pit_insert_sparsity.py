@@ -10,12 +10,15 @@ from pit_mlir.passes.base import Pass
 from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
+from pit_mlir.passes.rules.spread_mark import spread_marks
 
 Rule = Callable[[ir.Operation, Report], None]
 
 ROWS: tuple[Rule, ...] = (
     # R3 over rows: what a mask over (batch, token), or over rows, makes 0.
     spread_masks,
+    # R3 over rows that the model's author marked.
+    spread_marks,
 )
 LISTS: tuple[Rule, ...] = (
     # R2 and R3 inside contractions: live k for each block of rows, live columns of a masked weight.

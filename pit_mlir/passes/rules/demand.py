@@ -13,6 +13,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.dialect.location import location_text
 from pit_mlir.passes.rules.cancel import plan_swrite
 from pit_mlir.passes.rules.hoist import plan_generic
+from pit_mlir.passes.rules.hoist_mark import plan_mark
 from pit_mlir.passes.rules.hoist_shape import plan_cast, plan_pad, plan_shape
 from pit_mlir.passes.rules.reduce import plan_attend
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
@@ -25,6 +26,7 @@ PLANNERS: dict[str, Planner] = {
     "tensor.cast": plan_cast,
     "linalg.generic": plan_generic,
     "pit.attend": plan_attend,
+    "pit.mark": plan_mark,
     "pit.swrite": plan_swrite,
 }
 """What moves an index from the results of an operation to its operands."""
