@@ -14,6 +14,7 @@ from pit_mlir.codegen.cpu.build import Index, product, value
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.location import location_text
@@ -138,10 +139,16 @@ def kernel_of(
     return name
 
 
+def few_rows(plan: ContractPlan) -> bool | None:
+    """Whether the types say that there are few rows, or many; None if they do not say."""
+    most = plan.most_rows
+    return None if most is None else most <= MOST_ROWS
+
+
 def fingerprint(plan: ContractPlan) -> str:
     """A text that two contractions share if one kernel serves both."""
     parts = [
-        str((plan.axes, plan.group, plan.block, plan.listed, plan.keeps_init)),
+        str((plan.axes, plan.group, plan.block, plan.listed, plan.keeps_init, few_rows(plan))),
         str([(a.positions, a.compact, str(a.element)) for a in (*plan.read_accesses, plan.result)]),
         str(plan.op.attributes["combine"]),
     ]

@@ -1,5 +1,6 @@
 """Reads a `pit.contract`: which iterators run as rows, columns, depth or outside, and how each operand lies in them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -75,6 +76,20 @@ class ContractPlan:
     def sum_type(self) -> ir.Type:
         """The type the products are summed in."""
         return self.factors[0].type
+
+    @property
+    def most_rows(self) -> int | None:
+        """The number of rows as far as types tell."""
+        if self.listed == "rows":
+            return None
+        rows = [p for number in self.of_role("row") for p in self.axes[number].iterators]
+        sizes: dict[int, int] = {}
+        for access in (*self.read_accesses, self.result):
+            shape = ir.ShapedType(access.source.type).shape
+            for position, size in zip(access.positions, shape, strict=True):
+                if size >= 0 and not (access.compact and position in self.group):
+                    sizes[position] = size
+        return math.prod(sizes[p] for p in rows) if all(p in sizes for p in rows) else None
 
     @property
     def keeps_init(self) -> bool:

@@ -1,0 +1,208 @@
+"""Two forms of a contraction with very few rows, which stream the columns from memory without packing them.
+
+Where the columns are contiguous along the depth, a vector of columns is a vector of dot products, transposed and
+summed at the end. Where they are contiguous along the columns, a few steps of the depth at a time are added to sums
+that stay in the first-level cache.
+"""
+
+from collections.abc import Callable
+
+from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    ceil_div,
+    delinearize,
+    floor_div,
+    fold,
+    loop,
+    maximum,
+    minimum,
+    mul,
+    parallel,
+    product,
+    sub,
+    zero,
+)
+from pit_mlir.codegen.cpu.contract_frame import (
+    Frame,
+    Task,
+    index_at,
+    is_unit,
+    lies_across,
+    plus,
+    rounded,
+    scratch,
+)
+from pit_mlir.codegen.cpu.contract_views import View, first_lanes
+from pit_mlir.codegen.cpu.micro_kernel import multiply_add
+from pit_mlir.codegen.cpu.pack import Factor, scaled_entries, transpose, vectors
+
+MOST_ROWS = 4
+"""Rows up to which streaming the columns once for each row is faster than packing them."""
+STEPS = 4
+"""Steps of the depth that are added at once: the sums are loaded and stored once for each four products."""
+BYTES_OF_SUMS = 16 * 1024
+"""Half of a first-level cache."""
+
+
+def is_dot(frame: Frame) -> bool:
+    """Whether the dot form does `frame`: one axis of depth, columns and rows contiguous along it."""
+    axis = frame.depth_axes[-1]
+    return (
+        is_plain(frame)
+        and lies_across(frame.factors.columns, frame.column_axis, axis)
+        and any(is_unit(view.strides[axis]) for view in frame.factors.rows.views.values())
+    )
+
+
+def is_axpy(frame: Frame) -> bool:
+    """Whether the axpy form does `frame`: one axis of depth, columns contiguous along the columns."""
+    views = frame.factors.columns.views.values()
+    return is_plain(frame) and any(is_unit(view.strides[frame.column_axis]) for view in views)
+
+
+def is_plain(frame: Frame) -> bool:
+    """One axis of depth, every row its own segment if the depth is listed, nothing added to."""
+    return len(frame.depth_axes) == 1 and not frame.adds and all(size == 1 for size in frame.plan.block)
+
+
+class SkinnyForm:
+    """Builds the tasks of either form in the kernel of `frame`: a block of columns for each row."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame, self.lanes = frame, frame.tile.lanes
+        self.axis = frame.depth_axes[-1]
+        self.vector = ir.VectorType.get([self.lanes], frame.plan.sum_type)
+
+    def build(self, columns_of_task: Callable[[Task], None], most: int) -> None:
+        """Emits the tasks, none of more than `most` columns; `columns_of_task` builds one of one row."""
+        frame = self.frame
+        pieces = maximum(ceil_div(4 * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1)
+        wide = minimum(maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes), most)
+        counts = [*frame.outer_extents, ceil_div(frame.columns, wide)]
+        with parallel(product(counts)) as number:
+            coordinates = delinearize(number, counts)
+            column = mul(coordinates.pop(), wide)
+            columns = minimum(wide, sub(frame.columns, column))
+            with loop(0, frame.rows) as row:
+                columns_of_task(Task(coordinates, row, 1, column, columns))
+
+    def depth_of(self, task: Task) -> tuple[View | None, Index]:
+        """The entries of the depth for the row of `task`, if they are listed, and how many steps there are."""
+        if self.frame.plan.listed == "depth":
+            return self.frame.list_of(task)
+        return None, self.frame.extents[self.axis]
+
+    def factors_of(self, task: Task) -> tuple[Factor, Factor]:
+        """The factors at the row and the first column of `task`."""
+        frame = self.frame
+        factors = frame.factors_of(task)
+        return (
+            factors.rows.moved(lambda view: frame.row_offset(view, task.row)),
+            factors.columns.moved(lambda view: frame.column_offset(view, task.column)),
+        )
+
+    def build_dot(self) -> None:
+        """The dot form: as many columns at once as a vector has lanes."""
+        self.build(self.dot_task, 1 << 30)
+
+    def dot_task(self, task: Task) -> None:
+        """One row of a block of columns, dot product by dot product."""
+        frame, lanes = self.frame, self.lanes
+        entries, steps = self.depth_of(task)
+        row, columns = self.factors_of(task)
+        finished = frame.finish_row(task, 0)
+        whole = mul(floor_div(steps, lanes), lanes)
+        with loop(0, task.columns, lanes) as column:
+            places = [minimum(add(column, n), sub(task.columns, 1)) for n in range(lanes)]
+
+            def step(k: Index, sums: list[ir.Value], mask: ir.Value | None) -> list[ir.Value]:
+                listed = None if entries is None else entries.load(k, 1, lanes, mask)
+                left = self.along_depth(row, k, listed, mask)
+                result: list[ir.Value] = []
+                for place, total in zip(places, sums, strict=True):
+                    at = columns.moved(lambda view, place=place: frame.column_offset(view, place))
+                    result.append(multiply_add(left, self.along_depth(at, k, listed, mask), total))
+                return result
+
+            start = [zero(self.vector)] * lanes
+            sums = fold(0, whole, lanes, start, lambda k, carried: step(k, carried, None))
+            sums = step(whole, sums, first_lanes(sub(steps, whole), lanes))
+            finished.store(total_of(transpose(sums)), column, sub(task.columns, column))
+
+    def along_depth(
+        self, factor: Factor, k: Index, listed: ir.Value | None, mask: ir.Value | None
+    ) -> ir.Value:
+        """A vector of `factor` along the depth, from step `k` on; 0 outside `mask`."""
+
+        def load(view: View) -> ir.Value:
+            stride = view.strides[self.axis]
+            if listed is None or (isinstance(stride, int) and stride == 0):
+                return view.load(mul(k, stride), stride, self.lanes, mask)
+            return view.gather(view.base, scaled_entries(listed, stride), mask)
+
+        found = factor.compute(load, self.lanes)
+        return found if mask is None else arith.select(mask, found, zero(self.vector))
+
+    def build_axpy(self) -> None:
+        """The axpy form: sums of a block of columns stay in the cache while steps of the depth stream by."""
+        bits = self.frame.plan.sum_type.width
+        self.build(self.axpy_task, BYTES_OF_SUMS * 8 // bits)
+
+    def axpy_task(self, task: Task) -> None:
+        """One row of a block of columns, a few steps of the depth at a time."""
+        frame, lanes = self.frame, self.lanes
+        entries, steps = self.depth_of(task)
+        row, columns = self.factors_of(task)
+        sums = scratch(frame.plan.sum_type, add(task.columns, lanes))
+        with loop(0, task.columns, lanes) as column:
+            vector.store(zero(self.vector), sums, [column])
+        whole = mul(floor_div(steps, STEPS), STEPS)
+        with loop(0, whole, STEPS) as k:
+            self.add_steps(
+                task, sums, row, columns, [self.coordinate(entries, add(k, n)) for n in range(STEPS)]
+            )
+        with loop(whole, steps) as k:
+            self.add_steps(task, sums, row, columns, [self.coordinate(entries, k)])
+        finished = frame.finish_row(task, 0)
+        with loop(0, task.columns, lanes) as column:
+            total = vector.load(self.vector, sums, [column])
+            finished.store(total, column, sub(task.columns, column))
+
+    def coordinate(self, entries: View | None, k: Index) -> Index:
+        """The coordinate of step `k` along the depth."""
+        return k if entries is None else index_at(entries, k)
+
+    def add_steps(self, task: Task, sums: ir.Value, row: Factor, columns: Factor, steps: list[Index]) -> None:
+        """Adds the products at coordinates `steps` of the depth to the sums of all columns."""
+        axis, column_axis, lanes = self.axis, self.frame.column_axis, self.lanes
+        # A factor is computed on vectors; one lane of it is wanted, and spread.
+        left = [
+            row.moved(lambda view, k=k: mul(k, view.strides[axis])).compute(
+                lambda view: view.load(0, 0, lanes, None), lanes
+            )
+            for k in steps
+        ]
+        right = [columns.moved(lambda view, k=k: mul(k, view.strides[axis])) for k in steps]
+
+        def body(column: ir.Value, mask: ir.Value | None) -> None:
+            total = vector.load(self.vector, sums, [column])
+            for factor, scalar in zip(right, left, strict=True):
+                found = factor.compute(
+                    lambda view: view.load(
+                        mul(column, view.strides[column_axis]), view.strides[column_axis], lanes, mask
+                    ),
+                    lanes,
+                )
+                total = multiply_add(scalar, found, total)
+            vector.store(total, sums, [column])
+
+        vectors(task.columns, lanes, body)
+
+
+def total_of(rows: list[ir.Value]) -> ir.Value:
+    """The sum of vectors, pair by pair."""
+    while len(rows) > 1:
+        rows = [plus(rows[n], rows[n + 1]) for n in range(0, len(rows) - 1, 2)] + rows[len(rows) & ~1 :]
+    return rows[0]
