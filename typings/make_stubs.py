@@ -48,6 +48,13 @@ LOOSER = (
     (r"(def get_asm\(.*\)) -> object", r"\1 -> str"),
     (r"(class OperationIterator:(?:.|\n)*?__next__\(self\)) -> OpView", r"\1 -> Any"),
     (r"(class OperationList:(?:.|\n)*?__getitem__\(self, arg: int, /\)) -> OpView", r"\1 -> Any"),
+    (r"(def opview\(self\)) -> OpView", r"\1 -> Any"),
+    (r"(def element_type\(self\)) -> Type", r"\1 -> Any"),
+    (r"class (OpOperandList|OpResultList)\(Sequence\[\w+\]\)", r"class \1(Sequence[Any])"),
+    (r"(class ArrayAttr\(Attribute\):(?:.|\n)*?def __getitem__\(self, arg: int, /\)) -> Attribute", r"\1 -> Any"),
+    (r"(class ArrayAttributeIterator:(?:.|\n)*?def __next__\(self\)) -> Attribute", r"\1 -> Any"),
+    # What the class of dialects' operations gives is a block, which its type does not say.
+    (r"(beforeOperation|block): (_OperationBase|Block)\) -> None", r"\1: \2 | None) -> None"),
     (r"(def locations\(self\)) -> list\b.*:", r"\1 -> list[Location]:"),
     (r"\Aimport enum\n|\A", "from typing import Any\n"),
 )

@@ -20,7 +20,7 @@ LEVELS = (
     ("codegen",),
     ("passes",),
     ("frontend", "runtime"),
-    ("options", "snapshot", "borders", "compiled_module", "compile"),
+    ("options", "snapshot", "borders", "compiled_module", "explanation", "compile"),
     ("tools",),
 )
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
