@@ -146,11 +146,23 @@ def _axis(scheme: Scheme, iterator: int, orders: Mapping[tuple[int, ...], Axis])
     reducing = [group for group in scheme.groups if iterator in scheme.reduced(group[0])]
     if not reducing:
         return Axis("parallel", f"every result has d{iterator} as a whole dimension")
+    crossing = _crossing(scheme)
+    if crossing is not None:
+        return Axis("none", crossing)
     failed = next((orders[group] for group in reducing if orders[group].verdict == "none"), None)
     if failed is not None:
         return failed
     assumed = frozenset[Assumption]().union(*(orders[group].assumptions for group in reducing))
     return Axis("reduction", orders[reducing[0]].reason, assumptions=assumed)
+
+
+def _crossing(scheme: Scheme) -> str | None:
+    """Which result reads the accumulator of an output with another map, whose state then depends on the order."""
+    for group in scheme.groups:
+        foreign = sorted(scheme.body.accumulators(group) - set(group))
+        if foreign:
+            return f"a result reads the accumulator of output {foreign[0]}, which has another map"
+    return None
 
 
 def _tied(scheme: Scheme, iterator: int) -> str | None:
@@ -168,13 +180,7 @@ def _tied(scheme: Scheme, iterator: int) -> str | None:
 
 def _order_free(scheme: Scheme, group: tuple[int, ...], mode: Mode) -> Axis:
     """Whether the state `group` (results with equal maps) is the same in whatever order its points are folded."""
-    body = scheme.body
-    foreign = sorted(body.accumulators(group) - set(group))
-    if foreign:
-        return Axis(
-            "none", f"result {group[0]} reads the accumulator of output {foreign[0]}, which has another map"
-        )
-    reduced = scheme.reduced(group[0])
+    body, reduced = scheme.body, scheme.reduced(group[0])
     varies = _varies(scheme, reduced)
     counterexample = _search(body, group, varies, mode)
     if counterexample is not None:
