@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import choose, compare
 from pit_mlir.codegen.cpu.contract_frame import Frame
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
@@ -24,11 +25,11 @@ def build_kernel(frame: Frame) -> None:
         few()
         return
 
-    def then() -> list[object]:
+    def then() -> list[ir.Value]:
         few()
         return []
 
-    def otherwise() -> list[object]:
+    def otherwise() -> list[ir.Value]:
         PackedForm(frame).build()
         return []
 

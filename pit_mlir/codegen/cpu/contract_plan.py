@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pit_mlir.bindings import ir
-from pit_mlir.dialect.element import elements
+from pit_mlir.dialect.element import ElementOp, elements
 from pit_mlir.dialect.structured import projection
 from pit_mlir.dialect.yield_ import yielded
 
@@ -73,7 +73,7 @@ class ContractPlan:
         return bool(axis.iterators) and axis.iterators[-1] in access.positions
 
     @property
-    def sum_type(self) -> ir.Type:
+    def sum_type(self) -> Any:
         """The type the products are summed in."""
         return self.factors[0].type
 
@@ -231,7 +231,7 @@ class ContractPlan:
         )
 
 
-def readers_of(value: ir.Value, block: ir.Block) -> list[ir.OpView]:
+def readers_of(value: ir.Value, block: ir.Block) -> list[ElementOp]:
     """The `pit.element` operations of `block` that `value` is computed from, in order."""
     needed: set[ir.Operation] = set()
     pending = [value]

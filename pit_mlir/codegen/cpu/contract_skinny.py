@@ -6,6 +6,7 @@ that stay in the first-level cache.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pit_mlir.bindings import arith, ir, vector
 from pit_mlir.codegen.cpu.build import (
@@ -22,6 +23,7 @@ from pit_mlir.codegen.cpu.build import (
     parallel,
     product,
     sub,
+    value,
     zero,
 )
 from pit_mlir.codegen.cpu.contract_frame import (
@@ -40,6 +42,10 @@ from pit_mlir.codegen.cpu.pack import Factor, scaled_entries, transpose, vectors
 
 MOST_ROWS = 4
 """Rows up to which streaming the columns once for each row is faster than packing them."""
+COLUMNS = 4
+VECTORS = 4
+"""Columns and vectors of each that are summed at once in the dot form: 16 sums hide the latency of their additions,
+and few streams do not evict each other where the columns lie a multiple of the page size apart."""
 STEPS = 4
 """Steps of the depth that are added at once: the sums are loaded and stored once for each four products."""
 BYTES_OF_SUMS = 16 * 1024
@@ -68,15 +74,16 @@ def is_plain(frame: Frame) -> bool:
 
 
 class SkinnyForm:
-    """Builds the tasks of either form in the kernel of `frame`: a block of columns for each row."""
+    """Builds the tasks of either form in the kernel of `frame`: a block of columns, for all rows."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame, self.lanes = frame, frame.tile.lanes
         self.axis = frame.depth_axes[-1]
+        self.is_listed = frame.plan.listed == "depth"
         self.vector = ir.VectorType.get([self.lanes], frame.plan.sum_type)
 
     def build(self, columns_of_task: Callable[[Task], None], most: int) -> None:
-        """Emits the tasks, none of more than `most` columns; `columns_of_task` builds one of one row."""
+        """Emits the tasks, none of more than `most` columns; `columns_of_task` builds one of them."""
         frame = self.frame
         pieces = maximum(ceil_div(4 * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1)
         wide = minimum(maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes), most)
@@ -85,8 +92,7 @@ class SkinnyForm:
             coordinates = delinearize(number, counts)
             column = mul(coordinates.pop(), wide)
             columns = minimum(wide, sub(frame.columns, column))
-            with loop(0, frame.rows) as row:
-                columns_of_task(Task(coordinates, row, 1, column, columns))
+            columns_of_task(Task(coordinates, 0, frame.rows, column, columns))
 
     def depth_of(self, task: Task) -> tuple[View | None, Index]:
         """The entries of the depth for the row of `task`, if they are listed, and how many steps there are."""
@@ -104,32 +110,68 @@ class SkinnyForm:
         )
 
     def build_dot(self) -> None:
-        """The dot form: as many columns at once as a vector has lanes."""
+        """The dot form: as many columns as a vector has lanes, for one row after another while they are cached."""
         self.build(self.dot_task, 1 << 30)
 
     def dot_task(self, task: Task) -> None:
-        """One row of a block of columns, dot product by dot product."""
-        frame, lanes = self.frame, self.lanes
+        """A block of columns; a list differs from row to row, so then the rows run outside."""
+        partial = scratch(self.frame.plan.sum_type, self.lanes * self.lanes)
+        rows, columns = (0, task.rows, 1), (0, task.columns, self.lanes)
+        outer, inner = (rows, columns) if self.is_listed else (columns, rows)
+        with loop(*outer) as first, loop(*inner) as second:
+            row, column = (first, second) if self.is_listed else (second, first)
+            self.dot_products(replace(task, row=row, rows=1), column, partial)
+
+    def dot_products(self, task: Task, column: Index, partial: ir.Value) -> None:
+        """A vector of dot products of the one row of `task` with its columns from `column` on."""
+        lanes = self.lanes
         entries, steps = self.depth_of(task)
         row, columns = self.factors_of(task)
-        finished = frame.finish_row(task, 0)
+        at_once = min(COLUMNS, lanes)
+        with loop(0, lanes, at_once) as group:
+            places = [minimum(add(column, add(group, n)), sub(task.columns, 1)) for n in range(at_once)]
+            sums = self.dot_sums(row, [self.at_column(columns, place) for place in places], entries, steps)
+            for number, total in enumerate(sums):
+                vector.store(total, partial, [value(mul(add(group, number), lanes))])
+        kept = [vector.load(self.vector, partial, [value(n * lanes)]) for n in range(lanes)]
+        finished = self.frame.finish_row(task, 0)
+        finished.store(total_of(transpose(kept)), column, sub(task.columns, column))
+
+    def at_column(self, columns: Factor, column: Index) -> Factor:
+        """The columns from `column` of the task on."""
+        return columns.moved(lambda view: self.frame.column_offset(view, column))
+
+    def dot_sums(
+        self, row: Factor, columns: list[Factor], entries: View | None, steps: Index
+    ) -> list[ir.Value]:
+        """For each of `columns` a vector whose elements sum up to its dot product with `row`."""
+        lanes = self.lanes
+        # A gather takes longer than several sums that wait for each other would save.
+        width = 1 if self.is_listed else VECTORS
+
+        def step(k: Index, sums: list[ir.Value], mask: ir.Value | None) -> list[ir.Value]:
+            listed = None if entries is None else entries.load(k, 1, lanes, mask)
+            left = self.along_depth(row, k, listed, mask)
+            return [
+                multiply_add(left, self.along_depth(factor, k, listed, mask), total)
+                for factor, total in zip(columns, sums, strict=True)
+            ]
+
+        def several(k: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+            count = len(columns)
+            return [
+                total
+                for part in range(width)
+                for total in step(add(k, part * lanes), sums[part * count : (part + 1) * count], None)
+            ]
+
+        wide = mul(floor_div(steps, width * lanes), width * lanes)
+        start = [zero(self.vector)] * (width * len(columns))
+        sums = fold(0, wide, width * lanes, start, several)
+        sums = [total_of(sums[number :: len(columns)]) for number in range(len(columns))]
         whole = mul(floor_div(steps, lanes), lanes)
-        with loop(0, task.columns, lanes) as column:
-            places = [minimum(add(column, n), sub(task.columns, 1)) for n in range(lanes)]
-
-            def step(k: Index, sums: list[ir.Value], mask: ir.Value | None) -> list[ir.Value]:
-                listed = None if entries is None else entries.load(k, 1, lanes, mask)
-                left = self.along_depth(row, k, listed, mask)
-                result: list[ir.Value] = []
-                for place, total in zip(places, sums, strict=True):
-                    at = columns.moved(lambda view, place=place: frame.column_offset(view, place))
-                    result.append(multiply_add(left, self.along_depth(at, k, listed, mask), total))
-                return result
-
-            start = [zero(self.vector)] * lanes
-            sums = fold(0, whole, lanes, start, lambda k, carried: step(k, carried, None))
-            sums = step(whole, sums, first_lanes(sub(steps, whole), lanes))
-            finished.store(total_of(transpose(sums)), column, sub(task.columns, column))
+        sums = fold(wide, whole, lanes, sums, lambda k, carried: step(k, carried, None))
+        return step(whole, sums, first_lanes(sub(steps, whole), lanes))
 
     def along_depth(
         self, factor: Factor, k: Index, listed: ir.Value | None, mask: ir.Value | None
@@ -151,32 +193,38 @@ class SkinnyForm:
         self.build(self.axpy_task, BYTES_OF_SUMS * 8 // bits)
 
     def axpy_task(self, task: Task) -> None:
-        """One row of a block of columns, a few steps of the depth at a time."""
-        frame, lanes = self.frame, self.lanes
-        entries, steps = self.depth_of(task)
-        row, columns = self.factors_of(task)
-        sums = scratch(frame.plan.sum_type, add(task.columns, lanes))
-        with loop(0, task.columns, lanes) as column:
-            vector.store(zero(self.vector), sums, [column])
-        whole = mul(floor_div(steps, STEPS), STEPS)
-        with loop(0, whole, STEPS) as k:
-            self.add_steps(
-                task, sums, row, columns, [self.coordinate(entries, add(k, n)) for n in range(STEPS)]
-            )
-        with loop(whole, steps) as k:
-            self.add_steps(task, sums, row, columns, [self.coordinate(entries, k)])
-        finished = frame.finish_row(task, 0)
-        with loop(0, task.columns, lanes) as column:
-            total = vector.load(self.vector, sums, [column])
-            finished.store(total, column, sub(task.columns, column))
+        """A block of columns, a few steps of the depth at a time for all rows; one row at a time with a list."""
+        pitch = add(task.columns, self.lanes)
+        sums = scratch(self.frame.plan.sum_type, mul(pitch, task.rows))
+        with loop(0, task.rows) as row, loop(0, task.columns, self.lanes) as column:
+            vector.store(zero(self.vector), sums, [value(add(mul(row, pitch), column))])
+
+        def steps(first: Index, stop: Index, at_once: int, rows: Task) -> None:
+            entries, _ = self.depth_of(rows)
+            with loop(first, stop, at_once) as k, loop(rows.row, add(rows.row, rows.rows)) as row:
+                places = [self.coordinate(entries, add(k, n)) for n in range(at_once)]
+                self.add_steps(replace(task, row=row, rows=1), sums, mul(row, pitch), places)
+
+        with loop(0, task.rows if self.is_listed else 1) as row:
+            rows = replace(task, row=row, rows=1) if self.is_listed else task
+            _, depth = self.depth_of(rows)
+            whole = mul(floor_div(depth, STEPS), STEPS)
+            steps(0, whole, STEPS, rows)
+            steps(whole, depth, 1, rows)
+        with loop(0, task.rows) as row:
+            finished = self.frame.finish_row(task, row)
+            with loop(0, task.columns, self.lanes) as column:
+                total = vector.load(self.vector, sums, [value(add(mul(row, pitch), column))])
+                finished.store(total, column, sub(task.columns, column))
 
     def coordinate(self, entries: View | None, k: Index) -> Index:
         """The coordinate of step `k` along the depth."""
         return k if entries is None else index_at(entries, k)
 
-    def add_steps(self, task: Task, sums: ir.Value, row: Factor, columns: Factor, steps: list[Index]) -> None:
-        """Adds the products at coordinates `steps` of the depth to the sums of all columns."""
+    def add_steps(self, task: Task, sums: ir.Value, first_sum: Index, steps: list[Index]) -> None:
+        """Adds the products of the one row of `task` at coordinates `steps` of the depth to the sums of its columns."""
         axis, column_axis, lanes = self.axis, self.frame.column_axis, self.lanes
+        row, columns = self.factors_of(task)
         # A factor is computed on vectors; one lane of it is wanted, and spread.
         left = [
             row.moved(lambda view, k=k: mul(k, view.strides[axis])).compute(
@@ -187,7 +235,8 @@ class SkinnyForm:
         right = [columns.moved(lambda view, k=k: mul(k, view.strides[axis])) for k in steps]
 
         def body(column: ir.Value, mask: ir.Value | None) -> None:
-            total = vector.load(self.vector, sums, [column])
+            place = value(add(first_sum, column))
+            total = vector.load(self.vector, sums, [place])
             for factor, scalar in zip(right, left, strict=True):
                 found = factor.compute(
                     lambda view: view.load(
@@ -196,7 +245,7 @@ class SkinnyForm:
                     lanes,
                 )
                 total = multiply_add(scalar, found, total)
-            vector.store(total, sums, [column])
+            vector.store(total, sums, [place])
 
         vectors(task.columns, lanes, body)
 
