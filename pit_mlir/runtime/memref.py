@@ -73,7 +73,8 @@ class TensorType:
             return TensorType(None, ELEMENTS[str(element)])
         dynamic = ir.ShapedType.get_dynamic_size()
         return TensorType(
-            tuple(None if size == dynamic else size for size in type_.shape), ELEMENTS[str(element)]
+            tuple(None if size == dynamic else size for size in ir.ShapedType(type_).shape),
+            ELEMENTS[str(element)],
         )
 
     def __str__(self) -> str:

@@ -69,7 +69,7 @@ def extents_of(view: Structured) -> tuple[Index, ...]:
             size, first = extent(operand, dim), known[iterator]
             if first is None or (isinstance(size, int) and not isinstance(first, int)):
                 known[iterator], size, first = size, first, size
-            if first is not None and size is not None and not same(size, first):
+            if first is not None and size is not None and not same(size, first):  # pyright: ignore[reportUnnecessaryComparison]
                 fits.append(arith.cmpi(arith.CmpIPredicate.eq, value(size), value(first)))
     assert all(size is not None for size in known), f"an iterator without an extent in {view.op}"
     extents = [size for size in known if size is not None]
@@ -173,5 +173,5 @@ def collapse_operand(
         dynamic if any(type_.shape[d] == dynamic for d in group) else product([type_.shape[d] for d in group])
         for group in reassociation
     ]
-    result = ir.MemRefType.get(shape, type_.element_type, memory_space=type_.memory_space)
+    result = ir.MemRefType.get(shape, type_.element_type, memory_space=type_.memory_space)  # pyright: ignore[reportArgumentType]
     return memref.collapse_shape(result, operand, reassociation), new_map

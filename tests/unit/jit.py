@@ -1,0 +1,30 @@
+"""Programs from MLIR text, for tests that compare with numpy."""
+
+from pit_mlir.bindings import ir
+from pit_mlir.dialect import make_context
+from pit_mlir.runtime.engine import Program, build_program
+
+
+def program(text: str) -> Program:
+    """The function @main of `text`, compiled."""
+    with make_context(), ir.Location.unknown():
+        return build_program(ir.Module.parse(text))
+
+
+def elementwise(body: str, element: str, result: str | None = None) -> str:
+    """A function that applies `body` (from %a to %q) to each element of a tensor of any length."""
+    result = result or element
+    return f"""
+#id = affine_map<(i) -> (i)>
+func.func @main(%x: tensor<?x{element}>) -> tensor<?x{result}> {{
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x{element}>
+  %e = tensor.empty(%n) : tensor<?x{result}>
+  %y = linalg.generic {{indexing_maps = [#id, #id], iterator_types = ["parallel"]}}
+      ins(%x: tensor<?x{element}>) outs(%e: tensor<?x{result}>) {{
+  ^bb0(%a: {element}, %o: {result}):
+    {body}
+    linalg.yield %q : {result}
+  }} -> tensor<?x{result}>
+  return %y : tensor<?x{result}>
+}}"""

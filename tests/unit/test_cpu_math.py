@@ -1,0 +1,93 @@
+"""Polynomials of f32 against numpy in double precision, over all of f32."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from jit import elementwise, program
+
+erf = np.vectorize(math.erf, otypes=[np.float64])
+REFERENCES: dict[str, Callable[[Any], Any]] = {
+    "erf": erf,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "log2": np.log2,
+    "tanh": np.tanh,
+}
+SPECIAL = [
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1,
+    -1,
+    88.7,
+    89,
+    -87.3,
+    -103,
+    -104,
+    127,
+    128,
+    -126,
+    -150,
+    1e-45,
+    3e38,
+]
+
+
+def inputs() -> np.ndarray[Any, Any]:
+    """Random bit patterns, numbers of ordinary size, and the special ones."""
+    generator = np.random.default_rng(0)
+    bits = generator.integers(0, 2**32, 20000, dtype=np.uint32).view(np.float32)
+    ordinary = (generator.standard_normal(20000) * 5).astype(np.float32)
+    return np.concatenate([bits, ordinary, np.array(SPECIAL, np.float32)])
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_f32_is_accurate_everywhere(name: str) -> None:
+    """Relative error below 1e-6, denormal results included; infinities and NaN exactly where they belong."""
+    x = inputs()
+    (y,) = program(elementwise(f"%q = math.{name} %a : f32", "f32")).run_numpy(x)
+    with np.errstate(all="ignore"):
+        exact = REFERENCES[name](x.astype(np.float64))
+        rounded = exact.astype(np.float32)
+        equal = (y == rounded) | (np.isnan(y) & np.isnan(rounded))
+        error = np.abs(y - exact) / np.maximum(np.abs(exact), np.finfo(np.float32).tiny)
+    bad = ~equal & ~(error < 1e-6)
+    assert not bad.any(), f"{name}({x[bad][0]}) = {y[bad][0]}, expected {exact[bad][0]}"
+
+
+@pytest.mark.parametrize("name", ["exp", "tanh", "erf"])
+@pytest.mark.parametrize(("element", "tolerance"), [("f16", 1e-3), ("bf16", 8e-3), ("f64", 1e-12)])
+def test_other_floats(name: str, element: str, tolerance: float) -> None:
+    """Short floats go through f32, doubles to the C library."""
+    compiled = program(elementwise(f"%q = math.{name} %a : {element}", element))
+    dtype = compiled.signature.arguments[0].element.numpy
+    x = np.linspace(-4, 4, 1001).astype(dtype)
+    (y,) = compiled.run_numpy(x)
+    exact = REFERENCES[name](x.astype(np.float64))
+    np.testing.assert_allclose(y.astype(np.float64), exact, rtol=tolerance, atol=tolerance / 10)
+
+
+@pytest.mark.parametrize("lanes", [4, 16])
+def test_vectors_expand_as_scalars_do(lanes: int) -> None:
+    """The same code on a vector type, as kernels have it in their epilogues."""
+    compiled = program(f"""
+func.func @main(%x: tensor<{lanes}xf32>) -> tensor<{lanes}xf32> {{
+  %c0 = arith.constant 0 : index
+  %z = arith.constant 0.0 : f32
+  %v = vector.transfer_read %x[%c0], %z {{in_bounds = [true]}} : tensor<{lanes}xf32>, vector<{lanes}xf32>
+  %w = math.exp %v : vector<{lanes}xf32>
+  %e = tensor.empty() : tensor<{lanes}xf32>
+  %y = vector.transfer_write %w, %e[%c0] {{in_bounds = [true]}} : vector<{lanes}xf32>, tensor<{lanes}xf32>
+  return %y : tensor<{lanes}xf32>
+}}""")
+    x = np.linspace(-3, 3, lanes).astype(np.float32)
+    np.testing.assert_allclose(compiled.run_numpy(x)[0], np.exp(x), rtol=1e-6)

@@ -1,0 +1,160 @@
+"""`pit-lower-to-cpu`: indices, gathers, scatters and ragged operations against numpy."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jit import program
+
+from pit_mlir.errors import InputError, UnsupportedError
+from pit_mlir.runtime.engine import Program
+
+quick = settings(max_examples=15, deadline=None)
+extents = st.integers(0, 9)
+ratios = st.sampled_from([0.0, 0.2, 0.9, 1.0])
+seeds = st.integers(0, 2**16)
+
+
+@cache
+def rows_program(element: str, mask: str) -> Program:
+    """Reads rows (b, t) of x and a table over t, scatters both back, sums rows per t."""
+    x, rows = f"tensor<?x?x5x{element}>", f"tensor<?x5x{element}>"
+    zero = "0.0" if "f" in element else "0"
+    return program(f"""
+func.func @main(%x: {x}, %mask: tensor<?x?x{mask}>, %table: tensor<?x5x{element}>)
+    -> ({rows}, {rows}, {x}, tensor<?x5x{element}>, tensor<1xi64>) {{
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %z = arith.constant {zero} : {element}
+  %I = "pit.detect"(%mask) {{segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 0>,
+      micro_tile = 0 : i64}} : (tensor<?x?x{mask}>) -> !pit.index
+  %r = "pit.sread"(%x, %I) {{axis = array<i64: 0, 1>, group = array<i64: 0, 1>}} : ({x}, !pit.index) -> {rows}
+  %p = "pit.sread"(%table, %I) {{axis = array<i64: 0>, group = array<i64: 1>}}
+      : (tensor<?x5x{element}>, !pit.index) -> {rows}
+  %b = tensor.dim %mask, %c0 : tensor<?x?x{mask}>
+  %t = tensor.dim %mask, %c1 : tensor<?x?x{mask}>
+  %e = tensor.empty(%b, %t) : {x}
+  %f = linalg.fill ins(%z : {element}) outs(%e : {x}) -> {x}
+  %y = "pit.swrite"(%r, %f, %I) {{axis = array<i64: 0, 1>, group = array<i64: 0, 1>, combine = "store"}}
+      : ({rows}, {x}, !pit.index) -> {x}
+  %s = "pit.swrite"(%r, %table, %I) {{axis = array<i64: 0>, group = array<i64: 1>, combine = "add"}}
+      : ({rows}, tensor<?x5x{element}>, !pit.index) -> tensor<?x5x{element}>
+  %n = "pit.size"(%I) : (!pit.index) -> index
+  %n64 = arith.index_cast %n : index to i64
+  %size = tensor.from_elements %n64 : tensor<1xi64>
+  return %r, %p, %y, %s, %size : {rows}, {rows}, {x}, tensor<?x5x{element}>, tensor<1xi64>
+}}""")
+
+
+def make_mask(rng: np.random.Generator, shape: tuple[int, ...], ratio: float) -> np.ndarray[Any, Any]:
+    """True at about `ratio` of the places."""
+    return rng.random(shape) < ratio
+
+
+@quick
+@given(extents, extents, ratios, seeds)
+def test_rows_of_a_batch(b: int, t: int, ratio: float, seed: int) -> None:
+    """Gather, projected gather, scatter, accumulation, size."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((b, t, 5)).astype(np.float32)
+    table = rng.standard_normal((t, 5)).astype(np.float32)
+    mask = make_mask(rng, (b, t), ratio)
+    rows, projected, back, sums, size = rows_program("f32", "i1").run_numpy(x, mask, table)
+    np.testing.assert_array_equal(rows, x[mask])
+    np.testing.assert_array_equal(projected, table[np.nonzero(mask)[1]])
+    np.testing.assert_array_equal(back, x * mask[..., None])
+    np.testing.assert_allclose(sums, table + (x * mask[..., None]).sum(0), rtol=1e-5, atol=1e-5)
+    assert size[0] == mask.sum()
+
+
+@pytest.mark.parametrize("element", ["f64", "bf16", "f16", "i8", "i32", "i64"])
+@pytest.mark.parametrize("mask_type", ["i64", "f32"])
+def test_element_types(element: str, mask_type: str) -> None:
+    """Values and masks of other types; what is not zero is live, NaN too, -0.0 not."""
+    compiled = rows_program(element, mask_type)
+    rng = np.random.default_rng(0)
+    dtype = compiled.signature.arguments[0].element.numpy
+    x, table = rng.integers(0, 9, (4, 7, 5)).astype(dtype), rng.integers(0, 9, (7, 5)).astype(dtype)
+    live = make_mask(rng, (4, 7), 0.5)
+    mask = np.where(live, 3, 0).astype(compiled.signature.arguments[1].element.numpy)
+    if mask_type == "f32":
+        mask[live] = np.resize(np.array([np.nan, np.inf, 1e-45, -1.0], np.float32), live.sum())
+        mask[~live] = -0.0
+    rows, _, back, *_ = compiled.run_numpy(x, mask, table)
+    np.testing.assert_array_equal(rows, x[live])
+    np.testing.assert_array_equal(back, np.where(live[..., None], x, 0).astype(dtype))
+
+
+def test_index_of_another_size_is_an_error() -> None:
+    """Rows are not read out of bounds."""
+    with pytest.raises(InputError, match="an index is used for a tensor of another size"):
+        rows_program("f32", "i1").run_numpy(
+            np.zeros((3, 4, 5), np.float32), np.ones((3, 6), bool), np.zeros((6, 5), np.float32)
+        )
+
+
+@cache
+def product_program(block: int) -> Program:
+    """A times B over the live columns of A, listed for each block of rows."""
+    return program(f"""
+func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %init: tensor<?x?xf32>) -> tensor<?x?xf32> {{
+  %I = "pit.detect"(%a) {{segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: {block}>,
+      micro_tile = {block} : i64}} : (tensor<?x?xf32>) -> !pit.index
+  %c = "pit.generic"(%init, %I) ({{
+  ^bb0(%acc: f32):
+    %x = "pit.element"(%a) {{map = affine_map<(m, n, k) -> (m, k)>, compact = false}} : (tensor<?x?xf32>) -> f32
+    %w = "pit.element"(%b) {{map = affine_map<(m, n, k) -> (k, n)>, compact = false}} : (tensor<?x?xf32>) -> f32
+    %p = arith.mulf %x, %w : f32
+    %s = arith.addf %acc, %p : f32
+    "pit.yield"(%s) : (f32) -> ()
+  }}) {{indexing_maps = [affine_map<(m, n, k) -> (m, n)>],
+      iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>,
+                        #linalg.iterator_type<reduction>],
+      group = array<i64: 0, 2>, compact = false}} : (tensor<?x?xf32>, !pit.index) -> tensor<?x?xf32>
+  return %c : tensor<?x?xf32>
+}}""")
+
+
+@quick
+@given(st.sampled_from([1, 4, 32]), extents, extents, extents, ratios, seeds)
+def test_lists_per_block_of_rows(block: int, m: int, n: int, k: int, ratio: float, seed: int) -> None:
+    """What no list names is not read: it is poisoned."""
+    rng = np.random.default_rng(seed)
+    a = np.where(make_mask(rng, (m, k), ratio), rng.standard_normal((m, k)), 0).astype(np.float32)
+    b = rng.standard_normal((k, n)).astype(np.float32)
+    init = rng.standard_normal((m, n)).astype(np.float32)
+    expected = init + a @ b
+    b[~(a != 0).any(0)] = np.nan
+    (c,) = product_program(block).run_numpy(a, b, init)
+    np.testing.assert_allclose(c, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_entries_live_by_any_element() -> None:
+    """Dimensions that are neither segments nor axis: one live element makes the entry live."""
+    compiled = program("""
+func.func @main(%x: tensor<6x3x4xf32>) -> tensor<?x3x4xf32> {
+  %I = "pit.detect"(%x) {segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 0 : i64}
+      : (tensor<6x3x4xf32>) -> !pit.index
+  %r = "pit.sread"(%x, %I) {axis = array<i64: 0>, group = array<i64: 0>}
+      : (tensor<6x3x4xf32>, !pit.index) -> tensor<?x3x4xf32>
+  return %r : tensor<?x3x4xf32>
+}""")
+    x = np.zeros((6, 3, 4), np.float32)
+    x[1, 2, 3] = x[4, 0, 0] = 1
+    np.testing.assert_array_equal(compiled.run_numpy(x)[0], x[[1, 4]])
+
+
+def test_coordinates_beyond_32_bits_are_refused() -> None:
+    """At compile time where the shape says it, with the numbers."""
+    with pytest.raises(UnsupportedError, match=r"an index over 4294967296 coordinates does not fit 32 bits"):
+        program("""
+func.func @main(%x: tensor<65536x65536xi1>) -> tensor<?xi1> {
+  %I = "pit.detect"(%x) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 0 : i64}
+      : (tensor<65536x65536xi1>) -> !pit.index
+  %r = "pit.sread"(%x, %I) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>}
+      : (tensor<65536x65536xi1>, !pit.index) -> tensor<?xi1>
+  return %r : tensor<?xi1>
+}""")
