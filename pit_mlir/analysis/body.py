@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pit_mlir.bindings import ir, linalg
 from pit_mlir.dialect.structured import Structured
@@ -53,7 +53,7 @@ class Node:
         return is_float(self.type)
 
     @property
-    def number(self) -> float | int:
+    def number(self) -> Any:
         """The value of a constant, or the number that tells a leaf from others of its kind."""
         assert isinstance(self.detail, int | float | str)
         return float(self.detail) if self.is_float and self.op == "constant" else int(self.detail)
@@ -230,7 +230,7 @@ def linalg_maps(operation: ir.Operation) -> ir.ArrayAttr | None:
     if not operation.name.startswith("linalg.") or len(operation.regions) != 1:
         return None
     known = MEMOIZED in operation.attributes
-    maps: ir.ArrayAttr | None = linalg.get_indexing_maps(operation)
+    maps: ir.ArrayAttr | None = linalg.get_indexing_maps(operation)  # pyright: ignore[reportAttributeAccessIssue]
     if not known and MEMOIZED in operation.attributes:
         del operation.attributes[MEMOIZED]
     return maps

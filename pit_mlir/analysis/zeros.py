@@ -165,8 +165,10 @@ def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[
         if value is None or (kind != "cast" and not is_special(value, result)):
             continue
         # Masks are made on the way to what they mask: that is what a reader looks for.
-        here = start is None or (is_float(result) and not start.of_floats)
-        origin = f"{verb(expression)} at {location_text(view.location)}" if here else start.origin
+        if start is None or (is_float(result) and not start.of_floats):
+            origin = f"{verb(expression)} at {location_text(view.location)}"
+        else:
+            origin = start.origin
         assumed = found.assumptions.union(*(seed.assumptions for seed in seeds))
         exact = is_exact(expression, known, value) and all(seed.exact for seed in seeds)
         source = Source(condition.tensor, dims, condition.where_zero)

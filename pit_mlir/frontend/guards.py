@@ -55,7 +55,7 @@ def drop_softmax_guards(graph: fx.Graph) -> int:
 
 
 def _compares_with_minus_inf(node: Any) -> bool:
-    return isinstance(node, fx.Node) and node.target is aten.eq.Scalar and node.args[1] == -math.inf
+    return isinstance(node, fx.Node) and node.target is aten.eq.Scalar and bool(node.args[1] == -math.inf)
 
 
 def magnitude(value: Any, known: dict[fx.Node, float]) -> float:

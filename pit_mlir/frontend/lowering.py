@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import fx
 
-from pit_mlir.bindings import PassManager, ir, torch_importer
+from pit_mlir.bindings import PassManager, func, ir, torch_importer
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
 from pit_mlir.frontend.source import model_line
@@ -62,7 +62,7 @@ def lower_graph(graph: fx.Graph, context: ir.Context) -> ir.Module:
     return module
 
 
-def main_function(module: ir.Module) -> ir.OpView:
+def main_function(module: ir.Module) -> func.FuncOp:
     """The `func.func @main` of `module`."""
     for op in module.body.operations:
         if op.operation.name == "func.func" and op.name.value == "main":

@@ -24,7 +24,7 @@ def _mark(x: Tensor, _mask: Tensor | None = None) -> Tensor:
     return x.clone()
 
 
-@torch.library.register_fake("pit::mark", lib=_library)
+@torch.library.register_fake("pit::mark", lib=_library)  # pyright: ignore[reportUntypedFunctionDecorator]
 def _mark_fake(x: Tensor, _mask: Tensor | None = None) -> Tensor:
     return torch.empty_like(x)
 

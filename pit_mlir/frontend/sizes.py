@@ -7,6 +7,9 @@ slices, the sign tests of `expand` and the asserts that compare sizes disappear.
 same symbols and ranges.
 """
 
+# sympy's hints are narrower than what its functions take and give.
+# pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+
 from collections.abc import Iterable, Sequence
 from typing import Any
 

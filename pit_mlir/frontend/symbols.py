@@ -29,7 +29,7 @@ class Symbols:
         self.ranges = {
             self._name(symbol): SymbolRange(_number(range_.lower) or 0, _number(range_.upper))
             for symbol, range_ in program.range_constraints.items()
-            if isinstance(symbol, sympy.Symbol)
+            if isinstance(symbol, sympy.Symbol)  # pyright: ignore[reportUnnecessaryIsInstance]
         }
 
     def size(self, value: int | torch.SymInt, place: str) -> Size:

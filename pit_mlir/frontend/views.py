@@ -12,6 +12,7 @@ from typing import Any
 import sympy
 import torch
 from torch import fx
+from torch.fx.node import map_arg
 
 aten = torch.ops.aten
 
@@ -188,7 +189,7 @@ def _rewrite_view(graph: fx.Graph, node: fx.Node, sizes: _SizeNodes) -> None:
 def _call(graph: fx.Graph, like: fx.Node, target: Any, *args: Any) -> fx.Node:
     """A new call with the metadata a later reader needs, placed in the model where `like` is."""
     node = graph.call_function(target, args)
-    node.meta["val"] = target(*fx.node.map_arg(args, lambda argument: argument.meta["val"]))
+    node.meta["val"] = target(*map_arg(args, lambda argument: argument.meta["val"]))
     if "stack_trace" in like.meta:
         node.meta["stack_trace"] = like.meta["stack_trace"]
     return node

@@ -11,6 +11,7 @@ from pit_mlir.analysis.images import ZERO, Abstract, image
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import Iterator as Kind
 from pit_mlir.dialect.structured import Structured, build_generic, projection, projection_map
 from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
@@ -137,7 +138,8 @@ def select_live(value: ir.Value, mask: ir.Value, pair: tuple[int, int]) -> ir.Va
         return [arith.SelectOp(is_live(live), element, zero(element.type)).result]
 
     maps = [projection_map(type_.rank, pair), identity, identity]
-    return build_generic([mask, value], [out], maps, ["parallel"] * type_.rank, body).results[0]
+    parallel: list[Kind] = ["parallel"] * type_.rank
+    return build_generic([mask, value], [out], maps, parallel, body).results[0]
 
 
 def is_live(scalar: ir.Value) -> ir.Value:
@@ -154,7 +156,7 @@ def zero(type_: ir.Type) -> ir.Value:
     attribute = (
         ir.FloatAttr.get(type_, 0.0) if isinstance(type_, ir.FloatType) else ir.IntegerAttr.get(type_, 0)
     )
-    return arith.ConstantOp(type_, attribute).result
+    return arith.ConstantOp(type_, attribute).result  # pyright: ignore[reportArgumentType]
 
 
 def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: Report) -> None:

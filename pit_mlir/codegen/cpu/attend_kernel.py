@@ -124,16 +124,15 @@ def emit_block(attention: Attention, point: Sequence[Index], block: Index, lanes
 
 def batch_extents(attention: Attention) -> list[Index]:
     """The extents of the batch iterators, each read off a buffer that carries it or off the index."""
-    sources = [
-        (buffer, positions)
-        for number, (buffer, positions) in enumerate(zip(attention.buffers, attention.positions, strict=True))
-    ]
+    sources = list(zip(attention.buffers, attention.positions, strict=True))
     sources += [(element.buffer, element.positions) for element in attention.elements]
     extents: list[Index] = []
     for iterator in range(attention.batch):
         carrier = next(((b, p) for b, p in sources if iterator in p), None)
         if carrier is None:
-            assert attention.ragged is not None and attention.segments == (iterator,), "the verifier saw to it"
+            assert attention.ragged is not None and attention.segments == (iterator,), (
+                "the verifier saw to it"
+            )
             extents.append(extent(attention.ragged.count, 0))
         else:
             extents.append(extent(carrier[0], carrier[1].index(iterator)))
@@ -212,10 +211,14 @@ class Block:
         with build.loop(0, keys, KEYS) as start:
             block = Rows(rows.base, start, build.minimum(build.sub(keys, start), KEYS))
             self.load_keys(block)
-            multiply(self.queries, self.keys, self.scores, rows.count, self.depth, self.lanes, accumulate=False)
+            multiply(
+                self.queries, self.keys, self.scores, rows.count, self.depth, self.lanes, accumulate=False
+            )
             with build.loop(0, rows.count) as row:
                 self.softmax(rows, block, row)
-            multiply(self.scores, self.values, self.sums, rows.count, block.count, self.lanes, accumulate=True)
+            multiply(
+                self.scores, self.values, self.sums, rows.count, block.count, self.lanes, accumulate=True
+            )
         self.finish(rows)
 
     def start(self, rows: Rows) -> None:
@@ -324,7 +327,9 @@ class Block:
                 values[element.scalar] = (
                     self.element(element, query, None)
                     if panel is None
-                    else from_stored(panel.load_vector(0, column, self.lanes), element.scalar.type, self.lanes)
+                    else from_stored(
+                        panel.load_vector(0, column, self.lanes), element.scalar.type, self.lanes
+                    )
                 )
             score = evaluate(self.attention.body, values, self.lanes)[0]
             rest = build.value(build.maximum(build.sub(block.count, column), 0))
@@ -363,9 +368,7 @@ class Block:
             with build.loop(0, self.width) as e:
                 quotient = arith.divf(self.sums.load(row, e), total)
                 coordinates = self.coordinates(3, rows, row, e)
-                memref.store(
-                    truncated(quotient, element_type), result, [build.value(c) for c in coordinates]
-                )
+                memref.store(truncated(quotient, element_type), result, [build.value(c) for c in coordinates])
 
 
 def score_type_of(attention: Attention) -> ir.Type:

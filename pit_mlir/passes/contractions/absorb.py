@@ -92,7 +92,7 @@ def absorb_read(op: ContractOp) -> ContractOp | None:
         read = owner(reader.operation.operands[0])
         if read is None or read.name != "pit.sread":
             continue
-        positions = projection(reader.operation.attributes["map"].value) or ()
+        positions = list(projection(reader.operation.attributes["map"].value) or ())
         axis, group = list(read.attributes["axis"]), list(read.attributes["group"])
         row = positions[min(axis)]
         listed = with_index(header, read, row)

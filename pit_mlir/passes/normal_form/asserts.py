@@ -83,7 +83,7 @@ def _reduce_condition(
         for op in slice_:
             clone = op.clone()
             for at, operand in enumerate(op.operands):
-                clone.operands[at] = known.get(operand, operand)
+                clone.operands[at] = known.get(operand, operand)  # pyright: ignore[reportArgumentType]
             if op.name == "linalg.index":
                 dim = kept.index(op.attributes["dim"].value)
                 clone.attributes["dim"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), dim)

@@ -31,7 +31,8 @@ def _is_kept(name: str) -> bool:
 
 def _generalize(op: ir.Operation) -> None:
     """Moves the body, which every named operation carries unprinted, into a generic with the same maps."""
-    maps = [ir.AffineMapAttr(attribute).value for attribute in linalg.get_indexing_maps(op)]
+    attributes = linalg.get_indexing_maps(op)  # pyright: ignore[reportAttributeAccessIssue]
+    maps = [ir.AffineMapAttr(attribute).value for attribute in attributes]
     count = len(op.results)
     operands = list(op.operands)
     kept = {

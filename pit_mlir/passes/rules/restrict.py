@@ -14,6 +14,7 @@ Facts needed: `pit.axes` has no "none" among the iterators of I; x is neutral at
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pit_mlir.analysis.evaluate import Scalar
 from pit_mlir.analysis.extents import extent
@@ -23,7 +24,7 @@ from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Structured, build_generic, projection, projection_map
+from pit_mlir.dialect.structured import Iterator, Structured, build_generic, projection, projection_map
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def split(view: Structured, restriction: Restriction) -> tuple[list[int], list[i
 
 def copy_body(view: Structured, scalars: Sequence[ir.Value]) -> list[ir.Value]:
     """The body of `view` at the insertion point, on `scalars`; what it yields."""
-    values = dict(zip(view.scalars, scalars, strict=True))
+    values: dict[Any, ir.Value] = dict(zip(view.scalars, scalars, strict=True))
     operations = list(view.body.operations)
     for op in operations[:-1]:
         copy = op.operation.clone()
@@ -177,7 +178,8 @@ def copy_body(view: Structured, scalars: Sequence[ir.Value]) -> list[ir.Value]:
             if operand in values:
                 copy.operands[number] = values[operand]
         values.update(zip(op.operation.results, copy.results, strict=True))
-    return [values.get(value, value) for value in operations[-1].operation.operands]
+    yields: list[ir.Value] = list(operations[-1].operation.operands)
+    return [values.get(value, value) for value in yields]
 
 
 def live_mask(fact: Fact) -> ir.Value:
@@ -193,9 +195,10 @@ def live_mask(fact: Fact) -> ir.Value:
 
     def body(element: ir.Value, _out: ir.Value) -> list[ir.Value]:
         if isinstance(element.type, ir.FloatType):
-            zero = arith.ConstantOp(element.type, ir.FloatAttr.get(element.type, 0.0)).result
+            zero = arith.constant(element.type, 0.0)
             return [arith.CmpFOp(arith.CmpFPredicate.OEQ, element, zero).result]
-        zero = arith.ConstantOp(element.type, ir.IntegerAttr.get(element.type, 0)).result
+        zero = arith.constant(element.type, 0)
         return [arith.CmpIOp(arith.CmpIPredicate.eq, element, zero).result]
 
-    return build_generic([source], [out], [identity, identity], ["parallel"] * type_.rank, body).results[0]
+    parallel: list[Iterator] = ["parallel"] * type_.rank
+    return build_generic([source], [out], [identity, identity], parallel, body).results[0]

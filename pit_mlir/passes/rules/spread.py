@@ -32,30 +32,51 @@ from pit_mlir.dialect.structured import Structured, owner, projection
 from pit_mlir.dialect.swrite import swrite
 
 
+CASTS = 4
+"""How many operations in a row are looked through from a factor to the mask that it is a cast of."""
+
+
 @dataclass(frozen=True)
 class Masked:
-    """A result that is 0 wherever `mask` is 0; dimension `axis[i]` of the result is dimension i of the mask.
+    """A result that is 0 wherever `mask` is 0; dimension `axis[i]` of the result is dimension `dims[i]` of the mask.
 
-    `kept` is what it is elsewhere, if that is a value of the program (a select), else the result itself.
+    `kept` is what it is elsewhere, if that is a value of the program (a select), else the result itself. `dims` are
+    the dimensions of the mask that `axis` stands for, the others having size 1.
     """
 
     mask: ir.Value
     axis: tuple[int, ...]
     kept: ir.Value
+    dims: tuple[int, ...]
 
 
 def spread_masks(function: ir.Operation, report: Report) -> None:
     """R3 at every result of `function` that a mask over some of its dimensions makes 0."""
-    for op in list(function.regions[0].blocks[0].operations):
+    for operation in list(function.regions[0].blocks[0].operations):
+        op = operation.operation
         view = Structured.of(op)
-        masked = None if view is None else find_mask(view)
-        if masked is not None:
-            with op.location:
-                spread(op.operation, masked)
-            report.remark(
-                location_text(op.location),
-                f"compact through the index of {name_of(masked.mask, function)}: 0 outside",
-            )
+        masked = find_mark(op) if op.name == "pit.mark" else None if view is None else find_mask(view)
+        if masked is None:
+            continue
+        with op.location:
+            spread(op, masked)
+        name = name_of(masked.mask, function)
+        report.remark(location_text(op.location), f"compact through the index of {name}: 0 outside")
+
+
+def find_mark(op: ir.Operation) -> Masked | None:
+    """The mask of a `pit.mark`, if it is one of rows: of size 1 along some dimensions of the value."""
+    if len(op.operands) != 2:
+        return None
+    value, mask = op.operands
+    axis = tuple(dim for dim, size in enumerate(mask.type.shape) if size != 1)
+    if (
+        not axis
+        or len(axis) == mask.type.rank
+        or any(mask.type.shape[dim] != value.type.shape[dim] for dim in axis)
+    ):
+        return None
+    return Masked(mask, axis, value, axis)
 
 
 def name_of(mask: ir.Value, function: ir.Operation) -> str:
@@ -86,8 +107,8 @@ def find_mask(view: Structured) -> Masked | None:
         view, 0, lambda number: terms[number] if number < len(terms) else Leaf(view.outputs[0], ())
     )
     for term in dict.fromkeys(terms):
-        root = mask_of(term)
-        if root is None or image(body, {term: ZERO}).value != ZERO:
+        root = mask_of(term) if image(body, {term: ZERO}).value == ZERO else None
+        if root is None:
             continue
         kept = selected(body, terms)
         # An index over all of a value's dimensions lists single elements; a weight that is masked stays where it is.
@@ -101,13 +122,14 @@ def find_mask(view: Structured) -> Masked | None:
             continue
         axis = tuple(out.index(dim) for dim in root.dims)
         straight = kept is not None and kept.dims == out
-        return Masked(root.value, axis, kept.value if kept is not None and straight else view.op.results[0])
+        value = kept.value if kept is not None and straight else view.op.results[0]
+        return Masked(root.value, axis, value, tuple(range(len(axis))))
     return None
 
 
 def mask_of(term: Leaf) -> Leaf | None:
     """The mask that an operand is a cast of: 0 where it is 0, not 0 elsewhere."""
-    root = element(term.value, term.dims) if term.dims else term
+    root = element(term.value, term.dims, CASTS) if term.dims else term
     found = list(leaves(root))
     if len(found) != 1 or not found[0].dims or isinstance(root, Constant):
         return None
@@ -159,10 +181,8 @@ def spread(op: ir.Operation, masked: Masked) -> None:
     result = op.results[0]
     users: list[tuple[ir.Operation, int]] = list(operands_reading(result))
     with ir.InsertionPoint.after(op):
-        rank = len(masked.axis)
-        index = detect(
-            masked.mask, axis=[rank - 1], segments=range(rank - 1), block=[1] * (rank - 1), micro_tile=1
-        )
+        *segments, axis = masked.dims
+        index = detect(masked.mask, axis=[axis], segments=segments, block=[1] * len(segments), micro_tile=1)
         rows = sread(masked.kept, index, axis=masked.axis)
         written = swrite(rows, zeros_like(result), index, axis=masked.axis)
     for user, number in users:
@@ -186,4 +206,4 @@ def zeros_like(value: ir.Value) -> ir.Value:
         if isinstance(element_type, ir.FloatType)
         else ir.IntegerAttr.get(element_type, 0)
     )
-    return linalg.fill(arith.ConstantOp(element_type, zero).result, outs=[empty])
+    return linalg.fill(arith.ConstantOp(element_type, zero).result, outs=[empty])  # pyright: ignore[reportArgumentType]
