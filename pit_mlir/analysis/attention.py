@@ -77,13 +77,29 @@ def find_attention(view: Structured) -> Attention | None:
         return None
     k = view.iterators.index("reduction")
     for first, second in (operands, operands[::-1]):
-        if k not in first.dims or k not in second.dims:
+        if k not in first.dims or k not in second.dims or not is_made_of_exp(first.value):
             continue
         probabilities = element(first.value, first.dims)
         if has_softmax(probabilities):
             score, guarded = softmax_of(probabilities, k)
             return assemble(view, score, guarded, second, k)
     return None
+
+
+def is_made_of_exp(value: ir.Value) -> bool:
+    """Whether element-wise operations make `value` of an exp: asked first, since most operands are not."""
+    seen: set[ir.Value] = set()
+    work = [value]
+    while work:
+        maker = owner(value := work.pop())
+        view = Structured.of(maker) if maker is not None and value not in seen else None
+        seen.add(value)
+        if view is None or "reduction" in view.iterators:
+            continue
+        if any(op.operation.name == "math.exp" for op in view.body.operations):
+            return True
+        work.extend(view.inputs)
+    return False
 
 
 def contraction_operands(view: Structured) -> tuple[Operand, Operand] | None:
