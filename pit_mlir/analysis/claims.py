@@ -108,7 +108,7 @@ def random_scalar(rng: random.Random, type_: str, strict: bool) -> Scalar:
         return rounded(rng.choice(ROUGH_FLOATS), type_) if strict else Fraction(rng.choice(FLOATS))
     bits = width(type_) or 64
     extremes = (signed(1 << (bits - 1), bits), (1 << max(bits - 1, 1)) - 1) if rng.random() < 0.2 else ()
-    return signed(rng.choice((0, 1, 2, 3, -1, 5, *extremes)), bits)
+    return signed(rng.choice((0, 1, 2, 3, -1, 5, 17, -40, *extremes)), bits)
 
 
 def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | None = None) -> Point:
@@ -152,8 +152,11 @@ def divides(body: Body) -> bool:
 
 
 def has_lowest(body: Body) -> bool:
-    """Whether the body has a finite constant that may count as -inf."""
-    return any(isinstance(c, float) and -math.inf < -abs(c) <= LOWEST_BOUND for c in body.constants())
+    """Whether the body has a finite constant that counts as -inf, and a sum where it can."""
+    sums = any(node.op in ("arith.addf", "arith.subf") for node in body.nodes)
+    return sums and any(
+        isinstance(c, float) and -math.inf < -abs(c) <= LOWEST_BOUND for c in body.constants()
+    )
 
 
 @lru_cache(maxsize=4096)
