@@ -25,14 +25,14 @@ class MarkOp(PitOperation, name="mark", traits=[ext.Pure]):
 
     def verify_op(self) -> None:
         """The result has the type of the source; a mask fits it and holds truth values."""
+        source, *masks = self.operation.operands
         require(
-            self.result.type == self.source.type,
-            f"result {self.result.type} must have the type of the source {self.source.type}",
+            self.result.type == source.type,
+            f"result {self.result.type} must have the type of the source {source.type}",
         )
-        masks = list(self.operation.operands)[1:]
         require(len(masks) <= 1, f"takes at most one mask, got {len(masks)}")
         for mask in masks:
-            verify_mask(ir.RankedTensorType(self.source.type), ir.RankedTensorType(mask.type))
+            verify_mask(ir.RankedTensorType(source.type), ir.RankedTensorType(mask.type))
 
 
 def verify_mask(source: ir.RankedTensorType, mask: ir.RankedTensorType) -> None:

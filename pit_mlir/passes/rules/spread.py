@@ -38,45 +38,28 @@ CASTS = 4
 
 @dataclass(frozen=True)
 class Masked:
-    """A result that is 0 wherever `mask` is 0; dimension `axis[i]` of the result is dimension `dims[i]` of the mask.
+    """A result that is 0 wherever `mask` is 0; dimension `axis[i]` of the result is dimension i of the mask.
 
-    `kept` is what it is elsewhere, if that is a value of the program (a select), else the result itself. `dims` are
-    the dimensions of the mask that `axis` stands for, the others having size 1.
+    `kept` is what it is elsewhere, if that is a value of the program (a select), else the result itself.
     """
 
     mask: ir.Value
     axis: tuple[int, ...]
     kept: ir.Value
-    dims: tuple[int, ...]
 
 
 def spread_masks(function: ir.Operation, report: Report) -> None:
     """R3 at every result of `function` that a mask over some of its dimensions makes 0."""
-    for operation in list(function.regions[0].blocks[0].operations):
-        op = operation.operation
+    for op in list(function.regions[0].blocks[0].operations):
         view = Structured.of(op)
-        masked = find_mark(op) if op.name == "pit.mark" else None if view is None else find_mask(view)
-        if masked is None:
-            continue
-        with op.location:
-            spread(op, masked)
-        name = name_of(masked.mask, function)
-        report.remark(location_text(op.location), f"compact through the index of {name}: 0 outside")
-
-
-def find_mark(op: ir.Operation) -> Masked | None:
-    """The mask of a `pit.mark`, if it is one of rows: of size 1 along some dimensions of the value."""
-    if len(op.operands) != 2:
-        return None
-    value, mask = op.operands
-    axis = tuple(dim for dim, size in enumerate(mask.type.shape) if size != 1)
-    if (
-        not axis
-        or len(axis) == mask.type.rank
-        or any(mask.type.shape[dim] != value.type.shape[dim] for dim in axis)
-    ):
-        return None
-    return Masked(mask, axis, value, axis)
+        masked = None if view is None else find_mask(view)
+        if masked is not None:
+            with op.location:
+                spread(op.operation, masked)
+            report.remark(
+                location_text(op.location),
+                f"compact through the index of {name_of(masked.mask, function)}: 0 outside",
+            )
 
 
 def name_of(mask: ir.Value, function: ir.Operation) -> str:
@@ -123,7 +106,7 @@ def find_mask(view: Structured) -> Masked | None:
         axis = tuple(out.index(dim) for dim in root.dims)
         straight = kept is not None and kept.dims == out
         value = kept.value if kept is not None and straight else view.op.results[0]
-        return Masked(root.value, axis, value, tuple(range(len(axis))))
+        return Masked(root.value, axis, value)
     return None
 
 
@@ -181,8 +164,10 @@ def spread(op: ir.Operation, masked: Masked) -> None:
     result = op.results[0]
     users: list[tuple[ir.Operation, int]] = list(operands_reading(result))
     with ir.InsertionPoint.after(op):
-        *segments, axis = masked.dims
-        index = detect(masked.mask, axis=[axis], segments=segments, block=[1] * len(segments), micro_tile=1)
+        rank = len(masked.axis)
+        index = detect(
+            masked.mask, axis=[rank - 1], segments=range(rank - 1), block=[1] * (rank - 1), micro_tile=1
+        )
         rows = sread(masked.kept, index, axis=masked.axis)
         written = swrite(rows, zeros_like(result), index, axis=masked.axis)
     for user, number in users:
