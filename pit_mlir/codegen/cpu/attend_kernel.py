@@ -258,7 +258,7 @@ class Block:
         """Where operand `number` holds element `inner` of the `row`-th of `rows`."""
         batch = self.attention.batch
         along = self.row(rows, row) if number in self.attention.compact else self.position(rows, row)
-        values = {position: value for position, value in enumerate(self.point)}
+        values = dict(enumerate(self.point))
         values |= {batch: along, batch + 1: along, batch + 2: inner, batch + 3: inner}
         return [values[position] for position in self.attention.positions[number]]
 
