@@ -82,10 +82,10 @@ class SkinnyForm:
         self.is_listed = frame.plan.listed == "depth"
         self.vector = ir.VectorType.get([self.lanes], frame.plan.sum_type)
 
-    def build(self, columns_of_task: Callable[[Task], None], most: int) -> None:
-        """Emits the tasks, none of more than `most` columns; `columns_of_task` builds one of them."""
+    def build(self, columns_of_task: Callable[[Task], None], most: int, per_thread: int) -> None:
+        """Emits the tasks, `per_thread` or more for each thread, none of more than `most` columns."""
         frame = self.frame
-        pieces = maximum(ceil_div(4 * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1)
+        pieces = maximum(ceil_div(per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1)
         wide = minimum(maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes), most)
         counts = [*frame.outer_extents, ceil_div(frame.columns, wide)]
         with parallel(product(counts)) as number:
@@ -111,7 +111,7 @@ class SkinnyForm:
 
     def build_dot(self) -> None:
         """The dot form: as many columns as a vector has lanes, for one row after another while they are cached."""
-        self.build(self.dot_task, 1 << 30)
+        self.build(self.dot_task, 1 << 30, 4)
 
     def dot_task(self, task: Task) -> None:
         """A block of columns; a list differs from row to row, so then the rows run outside."""
@@ -190,7 +190,8 @@ class SkinnyForm:
     def build_axpy(self) -> None:
         """The axpy form: sums of a block of columns stay in the cache while steps of the depth stream by."""
         bits = self.frame.plan.sum_type.width
-        self.build(self.axpy_task, BYTES_OF_SUMS * 8 // bits)
+        # Each step reads one stretch of memory, which should be long.
+        self.build(self.axpy_task, BYTES_OF_SUMS * 8 // bits, 1)
 
     def axpy_task(self, task: Task) -> None:
         """A block of columns, a few steps of the depth at a time for all rows; one row at a time with a list."""
