@@ -31,7 +31,6 @@ from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Structured, owner, projection
 from pit_mlir.dialect.swrite import swrite
 
-
 CASTS = 4
 """How many operations in a row are looked through from a factor to the mask that it is a cast of."""
 
