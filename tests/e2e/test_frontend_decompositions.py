@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pit_mlir.frontend import decompositions
 from pit_mlir.frontend.export import export_program
@@ -33,13 +33,15 @@ ATTENTION: dict[str, dict[str, Any]] = {
 def test_attention(options: dict[str, Any]) -> None:
     query, key, value = torch.randn(2, 3, 5, 8), torch.randn(2, 3, KEYS, 8), torch.randn(2, 3, KEYS, 6)
     given = decompositions.scaled_dot_product_attention(query, key, value, **options)
-    torch.testing.assert_close(given, F.scaled_dot_product_attention(query, key, value, **options))
+    torch.testing.assert_close(given, functional.scaled_dot_product_attention(query, key, value, **options))
 
 
 def test_grouped_query_attention() -> None:
     query, key, value = torch.randn(2, 6, 5, 8), torch.randn(2, 2, KEYS, 8), torch.randn(2, 2, KEYS, 8)
     given = decompositions.scaled_dot_product_attention(query, key, value, enable_gqa=True)
-    torch.testing.assert_close(given, F.scaled_dot_product_attention(query, key, value, enable_gqa=True))
+    torch.testing.assert_close(
+        given, functional.scaled_dot_product_attention(query, key, value, enable_gqa=True)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -86,7 +88,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         if self.fill is not None:
             mask = torch.where(mask, 0.0, self.fill).to(x.dtype)
-        return F.scaled_dot_product_attention(x, x, x, attn_mask=mask)
+        return functional.scaled_dot_product_attention(x, x, x, attn_mask=mask)
 
 
 @pytest.mark.parametrize(
