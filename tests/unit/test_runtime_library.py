@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_live_blocks_do_not_overlap() -> None:
     native = library()
     sizes = [n + d for n in (64, 80, 96, 128, 1 << 12, 5 << 10) for d in (-1, 0, 1)]
     blocks = sorted((native.pit_alloc(size), size) for size in sizes)
-    for (address, size), (following, _) in zip(blocks, blocks[1:], strict=False):
+    for (address, size), (following, _) in pairwise(blocks):
         assert address + size <= following
     for address, _ in blocks:
         native.pit_free(address)
