@@ -32,6 +32,10 @@ from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import Structured, owner, projection
 
 
+LONGEST = 64
+"""Operations between a softmax and what reads it, at most."""
+
+
 class NotAttention(Exception):
     """A contraction reads a softmax, yet the whole is not what `pit.attend` computes; says why."""
 
@@ -90,7 +94,7 @@ def is_made_of_exp(value: ir.Value) -> bool:
     """Whether element-wise operations make `value` of an exp: asked first, since most operands are not."""
     seen: set[ir.Value] = set()
     work = [value]
-    while work:
+    while work and len(seen) < LONGEST:
         maker = owner(value := work.pop())
         view = Structured.of(maker) if maker is not None and value not in seen else None
         seen.add(value)
@@ -260,6 +264,9 @@ def assemble(view: Structured, score: Expression, guarded: bool, value: Operand,
         raise NotAttention("there is no iterator of queries alone")
     q = choose_query(candidates, extras, product, k)
     batch = tuple(dim for dim in range(d) if dim not in (q, k, e))
+    for dims in (query.dims, key.dims, value.dims, output):
+        if len(set(dims)) != len(dims):
+            raise NotAttention(f"iterators {list(dims)} address one tensor, one of them twice")
     missing = [dim for dim in batch if dim not in output]
     if missing or e not in output:
         raise NotAttention(f"the result lacks iterators {missing}")

@@ -101,8 +101,10 @@ def maps_of(operation: ir.Operation) -> tuple[ir.AffineMap, ...]:
 
 def iterators_of(operation: ir.Operation) -> tuple[Iterator, ...]:
     """The kinds of the attribute `iterator_types`."""
+    # One text for all of them: printing is what costs here, and every view of an operation asks.
     kinds = operation.attributes["iterator_types"]
-    return tuple("reduction" if "reduction" in str(kind) else "parallel" for kind in kinds)
+    texts = str(kinds).split(",") if len(kinds) else []
+    return tuple("reduction" if "reduction" in text else "parallel" for text in texts)
 
 
 def projection(map_: ir.AffineMap) -> tuple[int, ...] | None:
