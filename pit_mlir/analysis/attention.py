@@ -31,7 +31,6 @@ from pit_mlir.analysis.images import LOWEST_LIMIT
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import Structured, owner, projection
 
-
 LONGEST = 64
 """Operations between a softmax and what reads it, at most."""
 
