@@ -26,8 +26,8 @@ class Step:
 
 
 CHECKS = (
-    Step("format", (str(BIN / "ruff"), "format", "--check", "--quiet", ".")),
-    Step("lint", (str(BIN / "ruff"), "check", "--quiet", ".")),
+    Step("format", (str(BIN / "ruff"), "format", "--check", "--quiet", "--output-format=concise", ".")),
+    Step("lint", (str(BIN / "ruff"), "check", "--quiet", "--output-format=concise", ".")),
     Step("types", (str(BIN / "basedpyright"), "--level", "error")),
     Step("laws", (str(BIN / "pytest"), "-q", *LAWS, f"--junitxml={BUILD / 'laws.xml'}"), BUILD / "laws.xml"),
 )

@@ -150,8 +150,8 @@ class _Parser:
         try:
             return pass_class(name).from_options(options)
         except PassError as error:
-            message = error.message
-        raise place.error(message)
+            fault = place.error(error.message)
+        raise fault
 
     def accept(self, token: str) -> bool:
         self.skip_space()
