@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import NoReturn
 
 from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
@@ -94,7 +93,7 @@ class _Parser:
     def pipeline(self) -> tuple[Step, ...]:
         steps = self.steps(end="")
         if self.offset < len(self.text):
-            self.fail(f"expected ',' or the end of the pipeline, got '{self.text[self.offset]}'")
+            raise self.error(f"expected ',' or the end of the pipeline, got '{self.text[self.offset]}'")
         return steps
 
     def steps(self, *, end: str) -> tuple[Step, ...]:
@@ -112,13 +111,13 @@ class _Parser:
         if match is None:
             self.skip_space()
             got = f"'{self.text[self.offset]}'" if self.offset < len(self.text) else "the end"
-            self.fail(f"expected the name of a pass or an operation, got {got}")
+            raise self.error(f"expected the name of a pass or an operation, got {got}")
         name, place = match.group(1), Place(self.text, match.start(1))
         self.offset = match.end()
         if self.accept("("):
             steps = self.steps(end=")")
             if not self.accept(")"):
-                self.fail(f"expected ',' or ')' to close '{name}('")
+                raise self.error(f"expected ',' or ')' to close '{name}('")
             return Nested(name, steps, place)
         return self.make(name, self.options() if self.accept("{") else "", place)
 
@@ -136,7 +135,7 @@ class _Parser:
                 self.skip_space()
                 return self.text[start:offset].strip()
         self.offset = start - 1
-        self.fail("missing '}' after these options")
+        raise self.error("missing '}' after these options")
 
     @staticmethod
     def make(name: str, options: str, place: Place) -> Step:
@@ -163,5 +162,5 @@ class _Parser:
         while self.offset < len(self.text) and self.text[self.offset].isspace():
             self.offset += 1
 
-    def fail(self, message: str) -> NoReturn:
-        raise Place(self.text, self.offset).error(message)
+    def error(self, message: str) -> PassError:
+        return Place(self.text, self.offset).error(message)
