@@ -1,0 +1,147 @@
+"""Padding on imported models: rows from the token ids to the result, and the numbers of the dense model."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from frontend_models import MODELS, dynamic_tokens, tokens
+from torch import nn
+
+from pit_mlir import dialect
+from pit_mlir.analysis.extents import extent_source
+from pit_mlir.bindings import ir
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.structured import owner
+from pit_mlir.frontend.padding import Padding
+from pit_mlir.frontend.signature import ImportedModel
+from pit_mlir.frontend.torch_import import import_model
+from pit_mlir.passes.runner import run_pipeline
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import interpreter
+
+NORMAL = "pit-normalize"
+RULES = "pit-form-attention, pit-prove-permutation, pit-insert-sparsity{only=rows}, pit-simplify"
+
+
+def sparse_program(
+    model: nn.Module, context: ir.Context, dynamic: bool = False, report: Report | None = None
+) -> ImportedModel:
+    """`model` imported, padding declared on its attention mask, the rules applied."""
+    shapes = dynamic_tokens() if dynamic else None
+    imported = import_model(model, tokens(), dynamic_shapes=shapes, context=context)
+    number = Padding("attention_mask").argument_number(imported.arguments)
+    run_pipeline(imported.module, f"{NORMAL}, pit-declare-padding{{argument={number}}}, {RULES}", report)
+    return imported
+
+
+def operations(imported: ImportedModel) -> list[ir.Operation]:
+    """The operations of @main."""
+    function = next(op.operation for op in imported.module.body.operations)
+    return [op.operation for op in function.regions[0].blocks[0].operations]
+
+
+def has_rows(value: ir.Value) -> bool:
+    """Whether a dimension of `value` runs over the rows of an index."""
+    for dim in range(value.type.rank):
+        source = extent_source(value, dim)
+        maker = (
+            owner(source[0] if isinstance(source, tuple) else source) if not isinstance(source, int) else None
+        )
+        if maker is not None and maker.name in ("pit.size", "pit.sread"):
+            return True
+    return False
+
+
+def dense_on_tokens(imported: ImportedModel) -> list[str]:
+    """Operations that compute floats of the token ids and do not run on rows."""
+    ids = [argument.name for argument in imported.arguments].index("input_ids")
+    function = next(op.operation for op in imported.module.body.operations)
+    reached = {function.regions[0].blocks[0].arguments[ids]}
+    found: list[str] = []
+    for op in operations(imported):
+        if op.name == "tensor.dim" or not reached & set(op.operands):
+            continue
+        reached.update(op.results)
+        floats = [r for r in op.results if isinstance(r.type.element_type, ir.FloatType)]
+        if op.name not in ("pit.swrite", "tensor.extract_slice") and any(not has_rows(r) for r in floats):
+            found.append(str(op))
+    return found
+
+
+def values_of(imported: ImportedModel, model: nn.Module, *inputs: torch.Tensor) -> list[np.ndarray]:
+    """The arguments of @main: weights of `model`, and `inputs` in order."""
+    weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    rest = iter(inputs)
+    return [
+        (next(rest) if argument.kind == "input" else weights[argument.name]).detach().numpy()
+        for argument in imported.arguments
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "dynamic"),
+    [("bert", "sdpa", False), ("bert", "eager", True), ("opt", "eager", False), ("opt", "sdpa", True)],
+)
+def test_everything_runs_on_rows(name: str, attention: str, dynamic: bool) -> None:
+    """One index; what depends on the ids is compact; live rows equal the model's, unused rows are 0."""
+    torch.manual_seed(0)
+    model = MODELS[name](attention)
+    ids, mask = tokens()
+    masks = [mask, torch.ones_like(mask), torch.zeros_like(mask), mask.flip(1)]
+    with dialect.make_context() as context, ir.Location.unknown():
+        imported = sparse_program(model, context, dynamic)
+        names = [op.name for op in operations(imported)]
+        assert (names.count("pit.detect"), names.count("pit.swrite"), names.count("pit.attend")) == (1, 1, 2)
+        assert not dense_on_tokens(imported)
+        for one in masks:
+            with torch.no_grad():
+                want = model(ids, one).numpy()
+            (have,) = interpreter.run(imported.module, *values_of(imported, model, ids, one))
+            live = one.numpy() != 0
+            np.testing.assert_allclose(have[live], want[live], rtol=1e-4, atol=1e-5)
+            assert not np.any(have[~live])
+
+
+class Head(nn.Module):
+    """Something behind an encoder that takes tokens out of the (batch, token) frame."""
+
+    def __init__(self, encoder: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.encoder, self.kind = encoder, kind
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        hidden = self.encoder(input_ids, attention_mask)
+        if self.kind == "first":
+            return torch.tanh(hidden[:, 0])
+        if self.kind == "mean":
+            return hidden.mean(1)
+        weights = attention_mask[..., None].to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "remark"),
+    [
+        ("first", True, "assumes: the rows that this slice reads are live"),
+        ("masked mean", True, "compact through the index of attention_mask"),
+        ("mean", False, "reduces over tokens, and the mask does not make the unused ones 0"),
+    ],
+)
+def test_heads(kind: str, rows: bool, remark: str) -> None:
+    """A pooled token and a masked mean leave the encoder on rows, an unmasked mean does not; all say so."""
+    torch.manual_seed(0)
+    model = Head(MODELS["bert"]("sdpa"), kind).eval()
+    ids, mask = tokens()
+    report = Report()
+    with dialect.make_context() as context, ir.Location.unknown():
+        imported = sparse_program(model, context, report=report)
+        attends = [op for op in operations(imported) if op.name == "pit.attend"]
+        assert [len(op.attributes["compact"]) == 4 for op in attends] == [rows, rows]
+        (have,) = interpreter.run(imported.module, *values_of(imported, model, ids, mask))
+    assert any(remark in diagnostic.message for diagnostic in report)
+    with torch.no_grad():
+        np.testing.assert_allclose(have, model(ids, mask).numpy(), rtol=1e-4, atol=1e-5)
