@@ -56,7 +56,8 @@ CPU_PIPELINE: tuple[str, ...] = (
     "convert-bufferization-to-memref, expand-realloc, memref-expand, expand-strided-metadata, lower-affine, "
     "convert-scf-to-cf, arith-expand, math-expand-ops",
     # The LLVM dialect. Buffers before OpenMP, whose pass would convert them too, and allocate by malloc.
-    "convert-vector-to-llvm{enable-x86=true}, convert-math-to-llvm, convert-math-to-libm, convert-complex-to-llvm, "
+    # Math first: the C library's functions take a vector apart with operations of the vector dialect.
+    "convert-math-to-llvm, convert-math-to-libm, convert-vector-to-llvm{enable-x86=true}, convert-complex-to-llvm, "
     "lower-affine, finalize-memref-to-llvm{use-generic-functions}, convert-openmp-to-llvm, convert-arith-to-llvm, "
     "convert-index-to-llvm, convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm, "
     "reconcile-unrealized-casts, pit-widen-booleans",
