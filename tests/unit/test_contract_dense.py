@@ -85,3 +85,12 @@ def test_nan_and_infinity_reach_the_result() -> None:
     expected = numpy.full((20, 33), 40.0)
     expected[3], expected[5] = numpy.nan, numpy.inf
     numpy.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("equation", ["mk,nk->mn", "mk,kn->mn", "km,kn->mn", "bhtk,nhk->btn"])
+@pytest.mark.parametrize("depth", [2, 63, 64, 1030])
+def test_bf16_in_pairs(equation: str, depth: int) -> None:
+    """Where types say that the depth is even, two steps of bf16 are multiplied at once."""
+    contraction = Contraction(equation, "bf16", "f32", dynamic=False)
+    sizes = {i: {"m": 19, "n": 45, "k": depth, "b": 2, "h": 3, "t": 9}[i] for i in contraction.iterators}
+    check(contraction, sizes, seed=5)

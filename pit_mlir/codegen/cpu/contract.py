@@ -13,6 +13,7 @@ from pit_mlir.bindings import bufferization, func, ir, memref, tensor
 from pit_mlir.codegen.cpu.build import Index, product, value
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
+from pit_mlir.codegen.cpu.contract_pairs import has_even_depth
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
@@ -148,7 +149,17 @@ def few_rows(plan: ContractPlan) -> bool | None:
 def fingerprint(plan: ContractPlan) -> str:
     """A text that two contractions share if one kernel serves both."""
     parts = [
-        str((plan.axes, plan.group, plan.block, plan.listed, plan.keeps_init, few_rows(plan))),
+        str(
+            (
+                plan.axes,
+                plan.group,
+                plan.block,
+                plan.listed,
+                plan.keeps_init,
+                few_rows(plan),
+                has_even_depth(plan),
+            )
+        ),
         str([(a.positions, a.compact, str(a.element)) for a in (*plan.read_accesses, plan.result)]),
         str(plan.op.attributes["combine"]),
     ]

@@ -112,6 +112,7 @@ class Frame:
         self.outer, self.row_axes = plan.of_role("outer"), plan.of_role("row")
         self.column_axis = plan.of_role("column")[0]
         self.depth_axes = plan.of_role("depth")
+        self.is_paired = False
 
     @property
     def module(self) -> ir.Operation:
@@ -233,9 +234,9 @@ def views_of(readers: Sequence[ir.OpView], views: Mapping[Access, View]) -> dict
 def lies_across(factor: Factor, vector_axis: int, other: int) -> bool:
     """Whether the factor is contiguous along `other` and not along `vector_axis`."""
     views = factor.views.values()
-    if any(is_unit(view.strides[vector_axis]) for view in views):
+    if any(view.is_contiguous(vector_axis) for view in views):
         return False
-    return any(is_unit(view.strides[other]) for view in views)
+    return any(view.is_contiguous(other) for view in views)
 
 
 def is_unit(stride: Index) -> bool:

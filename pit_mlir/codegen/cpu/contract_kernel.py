@@ -6,12 +6,13 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import choose, compare
 from pit_mlir.codegen.cpu.contract_frame import Frame
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
+from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS, SkinnyForm, is_axpy, is_dot
 
 
 def build_kernel(frame: Frame) -> None:
     """Emits the kernel of `frame`: the form for few rows and the packed one, or the one that its type asks for."""
-    skinny = SkinnyForm(frame)
+    skinny, packed = SkinnyForm(frame), PackedForm(in_pairs(frame) or frame)
     few: Callable[[], None] | None = None
     if is_dot(frame):
         few = skinny.build_dot
@@ -19,7 +20,7 @@ def build_kernel(frame: Frame) -> None:
         few = skinny.build_axpy
     most = frame.plan.most_rows
     if few is None or (most is not None and most > MOST_ROWS):
-        PackedForm(frame).build()
+        packed.build()
         return
     if most is not None:
         few()
@@ -30,7 +31,7 @@ def build_kernel(frame: Frame) -> None:
         return []
 
     def otherwise() -> list[ir.Value]:
-        PackedForm(frame).build()
+        packed.build()
         return []
 
     choose(compare("sle", frame.rows, MOST_ROWS), [], then, otherwise)

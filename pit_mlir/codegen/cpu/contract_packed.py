@@ -87,6 +87,8 @@ class PackedForm:
         self.frame, self.plan, self.tile = frame, frame.plan, frame.tile
         self.is_listed = self.plan.listed == "depth"
         depth = frame.depth_axes[-1]
+        # A pair of bf16 is packed as 32 bits.
+        self.packed_type = ir.IntegerType.get_signless(32) if frame.is_paired else frame.plan.sum_type
         self.shares = self.is_listed and lies_across(frame.factors.columns, frame.column_axis, depth)
         self.shared: Shared | None = None
         rows = {p for a in frame.row_axes for p in self.plan.axes[a].iterators}
@@ -137,7 +139,7 @@ class PackedForm:
         steps = add(frame.extents[depth], tile.lanes)
         panels = ceil_div(frame.columns, tile.width)
         pitch = mul(steps, tile.width)
-        buffer = scratch(self.plan.sum_type, mul(product([*outer, panels]), pitch))
+        buffer = scratch(self.packed_type, mul(product([*outer, panels]), pitch))
         with parallel(product([*outer, panels])) as number:
             *coordinates, panel = delinearize(number, [*outer, panels])
             column = mul(panel, tile.width)
@@ -162,8 +164,8 @@ class PackedForm:
         step = minimum(wide, COLUMNS_OF_STEP) if self.is_listed else wide
         packed = 0 if self.shares else mul(floor_div(step, tile.width), panel_pitch)
         buffers = Buffers(
-            scratch(element, mul(tall, tile.pitch)),
-            scratch(element, packed),
+            scratch(self.packed_type, mul(tall, tile.pitch)),
+            scratch(self.packed_type, packed),
             scratch(element, mul(tall, wide)),
             panel_pitch,
             mul(tall, tile.width),
@@ -324,7 +326,14 @@ class PackedForm:
         """
         tile, shared = self.tile, self.shared
         kernels = [
-            MicroKernel(self.plan.sum_type, height, tile.vectors, tile.lanes, tile.pitch, entries is not None)
+            MicroKernel(
+                self.plan.sum_type,
+                height,
+                tile.vectors,
+                tile.lanes,
+                tile.pitch,
+                "listed" if entries is not None else "pairs" if self.frame.is_paired else "dense",
+            )
             for height in tile.heights
         ]
         names = sorted((kernel.rows, kernel.get(self.frame.module)) for kernel in kernels)

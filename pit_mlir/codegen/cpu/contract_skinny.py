@@ -85,7 +85,9 @@ class SkinnyForm:
     def build(self, columns_of_task: Callable[[Task], None], most: int, per_thread: int) -> None:
         """Emits the tasks, `per_thread` or more for each thread, none of more than `most` columns."""
         frame = self.frame
-        pieces = maximum(ceil_div(per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1)
+        pieces = maximum(
+            ceil_div(per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1
+        )
         wide = minimum(maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes), most)
         counts = [*frame.outer_extents, ceil_div(frame.columns, wide)]
         with parallel(product(counts)) as number:

@@ -1,7 +1,7 @@
 """Operands of a contraction inside its kernel: flat buffers, strides along the plan's axes, vectors of elements."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import Index, add, dot, flat, mul, splat, value, zero
@@ -29,7 +29,12 @@ class View:
 
     def moved(self, offset: Index) -> "View":
         """The view with its base moved by `offset` elements."""
-        return View(self.access, self.buffer, add(self.base, offset), self.strides, self.coordinates)
+        return replace(self, base=add(self.base, offset))
+
+    def is_contiguous(self, axis: int) -> bool:
+        """Whether neighbours along an axis of the plan are known to be neighbours in memory."""
+        stride = self.strides[axis]
+        return isinstance(stride, int) and stride == 1
 
     def load(self, offset: Index, stride: Index, lanes: int, mask: ir.Value | None) -> ir.Value:
         """`lanes` elements from `offset`, `stride` apart; those not in `mask` are zero."""

@@ -1,8 +1,9 @@
 """The micro-kernel: an outer product of a few packed rows and a panel of packed columns, held in registers."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from pit_mlir.bindings import arith, func, ir, memref, vector
+from pit_mlir.bindings import arith, func, ir, memref, vector, x86
 from pit_mlir.codegen.cpu.build import add, flat, fold, mul, splat, zero
 
 
@@ -11,8 +12,9 @@ class MicroKernel:
     """`rows` x (`vectors` * `lanes`) accumulators over buffers of type `element`.
 
     Rows are packed one after another at a distance of `pitch` elements, so that the address of each is the first
-    one's plus a constant; columns are packed as a panel, `vectors * lanes` elements for each k. With `listed`,
-    step k takes the columns of the panel at the k-th entry of a list.
+    one's plus a constant; columns are packed as a panel, `vectors * lanes` elements for each k. If `listed`,
+    step k takes the columns of the panel at the k-th entry of a list. In `pairs`, what is packed is two bf16 in an
+    i32, whose products are both added to a sum of f32.
     """
 
     element: ir.Type
@@ -20,13 +22,24 @@ class MicroKernel:
     vectors: int
     lanes: int
     pitch: int
-    listed: bool = False
+    kind: Literal["dense", "listed", "pairs"] = "dense"
 
     @property
     def name(self) -> str:
         """The name of the function; equal micro-kernels of a module are one function."""
-        kind = "listed" if self.listed else "dense"
-        return f"pit_micro_{kind}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}p{self.pitch}"
+        return f"pit_micro_{self.kind}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}p{self.pitch}"
+
+    @property
+    def packed(self) -> ir.Type:
+        """The type of a packed element."""
+        return ir.IntegerType.get_signless(32) if self.kind == "pairs" else self.element
+
+    def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
+        """`left * right + total` on packed vectors."""
+        if self.kind != "pairs":
+            return multiply_add(left, right, total)
+        halves = ir.VectorType.get([2 * self.lanes], ir.BF16Type.get())
+        return x86.DotBF16Op(total, vector.bitcast(halves, left), vector.bitcast(halves, right)).dst
 
     def get(self, module: ir.Operation) -> str:
         """The name of the function in `module`, which is built on first use.
@@ -40,9 +53,10 @@ class MicroKernel:
         return self.name
 
     def _build(self, module: ir.Operation) -> None:
-        buffer, index, i1 = flat(self.element), ir.IndexType.get(), ir.IntegerType.get_signless(1)
-        types = [buffer, index, buffer, index, buffer, index, index, i1]
-        if self.listed:
+        index, i1 = ir.IndexType.get(), ir.IntegerType.get_signless(1)
+        sums, packed = flat(self.element), flat(self.packed)
+        types = [packed, index, packed, index, sums, index, index, i1]
+        if self.kind == "listed":
             types += [flat(ir.IntegerType.get_signless(32)), index]
         with ir.InsertionPoint.at_block_begin(module.regions[0].blocks[0]):
             function = func.FuncOp(self.name, (types, []), visibility="private")
@@ -66,6 +80,7 @@ class MicroKernel:
     ) -> None:
         width = self.vectors * self.lanes
         type_ = ir.VectorType.get([self.lanes], self.element)
+        packed = ir.VectorType.get([self.lanes], self.packed)
         places = [
             add(first_sum, i * width + v * self.lanes) for i in range(self.rows) for v in range(self.vectors)
         ]
@@ -78,13 +93,13 @@ class MicroKernel:
                 entry = memref.load(entries, [arith.addi(first_entry, k)])
                 place = arith.index_cast(ir.IndexType.get(), entry)
             at = add(column, mul(place, width))
-            columns = [vector.load(type_, panel, [add(at, v * self.lanes)]) for v in range(self.vectors)]
+            columns = [vector.load(packed, panel, [add(at, v * self.lanes)]) for v in range(self.vectors)]
             first = add(row, k)
             result: list[ir.Value] = []
             for i in range(self.rows):
                 scalar = splat(memref.load(rows, [add(first, i * self.pitch)]), self.lanes)
                 result += [
-                    multiply_add(scalar, columns[v], carried[i * self.vectors + v])
+                    self.multiply_add(scalar, columns[v], carried[i * self.vectors + v])
                     for v in range(self.vectors)
                 ]
             return result
