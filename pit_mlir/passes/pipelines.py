@@ -41,7 +41,7 @@ CPU_PIPELINE: tuple[str, ...] = (
     # Indices and contractions become code on buffers, between brackets that bufferization folds.
     "pit-lower-to-cpu, canonicalize, cse",
     # Tensors become buffers; what may be written in place is.
-    "eliminate-empty-tensors, one-shot-bufferize{bufferize-function-boundaries "
+    "eliminate-empty-tensors, pit-own-results, one-shot-bufferize{bufferize-function-boundaries "
     "function-boundary-type-conversion=identity-layout-map unknown-type-conversion=identity-layout-map "
     "allow-return-allocs-from-loops}, canonicalize, cse",
     # Loops: the order of iterators, what runs in parallel.

@@ -12,6 +12,7 @@ from pit_mlir.codegen.cpu.contract import lower_contract
 from pit_mlir.codegen.cpu.detect import lower_detect
 from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
 from pit_mlir.codegen.cpu.segments import lower_generic
+from pit_mlir.codegen.cpu.sort import lower_sort
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import IndexType
 from pit_mlir.dialect.location import location_text
@@ -74,7 +75,7 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.swrite": lower_swrite,
     "tm_tensor.scan": lower_library,
     "tm_tensor.scatter": lower_library,
-    "tm_tensor.sort": lower_library,
+    "tm_tensor.sort": lower_sort,
     "tm_tensor.topk": lower_library,
 }
 

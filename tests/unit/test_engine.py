@@ -174,3 +174,25 @@ def test_overhead_is_told() -> None:
     for _ in range(1000):
         free(compiled.call(pointers, sizes)[0])
     print(f"a call of a tiny program: {(time.perf_counter() - start) * 1e3:.1f} us")
+
+
+@pytest.mark.parametrize("returned", ["part", "reshaped", "filled"])
+def test_parts_of_tensors_are_returned_whole(returned: str) -> None:
+    """A slice, a reshaped slice and what was written into a slice: their buffers are not contiguous."""
+    compiled = program(f"""
+func.func @main(%x: tensor<?x6x?xf32>, %b: index, %n: index) -> (tensor<?x2x?xf32>, tensor<?x6x?xf32>) {{
+  %z = arith.constant 7.0 : f32
+  %e = tensor.empty(%b, %n) : tensor<?x6x?xf32>
+  %y = linalg.exp ins(%x : tensor<?x6x?xf32>) outs(%e : tensor<?x6x?xf32>) -> tensor<?x6x?xf32>
+  %part = tensor.extract_slice %y[0, 1, 0] [%b, 2, %n] [1, 1, 1] : tensor<?x6x?xf32> to tensor<?x2x?xf32>
+  %flat = tensor.collapse_shape %part [[0], [1, 2]] : tensor<?x2x?xf32> into tensor<?x?xf32>
+  %reshaped = tensor.expand_shape %flat [[0], [1, 2]] output_shape [%b, 2, %n]
+      : tensor<?x?xf32> into tensor<?x2x?xf32>
+  %filled = linalg.fill ins(%z : f32) outs(%part : tensor<?x2x?xf32>) -> tensor<?x2x?xf32>
+  return %{returned}, %y : tensor<?x2x?xf32>, tensor<?x6x?xf32>
+}}""")
+    x = np.random.default_rng(0).standard_normal((3, 6, 4)).astype(np.float32)
+    part, whole = compiled.run_numpy(x, np.int64(3), np.int64(4))
+    np.testing.assert_allclose(whole, np.exp(x), rtol=1e-6)
+    expected = np.full((3, 2, 4), 7.0) if returned == "filled" else np.exp(x)[:, 1:3]
+    np.testing.assert_allclose(part, expected, rtol=1e-6)

@@ -158,3 +158,52 @@ func.func @main(%x: tensor<65536x65536xi1>) -> tensor<?xi1> {
       : (tensor<65536x65536xi1>, !pit.index) -> tensor<?xi1>
   return %r : tensor<?xi1>
 }""")
+
+
+@cache
+def sort_program(dimension: int, kept: int | None) -> Program:
+    """Sorts values downwards with their positions along a dimension of (?, 6, ?); the first `kept` if given."""
+    slices, returned = "", ("%s#0", "%s#1")
+    kinds = ["tensor<?x6x?xf32>", "tensor<?x6x?xi64>"]
+    if kept is not None:
+        lengths = ", ".join(
+            str(kept) if d == dimension else length for d, length in enumerate(("%b", "6", "%n"))
+        )
+        shape = "x".join(str(kept) if d == dimension else length for d, length in enumerate("?6?"))
+        full, kinds = kinds, [f"tensor<{shape}xf32>", f"tensor<{shape}xi64>"]
+        slices = "\n".join(
+            f"  %k{i} = tensor.extract_slice %s#{i}[0, 0, 0] [{lengths}] [1, 1, 1] : {full[i]} to {kinds[i]}"
+            for i in range(2)
+        )
+        returned = ("%k0", "%k1")
+    return program(f"""
+func.func @main(%x: tensor<?x6x?xf32>, %i: tensor<?x6x?xi64>) -> ({kinds[0]}, {kinds[1]}) {{
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %b = tensor.dim %x, %c0 : tensor<?x6x?xf32>
+  %n = tensor.dim %x, %c2 : tensor<?x6x?xf32>
+  %s:2 = tm_tensor.sort dimension({dimension}) outs(%x, %i : tensor<?x6x?xf32>, tensor<?x6x?xi64>) {{
+  ^bb0(%a: f32, %c: f32, %j: i64, %k: i64):
+    %t = arith.cmpf oge, %a, %c : f32
+    tm_tensor.yield %t : i1
+  }} -> tensor<?x6x?xf32>, tensor<?x6x?xi64>
+{slices}
+  return {returned[0]}, {returned[1]} : {kinds[0]}, {kinds[1]}
+}}""")
+
+
+@pytest.mark.parametrize(("dimension", "kept"), [(1, None), (2, None), (1, 2), (2, 1), (2, 3)])
+def test_sorts_are_stable(dimension: int, kept: int | None) -> None:
+    """By merging and by insertion, whole rows and the first few of each; equal values keep their order."""
+    rng = np.random.default_rng(5)
+    for b, n in ((1, 3), (3, 100), (2, 1000), (0, 5)):
+        x = rng.integers(0, 20, (b, 6, n)).astype(np.float32)
+        positions = np.broadcast_to(
+            np.arange(x.shape[dimension]).reshape((-1, 1) if dimension == 1 else -1), x.shape
+        )
+        values, places = sort_program(dimension, kept).run_numpy(x, np.ascontiguousarray(positions))
+        order = np.argsort(-x, axis=dimension, kind="stable").take(
+            range(kept or x.shape[dimension]), dimension
+        )
+        np.testing.assert_array_equal(places, order)
+        np.testing.assert_array_equal(values, np.take_along_axis(x, order, dimension))
