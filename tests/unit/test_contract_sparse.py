@@ -193,3 +193,37 @@ def test_gather_epilogue_scatter(combine: str, batch: int, tokens: int, zeros: f
     rows = numpy.tanh(x.astype(float) @ (w * live).T + bias) + residual
     expected = numpy.where(mask[:, :, None], rows + (out if combine == "add" else 0), out)
     assert_close(actual, expected, "f32", 24)
+
+
+EXPERTS = """
+func.func @main(%x: tensor<?x24xf32>, %routed: tensor<?x?xi1>, %w: tensor<40x24xf32>, %o: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  %z = arith.constant 0.0 : f32
+  %I = "pit.detect"(%routed) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 0>, micro_tile = 0 : i64}
+      : (tensor<?x?xi1>) -> !pit.index
+  %n = "pit.size"(%I) : (!pit.index) -> index
+  %r = "pit.sread"(%x, %I) {axis = array<i64: 0>, group = array<i64: 1>} : (tensor<?x24xf32>, !pit.index) -> tensor<?x24xf32>
+  %e = tensor.empty(%n) : tensor<?x40xf32>
+  %f = linalg.fill ins(%z : f32) outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
+  %c = linalg.generic {indexing_maps = [affine_map<(r, n, k) -> (r, k)>, affine_map<(r, n, k) -> (n, k)>,
+      affine_map<(r, n, k) -> (r, n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%r, %w : tensor<?x24xf32>, tensor<40x24xf32>) outs(%f : tensor<?x40xf32>) {
+  ^bb0(%a: f32, %m: f32, %q: f32):
+    %p = arith.mulf %a, %m : f32
+    %s = arith.addf %q, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x40xf32>
+  %out = "pit.swrite"(%c, %o, %I) {axis = array<i64: 0>, group = array<i64: 1>, combine = "add"}
+      : (tensor<?x40xf32>, tensor<?x40xf32>, !pit.index) -> tensor<?x40xf32>
+  return %out : tensor<?x40xf32>
+}"""
+
+
+@pytest.mark.parametrize(("segments", "tokens"), [(3, 70), (5, 600), (1, 1), (2, 0)])
+def test_places_listed_several_times_are_added_to(segments: int, tokens: int) -> None:
+    """A token that several segments list gets the sum of them all."""
+    rng = numpy.random.default_rng(tokens)
+    x, out = (rng.standard_normal((tokens, d)).astype(numpy.float32) for d in (24, 40))
+    routed, w = rng.random((segments, tokens)) < 0.5, rng.standard_normal((40, 24)).astype(numpy.float32)
+    [actual] = cached(EXPERTS).run_numpy(x, routed, w, out)
+    expected = out + routed.sum(0)[:, None] * (x.astype(float) @ w.T)
+    assert_close(actual, expected, "f32", 24 * segments)
