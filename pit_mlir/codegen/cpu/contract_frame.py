@@ -162,16 +162,30 @@ class Frame:
             linear = add(mul(linear, self.group_extents[number]), coordinate)
         return linear
 
-    def finish_row(self, task: Task, inside: Index) -> "FinishedRow":
-        """The epilogue and the result at row `inside` of `task`."""
-        row = add(task.row, inside)
+    def finish_row(self, task: Task, inside: Index) -> "FinishedLine":
+        """The epilogue and the result along row `inside` of `task`."""
+        return self.finish_line(task, inside, 0, self.column_axis)
 
-        def at_row(view: View) -> View:
-            place = add(self.outer_offset(view, task), self.row_offset(view, row))
-            return view.moved(add(place, self.column_offset(view, task.column)))
+    def finish_column(self, task: Task, inside: Index) -> "FinishedLine":
+        """The epilogue and the result along column `inside` of `task`."""
+        return self.finish_line(task, 0, inside, self.row_axes[0])
 
-        views = {scalar: at_row(view) for scalar, view in self.epilogue_views.items()}
-        return FinishedRow(self, task, views, at_row(self.result))
+    def finish_line(self, task: Task, row: Index, column: Index, axis: int) -> "FinishedLine":
+        """The epilogue and the result from a row and column of `task` on, along `axis`."""
+
+        def moved(view: View) -> View:
+            place = add(self.outer_offset(view, task), self.row_offset(view, add(task.row, row)))
+            return view.moved(add(place, self.column_offset(view, add(task.column, column))))
+
+        views = {scalar: moved(view) for scalar, view in self.epilogue_views.items()}
+        return FinishedLine(self, axis, views, moved(self.result))
+
+    @property
+    def lies_along_rows(self) -> bool:
+        """Whether the result is contiguous from row to row, and not from column to column."""
+        if self.plan.listed == "rows" or len(self.row_axes) != 1:
+            return False
+        return self.result.is_contiguous(self.row_axes[0]) and not self.result.is_contiguous(self.column_axis)
 
     def outer_offset(self, view: View, task: Task) -> Index:
         """Where the outer coordinates of `task` lie."""
@@ -197,28 +211,28 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class FinishedRow:
-    """A row of the result of a task, where sums become results."""
+class FinishedLine:
+    """A row or a column of the result of a task, along `axis`, where sums become results."""
 
     frame: Frame
-    task: Task
+    axis: int
     views: Mapping[ir.Value, View]
     result: View
 
-    def store(self, sums: ir.Value, column: Index, count: Index) -> None:
-        """Passes `sums`, those of the first `count` columns from `column` of the task on, through the epilogue."""
+    def store(self, sums: ir.Value, place: Index, count: Index) -> None:
+        """Passes `sums`, those of the first `count` elements from `place` on, through the epilogue."""
         frame, lanes = self.frame, ir.VectorType(sums.type).shape[0]
-        axis, block = frame.column_axis, frame.plan.op.regions[1].blocks[0]
+        axis, block = self.axis, frame.plan.op.regions[1].blocks[0]
         mask = first_lanes(count, lanes)
         known: dict[ir.Value, ir.Value] = {block.arguments[0]: sums, **frame.scalars}
         for scalar, view in self.views.items():
             stride = view.strides[axis]
-            known[scalar] = view.load(mul(column, stride), stride, lanes, mask)
+            known[scalar] = view.load(mul(place, stride), stride, lanes, mask)
         final = computed(yielded(block)[0], known, lanes)
         stride = self.result.strides[axis]
         if frame.adds:
-            final = plus(self.result.load(mul(column, stride), stride, lanes, mask), final)
-        self.result.store(final, mul(column, stride), stride, mask)
+            final = plus(self.result.load(mul(place, stride), stride, lanes, mask), final)
+        self.result.store(final, mul(place, stride), stride, mask)
 
 
 def views_of(readers: Sequence[ir.OpView], views: Mapping[Access, View]) -> dict[ir.Value, View]:

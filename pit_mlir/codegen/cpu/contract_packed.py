@@ -40,7 +40,7 @@ from pit_mlir.codegen.cpu.contract_frame import (
 )
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.micro_kernel import MicroKernel
-from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows
+from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, transpose
 
 ROWS_OF_TASK = 448
 """Rows of a task: 448 packed rows of 256 floats fill less than half of a second-level cache of 1 MiB."""
@@ -377,6 +377,9 @@ class PackedForm:
 
     def finish(self, buffers: Buffers, task: Task) -> None:
         """Passes the sums of `task` through the epilogue to the result."""
+        if self.frame.lies_along_rows:
+            self.finish_columns(buffers, task)
+            return
         lanes = self.tile.lanes
         type_ = ir.VectorType.get([lanes], self.plan.sum_type)
         with loop(0, task.rows) as row:
@@ -385,6 +388,26 @@ class PackedForm:
             with loop(0, task.columns, lanes) as column:
                 place = value(self.place_of_sums(buffers, slot, column))
                 finished.store(vector.load(type_, buffers.sums, [place]), column, sub(task.columns, column))
+
+    def finish_columns(self, buffers: Buffers, task: Task) -> None:
+        """As `finish`, column by column: squares of sums are transposed, so that whole vectors are stored."""
+        lanes = self.tile.lanes
+        type_ = ir.VectorType.get([lanes], self.plan.sum_type)
+        square = scratch(self.plan.sum_type, lanes * lanes)
+        with loop(0, task.rows, lanes) as row, loop(0, task.columns, lanes) as column:
+            sums: list[ir.Value] = []
+            for number in range(lanes):
+                inside = minimum(add(row, number), sub(task.rows, 1))
+                slot = inside if buffers.slots is None else index_in(buffers.slots, inside)
+                sums.append(
+                    vector.load(type_, buffers.sums, [value(self.place_of_sums(buffers, slot, column))])
+                )
+            for number, line in enumerate(transpose(sums)):
+                vector.store(line, square, [value(number * lanes)])
+            with loop(0, minimum(lanes, sub(task.columns, column))) as number:
+                line = vector.load(type_, square, [value(mul(number, lanes))])
+                finished = self.frame.finish_column(task, add(column, number))
+                finished.store(line, row, sub(task.rows, row))
 
 
 def any_live(factor: Factor, axis: int, extent: Index, lanes: int) -> ir.Value:

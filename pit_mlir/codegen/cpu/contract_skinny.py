@@ -69,8 +69,8 @@ def is_axpy(frame: Frame) -> bool:
 
 
 def is_plain(frame: Frame) -> bool:
-    """One axis of depth, every row its own segment if the depth is listed, nothing added to."""
-    return len(frame.depth_axes) == 1 and not frame.adds and all(size == 1 for size in frame.plan.block)
+    """One axis of depth, nothing added to."""
+    return len(frame.depth_axes) == 1 and not frame.adds
 
 
 class SkinnyForm:
