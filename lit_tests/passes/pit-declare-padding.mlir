@@ -139,3 +139,28 @@ func.func @pooled(%x: tensor<2x5x8xf32>, %mask: tensor<2x5xi1>) -> tensor<2x8xf3
   // expected-remark@+1 {{result 0 does not carry (batch, token): returned as it is}}
   return %s : tensor<2x8xf32>
 }
+
+// -----
+
+// A batch of one: the normal form has no dimension for it, the mask loses it as well.
+
+#t = affine_map<(t, d) -> (t)>
+#td = affine_map<(t, d) -> (t, d)>
+
+// CHECK-LABEL: func.func @one_sequence
+// CHECK: %[[M:.*]] = tensor.collapse_shape %arg1 {{\[\[}}0, 1]] : tensor<1x5xi1> into tensor<5xi1>
+// CHECK: %[[Y:.*]] = tensor.expand_shape
+// CHECK: linalg.generic {{.*}} ins(%[[M]], %[[Y]] : tensor<5xi1>, tensor<1x5x8xf32>)
+// CHECK: arith.select
+func.func @one_sequence(%x: tensor<5x8xf32>, %mask: tensor<1x5xi1>) -> tensor<1x5x8xf32> {
+  %e = tensor.empty() : tensor<5x8xf32>
+  %m = tensor.collapse_shape %mask [[0, 1]] : tensor<1x5xi1> into tensor<5xi1>
+  %y = linalg.generic {indexing_maps = [#td, #t, #td], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %m : tensor<5x8xf32>, tensor<5xi1>) outs(%e : tensor<5x8xf32>) {
+  ^bb0(%a: f32, %b: i1, %o: f32):
+    %p = arith.mulf %a, %a : f32
+    linalg.yield %p : f32
+  } -> tensor<5x8xf32>
+  %z = tensor.expand_shape %y [[0, 1], [2]] output_shape [1, 5, 8] : tensor<5x8xf32> into tensor<1x5x8xf32>
+  return %z : tensor<1x5x8xf32>
+}

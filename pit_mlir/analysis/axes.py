@@ -8,7 +8,7 @@ score.
 
 from collections.abc import Callable, Iterator
 
-from pit_mlir.analysis.extents import has_extent, reassociation
+from pit_mlir.analysis.extents import has_extent, kept_of_group, reassociation
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import maps_of, owner
 
@@ -53,14 +53,14 @@ class Axes:
             if self._find((value, dim)) == axis and (sizes[1] is None or dim_size(value, dim) in sizes)
         ]
 
-    def pair(self, value: ir.Value, mask: ir.Value) -> tuple[int, int] | None:
-        """The (batch, token) dimensions of `value`, the first of each, if it carries both axes of `mask`."""
+    def carried(self, value: ir.Value, mask: ir.Value) -> tuple[int, ...] | None:
+        """Per dimension of `mask` the first of `value` on its axis, if `value` carries all of them apart."""
         if not isinstance(value.type, ir.RankedTensorType):
             return None
-        batch, token = self.dims(value, (mask, 0)), self.dims(value, (mask, 1))
-        if not batch or not token or batch[0] == token[0]:
+        found = [self.dims(value, (mask, dim)) for dim in range(ir.RankedTensorType(mask.type).rank)]
+        if not all(found) or len({dims[0] for dims in found}) != len(found):
             return None
-        return batch[0], token[0]
+        return tuple(dims[0] for dims in found)
 
 
 def dim_size(value: ir.Value, dim: int) -> int | None:
@@ -168,12 +168,13 @@ def _pad(op: ir.Operation) -> Kept:
 def _expand(op: ir.Operation) -> Kept:
     dims: list[int | None] = []
     for dim, group in enumerate(reassociation(op)):
-        dims += [dim] if len(group) == 1 else [None] * len(group)
+        kept = kept_of_group(op.results[0], group)
+        dims += [dim if one == kept else None for one in group]
     return [(op.operands[0], dims)]
 
 
 def _collapse(op: ir.Operation) -> Kept:
-    return [(op.operands[0], [group[0] if len(group) == 1 else None for group in reassociation(op)])]
+    return [(op.operands[0], [kept_of_group(op.operands[0], group) for group in reassociation(op)])]
 
 
 RESHAPES: dict[str, Callable[[ir.Operation], Kept]] = {

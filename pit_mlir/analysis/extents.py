@@ -47,8 +47,8 @@ def _step(value: ir.Value, dim: int) -> Source | None:
     if op.name in SIZE_OPERANDS:
         return op.operands[SIZE_OPERANDS[op.name](op) + dynamic_before]
     if op.name == "tensor.collapse_shape":
-        group = reassociation(op)[dim]
-        return (op.operands[0], group[0]) if len(group) == 1 else None
+        kept = kept_of_group(op.operands[0], reassociation(op)[dim])
+        return None if kept is None else (op.operands[0], kept)
     if op.name == "tensor.concat" and dim != ir.IntegerAttr(op.attributes["dim"]).value:
         return op.operands[0], dim
     if (
@@ -71,6 +71,15 @@ SIZE_OPERANDS: dict[str, Callable[[ir.Operation], int]] = {
 def reassociation(op: ir.Operation) -> list[list[int]]:
     """The groups of a `tensor.expand_shape` or `tensor.collapse_shape`, in dimensions of the larger side."""
     return [[ir.IntegerAttr(dim).value for dim in group] for group in op.attributes["reassociation"]]
+
+
+def kept_of_group(value: ir.Value, group: list[int]) -> int | None:
+    """The one dimension in a group of dimensions of `value` that a reshape keeps: the others have size 1."""
+    type_ = ir.RankedTensorType(value.type)
+    large = [dim for dim in group if type_.is_dynamic_dim(dim) or type_.get_dim_size(dim) != 1]
+    if len(group) == 1:
+        return group[0]
+    return large[0] if len(large) == 1 else None
 
 
 def extent(value: ir.Value, dim: int) -> int | ir.Value:

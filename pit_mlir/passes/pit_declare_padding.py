@@ -35,12 +35,12 @@ class DeclarePadding(Pass):
     def run(self, op: ir.Operation, report: Report) -> None:
         """Inserts the selects; says which results carry no (batch, token) axes."""
         function = main_function(op)
-        mask = mask_argument(function, self.argument)
+        mask = without_units(mask_argument(function, self.argument), function)
         axes = Axes(function)
         remark_results(function, axes, mask, report)
-        masked: dict[tuple[ir.Value, tuple[int, int]], ir.Value] = {}
+        masked: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
         for use in list(cutting_uses(function, axes, mask)):
-            pair = axes.pair(use.value, mask)
+            pair = axes.carried(use.value, mask)
             if pair is None or use.value == mask:
                 continue
             with op.context, use.user.location, insertion_after(use.value, function):
@@ -91,6 +91,19 @@ def mask_argument(function: ir.Operation, number: int) -> ir.Value:
     return mask
 
 
+def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
+    """`mask` without a batch or a length of 1: the values inside a normal form do not have such a dimension."""
+    type_ = ir.RankedTensorType(mask.type)
+    if 1 not in type_.shape:
+        return mask
+    rest = [size for size in type_.shape if size != 1] or [1]
+    block = function.regions[0].blocks[0]
+    with function.context, function.location, ir.InsertionPoint.at_block_begin(block):
+        return tensor.CollapseShapeOp(
+            ir.RankedTensorType.get(rest, type_.element_type), mask, [[0, 1]]
+        ).result
+
+
 def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator[Use]:
     """Uses that take values out of the (batch, token) frame: returns, and slices and gathers along an axis."""
     for op in function.regions[0].blocks[0].operations:
@@ -98,7 +111,7 @@ def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator
         if user.name == "func.return":
             yield from (Use(user, number, value) for number, value in enumerate(user.operands))
         elif user.name == "tensor.extract_slice":
-            pair = axes.pair(user.operands[0], mask)
+            pair = axes.carried(user.operands[0], mask)
             cut = [dim for dim in pair or () if not is_whole(user, user.operands[0], dim)]
             if cut:
                 yield Use(
@@ -127,7 +140,7 @@ def insertion_after(value: ir.Value, function: ir.Operation) -> ir.InsertionPoin
     return ir.InsertionPoint.after(maker)
 
 
-def select_live(value: ir.Value, mask: ir.Value, pair: tuple[int, int]) -> ir.Value:
+def select_live(value: ir.Value, mask: ir.Value, pair: tuple[int, ...]) -> ir.Value:
     """`select(mask, value, 0)`, the mask over the dimensions `pair` of `value`."""
     type_ = ir.RankedTensorType(value.type)
     sizes = [extent(value, dim) for dim in range(type_.rank)]
@@ -165,7 +178,7 @@ def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: R
         user, where = op.operation, location_text(op.location)
         if user.name == "func.return":
             for number, value in enumerate(user.operands):
-                if axes.pair(value, mask) is None:
+                if axes.carried(value, mask) is None:
                     report.remark(where, f"result {number} does not carry (batch, token): returned as it is")
         view = Structured.of(user)
         if view is not None and pools_unused(view, axes, mask):
@@ -180,11 +193,12 @@ def pools_unused(view: Structured, axes: Axes, mask: ir.Value) -> bool:
     """Whether `view` reduces floats over tokens, keeps no token axis, and reads others than the live ones."""
     if not isinstance(ir.RankedTensorType(view.outputs[0].type).element_type, ir.FloatType):
         return False
-    if any(axes.dims(result, (mask, 1)) for result in view.op.results):
+    token = ir.RankedTensorType(mask.type).rank - 1
+    if any(axes.dims(result, (mask, token)) for result in view.op.results):
         return False
     for value, map_ in zip(view.inputs, view.input_maps, strict=True):
-        pair, dims = axes.pair(value, mask), projection(map_)
+        pair, dims = axes.carried(value, mask), projection(map_)
         if pair is not None and dims is not None:
-            dead: dict[Leaf, Abstract] = {Leaf(mask, (dims[pair[0]], dims[pair[1]])): ZERO}
+            dead: dict[Leaf, Abstract] = {Leaf(mask, tuple(dims[dim] for dim in pair)): ZERO}
             return image(element(value, dims), dead).value != ZERO
     return False

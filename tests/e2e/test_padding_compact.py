@@ -28,11 +28,15 @@ RULES = "pit-form-attention, pit-prove-permutation, pit-insert-sparsity{only=row
 
 
 def sparse_program(
-    model: nn.Module, context: ir.Context, dynamic: bool = False, report: Report | None = None
+    model: nn.Module,
+    context: ir.Context,
+    dynamic: bool = False,
+    report: Report | None = None,
+    example: tuple[torch.Tensor, ...] | None = None,
 ) -> ImportedModel:
     """`model` imported, padding declared on its attention mask, the rules applied."""
     shapes = dynamic_tokens() if dynamic else None
-    imported = import_model(model, tokens(), dynamic_shapes=shapes, context=context)
+    imported = import_model(model, example or tokens(), dynamic_shapes=shapes, context=context)
     number = Padding("attention_mask").argument_number(imported.arguments)
     run_pipeline(imported.module, f"{NORMAL}, pit-declare-padding{{argument={number}}}, {RULES}", report)
     return imported
@@ -104,6 +108,22 @@ def test_everything_runs_on_rows(name: str, attention: str, dynamic: bool) -> No
             live = one.numpy() != 0
             np.testing.assert_allclose(have[live], want[live], rtol=1e-4, atol=1e-5)
             assert not np.any(have[~live])
+
+
+@pytest.mark.parametrize(("batch", "length"), [(1, 7), (5, 1)])
+def test_a_size_of_one(batch: int, length: int) -> None:
+    """One sequence, or sequences of one token: the dimension is gone inside, the rows are there."""
+    torch.manual_seed(0)
+    model = MODELS["bert"]("sdpa")
+    ids = torch.randint(3, 100, (batch, length))
+    mask = (torch.arange(batch * length) < batch * length // 2).reshape(batch, length).long()
+    with dialect.make_context() as context, ir.Location.unknown():
+        imported = sparse_program(model, context, example=(ids, mask))
+        assert not dense_on_tokens(imported)
+        (have,) = interpreter.run(imported.module, *values_of(imported, model, ids, mask))
+    with torch.no_grad():
+        want = model(ids, mask).numpy() * mask.numpy()[..., None]
+    np.testing.assert_allclose(have, want, rtol=1e-4, atol=1e-5)
 
 
 class Head(nn.Module):

@@ -14,7 +14,7 @@ from pit_mlir.passes.normal_form.sizes import same_extent
 def fold_table_reads(extracts: Iterable[ir.Operation]) -> None:
     """Makes the table of each `tensor.extract` among `extracts` that reads at positions only an operand.
 
-    Its map is these positions, each another loop that runs over the whole dimension.
+    Its map is these positions, each another loop that runs over the whole dimension; dimensions of size 1 go.
     """
     by_body: dict[ir.Operation, list[ir.Operation]] = {}
     for op in extracts:
@@ -31,30 +31,47 @@ def fold_table_reads(extracts: Iterable[ir.Operation]) -> None:
         _make_operands(view, [(op, dims) for op in reads if (dims := _whole_table(view, op)) is not None])
 
 
-def _make_operands(view: Structured, reads: list[tuple[ir.Operation, list[int]]]) -> None:
+def _make_operands(view: Structured, reads: list[tuple[ir.Operation, list[int | None]]]) -> None:
     if not reads:
         return
     first = len(view.inputs)
-    new = with_inputs(view, [op.operands[0] for op, _ in reads], [dims for _, dims in reads])
+    with ir.InsertionPoint(view.op), view.location:
+        tables = [_without_units(op.operands[0], dims) for op, dims in reads]
+    new = with_inputs(view, tables, [[dim for dim in dims if dim is not None] for _, dims in reads])
     for number, (op, _) in enumerate(reads):
         op.results[0].replace_all_uses_with(new.body.arguments[first + number])
         op.erase()
 
 
-def _whole_table(view: Structured, extract: ir.Operation) -> list[int] | None:
-    """The loops by whose positions `extract` reads its table, if they run over all of it; else None."""
+def _whole_table(view: Structured, extract: ir.Operation) -> list[int | None] | None:
+    """The loops by whose positions `extract` reads its table, if they run over all of it; else None.
+
+    A dimension of size 1 that is not read by a position has None: there is nothing else to read than its one entry.
+    """
     table, *indices = extract.operands
-    positions = [_position(index) for index in indices]
-    if len(set(positions)) != len(positions):
+    dims = [_position(index) for index in indices]
+    loops = [dim for dim in dims if dim is not None]
+    if not loops or len(set(loops)) != len(loops):
         return None
-    dims: list[int] = []
-    for dim, position in enumerate(positions):
+    for dim, position in enumerate(dims):
         if position is None:
+            if ir.RankedTensorType(table.type).shape[dim] != 1:
+                return None
+        elif not any(same_extent((table, dim), site) for site in loop_sites(view, position)):
             return None
-        if not any(same_extent((table, dim), site) for site in loop_sites(view, position)):
-            return None
-        dims.append(position)
     return dims
+
+
+def _without_units(table: ir.Value, dims: list[int | None]) -> ir.Value:
+    """`table` without the dimensions (of size 1) that have no loop, at the insertion point."""
+    kept = [dim for dim, loop in enumerate(dims) if loop is not None]
+    if len(kept) == len(dims):
+        return table
+    type_ = ir.RankedTensorType(table.type)
+    ends = [*kept[1:], len(dims)]
+    groups = [list(range(start, end)) for start, end in zip([0, *kept[1:]], ends, strict=True)]
+    smaller = ir.RankedTensorType.get([type_.shape[dim] for dim in kept], type_.element_type)
+    return tensor.CollapseShapeOp(smaller, table, groups).result
 
 
 def _position(value: ir.Value) -> int | None:

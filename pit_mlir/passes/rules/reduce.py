@@ -95,6 +95,8 @@ def dead_keys(op: ir.Operation, index: ir.Value, segments: Sequence[int]) -> tup
     maker = owner(index)
     if maker is None or maker.name != "pit.detect":
         return Refusal("the maker of the index is not visible")
+    if len(list(maker.attributes["axis"])) != 1 or any(size != 1 for size in maker.attributes["block"]):
+        return Refusal("the index does not list single tokens of each segment")
     mask = maker.operands[0]
     dims = [*maker.attributes["segments"], *maker.attributes["axis"]]
     if sorted(dims) != list(range(ir.RankedTensorType(mask.type).rank)):

@@ -64,6 +64,8 @@ def spread_masks(function: ir.Operation, report: Report) -> None:
 def name_of(mask: ir.Value, function: ir.Operation) -> str:
     """What a remark calls `mask`: the name of the argument, else its place in the source."""
     maker = owner(mask)
+    while maker is not None and maker.name in ("tensor.collapse_shape", "tensor.expand_shape"):
+        mask, maker = maker.operands[0], owner(maker.operands[0])
     if maker is not None:
         return f"the mask at {location_text(maker.location)}"
     number = ir.BlockArgument(mask).arg_number
