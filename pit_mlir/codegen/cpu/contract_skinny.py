@@ -8,7 +8,7 @@ that stay in the first-level cache.
 from collections.abc import Callable
 from dataclasses import replace
 
-from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -36,9 +36,10 @@ from pit_mlir.codegen.cpu.contract_frame import (
     rounded,
     scratch,
 )
+from pit_mlir.codegen.cpu.contract_plan import Access
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add
-from pit_mlir.codegen.cpu.pack import Factor, scaled_entries, transpose, vectors
+from pit_mlir.codegen.cpu.pack import Factor, transpose, vectors
 
 MOST_ROWS = 4
 """Rows up to which streaming the columns once for each row is faster than packing them."""
@@ -116,23 +117,45 @@ class SkinnyForm:
         self.build(self.dot_task, 1 << 30, 4)
 
     def dot_task(self, task: Task) -> None:
-        """A block of columns; a list differs from row to row, so then the rows run outside."""
+        """A block of columns; what is listed differs from row to row, so then the rows run outside."""
         partial = scratch(self.frame.plan.sum_type, self.lanes * self.lanes)
-        rows, columns = (0, task.rows, 1), (0, task.columns, self.lanes)
-        outer, inner = (rows, columns) if self.is_listed else (columns, rows)
-        with loop(*outer) as first, loop(*inner) as second:
-            row, column = (first, second) if self.is_listed else (second, first)
-            self.dot_products(replace(task, row=row, rows=1), column, partial)
+        if not self.is_listed:
+            with loop(0, task.columns, self.lanes) as column, loop(0, task.rows) as row:
+                at = replace(task, row=row, rows=1)
+                factor, _ = self.factors_of(at)
+                self.dot_products(at, factor, column, partial)
+            return
+        listed = scratch(self.frame.plan.sum_type, add(self.frame.extents[self.axis], self.lanes))
+        with loop(0, task.rows) as row:
+            at = replace(task, row=row, rows=1)
+            factor = self.listed_row(at, listed)
+            with loop(0, task.columns, self.lanes) as column:
+                self.dot_products(at, factor, column, partial)
 
-    def dot_products(self, task: Task, column: Index, partial: ir.Value) -> None:
-        """A vector of dot products of the one row of `task` with its columns from `column` on."""
+    def listed_row(self, task: Task, buffer: ir.Value) -> Factor:
+        """The row factor with 0 where it is not listed: reading all columns in order is faster than some at random."""
+        frame, axis, lanes = self.frame, self.axis, self.lanes
+        with loop(0, frame.extents[axis], lanes) as k:
+            vector.store(zero(self.vector), buffer, [k])
+        entries, count = frame.list_of(task)
+        row, _ = self.factors_of(task)
+        with loop(0, count) as number:
+            place = index_at(entries, number)
+            at = row.moved(lambda view: mul(place, view.strides[axis]))
+            found = at.compute(lambda view: view.load(0, 0, lanes, None), lanes)
+            memref.store(vector.extract(found, [], [0]), buffer, [value(place)])
+        strides = tuple(int(number == axis) for number in range(len(frame.plan.axes)))
+        view = View(Access(buffer, (axis,), False), buffer, 0, strides, ())
+        return Factor(row.result, {row.result: view}, {})
+
+    def dot_products(self, task: Task, row: Factor, column: Index, partial: ir.Value) -> None:
+        """A vector of dot products of `row`, the one row of `task`, with its columns from `column` on."""
         lanes = self.lanes
-        entries, steps = self.depth_of(task)
-        row, columns = self.factors_of(task)
+        _, columns = self.factors_of(task)
         at_once = min(COLUMNS, lanes)
         with loop(0, lanes, at_once) as group:
             places = [minimum(add(column, add(group, n)), sub(task.columns, 1)) for n in range(at_once)]
-            sums = self.dot_sums(row, [self.at_column(columns, place) for place in places], entries, steps)
+            sums = self.dot_sums(row, [self.at_column(columns, place) for place in places])
             for number, total in enumerate(sums):
                 vector.store(total, partial, [value(mul(add(group, number), lanes))])
         kept = [vector.load(self.vector, partial, [value(n * lanes)]) for n in range(lanes)]
@@ -143,19 +166,14 @@ class SkinnyForm:
         """The columns from `column` of the task on."""
         return columns.moved(lambda view: self.frame.column_offset(view, column))
 
-    def dot_sums(
-        self, row: Factor, columns: list[Factor], entries: View | None, steps: Index
-    ) -> list[ir.Value]:
+    def dot_sums(self, row: Factor, columns: list[Factor]) -> list[ir.Value]:
         """For each of `columns` a vector whose elements sum up to its dot product with `row`."""
-        lanes = self.lanes
-        # A gather takes longer than several sums that wait for each other would save.
-        width = 1 if self.is_listed else VECTORS
+        lanes, steps = self.lanes, self.frame.extents[self.axis]
 
         def step(k: Index, sums: list[ir.Value], mask: ir.Value | None) -> list[ir.Value]:
-            listed = None if entries is None else entries.load(k, 1, lanes, mask)
-            left = self.along_depth(row, k, listed, mask)
+            left = self.along_depth(row, k, mask)
             return [
-                multiply_add(left, self.along_depth(factor, k, listed, mask), total)
+                multiply_add(left, self.along_depth(factor, k, mask), total)
                 for factor, total in zip(columns, sums, strict=True)
             ]
 
@@ -163,28 +181,24 @@ class SkinnyForm:
             count = len(columns)
             return [
                 total
-                for part in range(width)
+                for part in range(VECTORS)
                 for total in step(add(k, part * lanes), sums[part * count : (part + 1) * count], None)
             ]
 
-        wide = mul(floor_div(steps, width * lanes), width * lanes)
-        start = [zero(self.vector)] * (width * len(columns))
-        sums = fold(0, wide, width * lanes, start, several)
+        wide = mul(floor_div(steps, VECTORS * lanes), VECTORS * lanes)
+        start = [zero(self.vector)] * (VECTORS * len(columns))
+        sums = fold(0, wide, VECTORS * lanes, start, several)
         sums = [total_of(sums[number :: len(columns)]) for number in range(len(columns))]
         whole = mul(floor_div(steps, lanes), lanes)
         sums = fold(wide, whole, lanes, sums, lambda k, carried: step(k, carried, None))
         return step(whole, sums, first_lanes(sub(steps, whole), lanes))
 
-    def along_depth(
-        self, factor: Factor, k: Index, listed: ir.Value | None, mask: ir.Value | None
-    ) -> ir.Value:
+    def along_depth(self, factor: Factor, k: Index, mask: ir.Value | None) -> ir.Value:
         """A vector of `factor` along the depth, from step `k` on; 0 outside `mask`."""
 
         def load(view: View) -> ir.Value:
             stride = view.strides[self.axis]
-            if listed is None or (isinstance(stride, int) and stride == 0):
-                return view.load(mul(k, stride), stride, self.lanes, mask)
-            return view.gather(view.base, scaled_entries(listed, stride), mask)
+            return view.load(mul(k, stride), stride, self.lanes, mask)
 
         found = factor.compute(load, self.lanes)
         return found if mask is None else arith.select(mask, found, zero(self.vector))
