@@ -149,11 +149,17 @@ def is_infinite(value: Abstract) -> bool:
     return isinstance(value, Known) and abs(value.value) == math.inf
 
 
+SIGNED_ZERO = {"arith.divf": 1, "math.rsqrt": 0, "math.copysign": 1, "math.atan2": 0, "math.powf": 0}
+"""Operations, and the operand, that tell 0 from -0: a product by 0 has either sign, which is not kept track of."""
+
+
 def folded(part: Apply, args: list[Abstract]) -> Abstract:
     """The operation on known numbers, as a machine has it."""
     rule = RULES.get(part.name)
     numbers = [arg.value for arg in args if isinstance(arg, Known)]
     if rule is None or len(numbers) != len(args):
+        return Unknown()
+    if part.name in SIGNED_ZERO and args[SIGNED_ZERO[part.name]] == ZERO:
         return Unknown()
     node = Node(part.name, (), str(part.op.results[0].type), attributes_of(part.op))
     types = [str(operand.type) for operand in part.op.operands]
