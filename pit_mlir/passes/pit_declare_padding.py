@@ -94,9 +94,9 @@ def mask_argument(function: ir.Operation, number: int) -> ir.Value:
 def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
     """`mask` without a batch or a length of 1: the values inside a normal form do not have such a dimension."""
     type_ = ir.RankedTensorType(mask.type)
-    if 1 not in type_.shape:
+    rest = [size for size in type_.shape if size != 1]
+    if len(rest) != 1:
         return mask
-    rest = [size for size in type_.shape if size != 1] or [1]
     block = function.regions[0].blocks[0]
     with function.context, function.location, ir.InsertionPoint.at_block_begin(block):
         return tensor.CollapseShapeOp(
