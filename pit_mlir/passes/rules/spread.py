@@ -21,7 +21,7 @@ from pit_mlir.analysis.expressions import (
     leaves,
 )
 from pit_mlir.analysis.extents import extent
-from pit_mlir.analysis.images import ZERO, NonZero, image
+from pit_mlir.analysis.images import ZERO, Known, NonZero, image
 from pit_mlir.analysis.zeros import is_mask_argument
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.diagnostics import Report
@@ -57,7 +57,8 @@ def spread_masks(function: ir.Operation, report: Report) -> None:
                 spread(op.operation, masked)
             report.remark(
                 location_text(op.location),
-                f"compact through the index of {name_of(masked.mask, function)}: 0 outside",
+                f"compact through the index of the live rows of {name_of(masked.mask, function)}: 0 elsewhere",
+                topic="index",
             )
 
 
@@ -72,7 +73,7 @@ def name_of(mask: ir.Value, function: ir.Operation) -> str:
     if "arg_attrs" in function.attributes:
         attributes = ir.DictAttr(function.attributes["arg_attrs"][number])
         if "pit.name" in attributes:
-            return ir.StringAttr(attributes["pit.name"]).value
+            return f"'{ir.StringAttr(attributes['pit.name']).value}'"
     return f"argument {number}"
 
 
@@ -94,7 +95,7 @@ def find_mask(view: Structured) -> Masked | None:
         root = mask_of(term) if image(body, {term: ZERO}).value == ZERO else None
         if root is None:
             continue
-        kept = selected(body, terms)
+        kept = selected(body, terms, term)
         # An index over all of a value's dimensions lists single elements; a weight that is masked stays where it is.
         if (len(root.dims) == len(out) and not is_returned(view.op)) or masks_weight(view, term):
             continue
@@ -124,9 +125,11 @@ def mask_of(term: Leaf) -> Leaf | None:
     return leaf if live == NonZero() or (live != ZERO and hasattr(live, "value")) else None
 
 
-def selected(body: Expression, terms: list[Leaf]) -> Leaf | None:
-    """The operand y of a body that is select(mask, y, 0)."""
+def selected(body: Expression, terms: list[Leaf], mask: Leaf) -> Leaf | None:
+    """The operand y of a body that is select(mask, y, 0): of select(x > 0, x, 0) x is no mask."""
     if not isinstance(body, Apply) or body.name != "arith.select":
+        return None
+    if image(body.args[0], {mask: NonZero()}).value not in (NonZero(), Known(1)):
         return None
     return body.args[1] if isinstance(body.args[1], Leaf) and body.args[1] in terms else None
 
