@@ -68,7 +68,9 @@ class Contraction:
         casts, names = "", []
         for name in ("x", "y"):
             if self.type != wide:
-                casts += f"%{name}w = arith.{'extf' if is_float else 'extsi'} %{name} : {self.type} to {wide}\n"
+                casts += (
+                    f"%{name}w = arith.{'extf' if is_float else 'extsi'} %{name} : {self.type} to {wide}\n"
+                )
             names.append(f"%{name}w" if self.type != wide else f"%{name}")
         kind = "f" if is_float else "i"
         text = casts + f"%p = arith.mul{kind} {names[0]}, {names[1]} : {wide}\n"
@@ -83,9 +85,7 @@ class Contraction:
         """A module whose @main takes both operands and the init of the result, all zero."""
         types = [tensor(self.shape(t, sizes), self.type) for t in self.terms[:2]]
         result = tensor(self.shape(self.terms[2], sizes), self.result)
-        kinds = ", ".join(
-            f'"{"parallel" if i in self.terms[2] else "reduction"}"' for i in self.iterators
-        )
+        kinds = ", ".join(f'"{"parallel" if i in self.terms[2] else "reduction"}"' for i in self.iterators)
         maps = ", ".join(self.map(term) for term in self.terms)
         return f"""
 func.func @main(%a: {types[0]}, %b: {types[1]}, %c: {result}) -> {result} {{
@@ -141,4 +141,6 @@ def assert_close(actual: numpy.ndarray, expected: numpy.ndarray, type_: str, ter
     if not expected.size:
         return
     scale = max(1.0, terms**0.5)
-    numpy.testing.assert_allclose(wide(actual), expected, rtol=TOLERANCE[type_], atol=TOLERANCE[type_] * scale)
+    numpy.testing.assert_allclose(
+        wide(actual), expected, rtol=TOLERANCE[type_], atol=TOLERANCE[type_] * scale
+    )

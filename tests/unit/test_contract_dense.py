@@ -6,6 +6,8 @@ from contraction_text import Contraction, assert_close, cached, poisoned, random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pit_mlir.errors import InputError
+
 EQUATIONS = (
     "mk,nk->mn",
     "mk,kn->mn",
@@ -50,7 +52,9 @@ def test_any_map_and_size(equation: str, data: st.DataObject) -> None:
     check(contraction, sizes, seed=1)
 
 
-@pytest.mark.parametrize("sizes", [(127, 33, 700), (1, 127, 513), (500, 300, 64), (29, 65, 256), (449, 257, 1)])
+@pytest.mark.parametrize(
+    "sizes", [(127, 33, 700), (1, 127, 513), (500, 300, 64), (29, 65, 256), (449, 257, 1)]
+)
 @pytest.mark.parametrize("equation", ["mk,nk->mn", "mk,kn->mn", "km,nk->nm"])
 def test_several_blocks(equation: str, sizes: tuple[int, int, int]) -> None:
     """More rows, columns or depth than one task takes."""
@@ -66,7 +70,15 @@ def test_nested_depth(sizes: tuple[int, int, int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("type_", "result"),
-    [("f64", "f64"), ("bf16", "bf16"), ("bf16", "f32"), ("f16", "f16"), ("i32", "i32"), ("i64", "i64"), ("i8", "i32")],
+    [
+        ("f64", "f64"),
+        ("bf16", "bf16"),
+        ("bf16", "f32"),
+        ("f16", "f16"),
+        ("i32", "i32"),
+        ("i64", "i64"),
+        ("i8", "i32"),
+    ],
 )
 @pytest.mark.parametrize("equation", ["mk,nk->mn", "km,kn->mn"])
 def test_types(equation: str, type_: str, result: str) -> None:
@@ -94,3 +106,11 @@ def test_bf16_in_pairs(equation: str, depth: int) -> None:
     contraction = Contraction(equation, "bf16", "f32", dynamic=False)
     sizes = {i: {"m": 19, "n": 45, "k": depth, "b": 2, "h": 3, "t": 9}[i] for i in contraction.iterators}
     check(contraction, sizes, seed=5)
+
+
+def test_sizes_that_disagree_are_an_error() -> None:
+    """Dynamic sizes of one iterator that differ raise, and nothing is read out of bounds."""
+    compiled = cached(Contraction("mk,nk->mn").text({}))
+    left, right = numpy.ones((5, 70), numpy.float32), numpy.ones((6, 9), numpy.float32)
+    with pytest.raises(InputError, match="sizes of the operands of a contraction differ"):
+        compiled.run_numpy(left, right, numpy.zeros((5, 6), numpy.float32))

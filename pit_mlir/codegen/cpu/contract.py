@@ -5,18 +5,20 @@ is where gathering, masks and casts happen), multiplies them with the micro-kern
 through the epilogue to their places in the result.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pit_mlir.bindings import bufferization, func, ir, memref, tensor
-from pit_mlir.codegen.cpu.build import Index, product, value
+from pit_mlir.bindings import arith, bufferization, func, ir, memref, tensor
+from pit_mlir.codegen.cpu.buffers import same
+from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, select, value
+from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_pairs import has_even_depth
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
+from pit_mlir.codegen.cpu.fingerprint import block_lines, digest
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
@@ -97,20 +99,49 @@ def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Va
 def axis_extents(
     plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
 ) -> list[Index]:
-    """How far each axis of the plan runs."""
-    places: dict[int, tuple[ir.Value, int]] = {}
+    """How far each axis of the plan runs; all 0, and a failed check, if operands disagree at run time."""
+    sizes, rows = iterator_sizes(plan, buffers, result, index)
+    fits = [
+        compare("eq", size, known[0])
+        for known in (*sizes.values(), rows)
+        for size in known[1:]
+        if not same(size, known[0])
+    ]
+    extents = [
+        rows[0]
+        if plan.listed == "rows" and axis.role == "row"
+        else product([sizes[p][0] for p in axis.iterators])
+        for axis in plan.axes
+    ]
+    if not fits:
+        return extents
+    all_fit = fits[0]
+    for other in fits[1:]:
+        all_fit = arith.andi(all_fit, other)
+    check(all_fit, "sizes of the operands of a contraction differ", plan.op)
+    return [select(all_fit, extent, 0) for extent in extents]
+
+
+def iterator_sizes(
+    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
+) -> tuple[dict[int, list[Index]], list[Index]]:
+    """The sizes of each iterator, and of the rows of a list, as every operand and the index have them."""
+    sizes: dict[int, list[Index]] = {}
+    rows: list[Index] = [] if index is None else [index.total]
     for access, buffer in [(plan.result, result), *((a, buffers[a.source]) for a in plan.read_accesses)]:
         for dimension, position in enumerate(access.positions):
-            if not (access.compact and position in plan.group):
-                places.setdefault(position, (buffer, dimension))
-    extents: list[Index] = []
-    for axis in plan.axes:
-        if plan.listed == "rows" and axis.role == "row":
-            assert index is not None, "a list has an index"
-            extents.append(index.total)
-            continue
-        extents.append(product([extent_of(*places[position]) for position in axis.iterators]))
-    return extents
+            is_rows = access.compact and position in plan.group
+            known = rows if is_rows else sizes.setdefault(position, [])
+            known.append(extent_of(buffer, dimension))
+    if index is not None and plan.listed == "rows":
+        for position, extent in zip(plan.group, index.extents, strict=True):
+            sizes.setdefault(position, []).append(extent)
+    if index is not None and plan.listed == "depth":
+        for number, (position, extent) in enumerate(zip(plan.group, index.extents, strict=True)):
+            block = plan.block[number] if number < len(plan.block) else 1
+            # Segments are counted in blocks, so they are compared as such.
+            sizes[-1 - number] = [extent, ceil_div(sizes[position][0], block)]
+    return sizes, rows
 
 
 def extent_of(buffer: ir.Value, dimension: int) -> Index:
@@ -125,8 +156,7 @@ def kernel_of(
     """The name of the kernel for `plan` in the module, which is built on first use."""
     tile = tile_of(plan, host)
     types = [argument.type for argument in arguments]
-    text = f"{fingerprint(plan)} {tile} {[str(type_) for type_ in types]}"
-    name = f"pit_contract_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    name = f"pit_contract_{digest([*fingerprint(plan), str(tile), str([str(type_) for type_ in types])])}"
     module = plan.op
     while module.name != "builtin.module":
         module = module.parent.operation
@@ -146,9 +176,9 @@ def few_rows(plan: ContractPlan) -> bool | None:
     return None if most is None else most <= MOST_ROWS
 
 
-def fingerprint(plan: ContractPlan) -> str:
-    """A text that two contractions share if one kernel serves both."""
-    parts = [
+def fingerprint(plan: ContractPlan) -> list[str]:
+    """Lines that two contractions share if one kernel serves both."""
+    lines = [
         str(
             (
                 plan.axes,
@@ -163,21 +193,8 @@ def fingerprint(plan: ContractPlan) -> str:
         str([(a.positions, a.compact, str(a.element)) for a in (*plan.read_accesses, plan.result)]),
         str(plan.op.attributes["combine"]),
     ]
-    sources = [access.source for access in plan.read_accesses]
-    numbers: dict[ir.Value, str] = {scalar: f"c{number}" for number, scalar in enumerate(plan.captured)}
+    numbers = {access.source: f"t{number}" for number, access in enumerate(plan.read_accesses)}
+    numbers |= {scalar: f"c{number}" for number, scalar in enumerate(plan.captured)}
     for region in plan.op.regions:
-        for argument in region.blocks[0].arguments:
-            numbers[argument] = f"a{len(numbers)}"
-        for op in region.blocks[0].operations:
-            operation = op.operation
-            operands = [
-                f"t{sources.index(v)}" if v in sources else numbers.get(v) or str(v.owner)
-                for v in operation.operands
-            ]
-            attributes = sorted(f"{name}={operation.attributes[name]}" for name in operation.attributes)
-            for result in operation.results:
-                numbers[result] = f"v{len(numbers)}"
-            results = [str(result.type) for result in operation.results]
-            parts.append(f"{operation.name} {operands} {attributes} {results}")
-    yields = [numbers[factor] for factor in plan.factors]
-    return "\n".join([*parts, str(yields)])
+        lines += block_lines(region.blocks[0], numbers)
+    return [*lines, str([numbers[factor] for factor in plan.factors])]
