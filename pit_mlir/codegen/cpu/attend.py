@@ -1,12 +1,11 @@
 """`pit.attend` on buffers: a call of a kernel that all attentions of the same form share."""
 
-import hashlib
-from collections.abc import Sequence
 
 from pit_mlir.bindings import func, ir
 from pit_mlir.codegen.cpu.attend_kernel import Attention, Element, Ragged, emit_attend
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, read, sizes
 from pit_mlir.codegen.cpu.contract import IndexBuffers
+from pit_mlir.codegen.cpu.fingerprint import block_lines, digest, is_constant
 from pit_mlir.dialect.attend import AttendOp
 from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.pit import int_array, integer
@@ -19,7 +18,8 @@ def lower_attend(operation: ir.Operation, lowering: Lowering) -> None:
     op = operation.opview
     assert isinstance(op, AttendOp)
     indices = list(operation.operands)[4:]
-    result = allocate_like(op.init.type, sizes(op.init))
+    init = operation.operands[3]
+    result = allocate_like(init.type, sizes(init))
     attention = attention_of(op, lowering.indices[indices[0]] if indices else None, result)
     name = kernel_of(op, attention, lowering.host)
     func.CallOp([], ir.FlatSymbolRefAttr.get(name), attention.values)
@@ -29,13 +29,14 @@ def lower_attend(operation: ir.Operation, lowering: Lowering) -> None:
 def attention_of(op: AttendOp, index: IndexBuffers | None, result: ir.Value) -> Attention:
     """The view of `op` whose tensors are buffers."""
     body = op.operation.regions[0].blocks[0]
+    query, key, value = list(op.operation.operands)[:3]
     reads = [
         Element(element.operation.results[0], read(element.source), positions(element.operation.attributes["map"]))
         for element in elements(body)
     ]
     return Attention(
         body,
-        (read(op.query), read(op.key), read(op.value), result),
+        (read(query), read(key), read(value), result),
         tuple(positions(map_) for map_ in op.operation.attributes["indexing_maps"]),
         frozenset(int_array(op, "compact")),
         integer(op, "batch"),
@@ -67,18 +68,12 @@ def captured_scalars(body: ir.Block) -> list[ir.Value]:
     return list(found)
 
 
-def is_constant(scalar: ir.Value) -> bool:
-    """Whether `scalar` is made by `arith.constant`."""
-    owner = scalar.owner
-    return not isinstance(owner, ir.Block) and owner.operation.name == "arith.constant"
-
-
 def kernel_of(op: AttendOp, attention: Attention, host: Host) -> str:
     """The name of the kernel for `attention` in the module, which is built on first use."""
     lanes = host.lanes(ir.FloatType(attention.body.arguments[0].type).width)
     types = [argument.type for argument in attention.values]
-    text = f"{fingerprint(op, attention)} {lanes} {[str(type_) for type_ in types]}"
-    name = f"pit_attend_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    lines = [*fingerprint(op, attention), str(lanes), str([str(type_) for type_ in types])]
+    name = f"pit_attend_{digest(lines)}"
     module = op.operation
     while module.name != "builtin.module":
         module = module.parent.operation
@@ -92,23 +87,11 @@ def kernel_of(op: AttendOp, attention: Attention, host: Host) -> str:
     return name
 
 
-def fingerprint(op: AttendOp, attention: Attention) -> str:
-    """A text that two attentions share if one kernel serves both."""
+def fingerprint(op: AttendOp, attention: Attention) -> list[str]:
+    """Lines that two attentions share if one kernel serves both."""
     attributes = op.operation.attributes
-    parts = [f"{name}={attributes[name]}" for name in sorted(attributes)]
-    parts += [str(element.positions) for element in attention.elements]
-    numbers: dict[ir.Value, str] = {scalar: f"c{n}" for n, scalar in enumerate(attention.captured)}
-    numbers[attention.body.arguments[0]] = "score"
-    for inner in attention.body.operations:
-        parts.append(body_line(inner.operation, numbers))
-    return "\n".join(parts)
-
-
-def body_line(operation: ir.Operation, numbers: dict[ir.Value, str]) -> str:
-    """One operation of a body as text in which values are numbers; its results get theirs."""
-    reads: Sequence[ir.Value] = [] if operation.name == "pit.element" else list(operation.operands)
-    operands = [numbers.get(operand) or str(operand.owner) for operand in reads]
-    attributes = sorted(f"{name}={operation.attributes[name]}" for name in operation.attributes)
-    for result in operation.results:
-        numbers[result] = f"v{len(numbers)}"
-    return f"{operation.name} {operands} {attributes} {[str(result.type) for result in operation.results]}"
+    lines = [f"{name}={attributes[name]}" for name in sorted(attributes)]
+    lines += [str(element.positions) for element in attention.elements]
+    numbers = {element.source: f"t{number}" for number, element in enumerate(elements(attention.body))}
+    numbers |= {scalar: f"c{number}" for number, scalar in enumerate(attention.captured)}
+    return lines + block_lines(attention.body, numbers)
