@@ -72,7 +72,9 @@ def measure(case: Case, console: Console) -> tuple[list[str], pit.CompiledModule
 def main() -> None:
     """Runs all cases and prints the table."""
     console = Console()
-    table = Table(title=f"pit_mlir against torch {torch.__version__}, fp32, {torch.get_num_threads()} threads")
+    table = Table(
+        title=f"pit_mlir against torch {torch.__version__}, fp32, {torch.get_num_threads()} threads"
+    )
     for column in ("model", "zeros", "max rel. error", "torch ms", "pit ms", "ratio"):
         table.add_column(column, justify="left" if column == "model" else "right")
     folder = Path("build/demo")

@@ -84,7 +84,9 @@ def padded_batch(generator: torch.Generator, batch: int = 16, longest: int = 128
     return ids * mask, mask
 
 
-def block_mask(rows: int, columns: int, generator: torch.Generator, zeros: float, height: int) -> torch.Tensor:
+def block_mask(
+    rows: int, columns: int, generator: torch.Generator, zeros: float, height: int
+) -> torch.Tensor:
     """A bool mask of `rows` x `columns` whose blocks of `height` x 1 are zero with probability `zeros`."""
     blocks = torch.rand(rows // height, columns, generator=generator) >= zeros
     return blocks.repeat_interleave(height, 0)

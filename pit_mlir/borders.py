@@ -44,6 +44,11 @@ def mismatch(argument: Argument, given: str) -> InputError:
     return InputError(f"{argument.kind} '{argument.name}' is {given}; the program was compiled for {wanted}")
 
 
+def describe(tensor: Any) -> str:
+    """dtype, shape and device of a torch tensor for a message."""
+    return f"{tensor.dtype} and shape {list(tensor.shape)} on {tensor.device}"
+
+
 def static_shape(shape: Sequence[Size]) -> tuple[int, ...] | None:
     """`shape` if all of its sizes are numbers."""
     sizes = tuple(size for size in shape if isinstance(size, int))
@@ -71,9 +76,12 @@ class TorchBorder:
             if not isinstance(value, torch.Tensor):
                 raise mismatch(argument, f"{type(value).__name__} {value!r}")
             fits = value.dtype is dtype and value.device.type == "cpu" and value.layout is torch.strided
-            if not fits or (value.shape != shape if shape is not None else value.dim() != len(argument.shape)):
+            if not fits or (
+                value.shape != shape if shape is not None else value.dim() != len(argument.shape)
+            ):
                 raise mismatch(
-                    argument, f"a {value.layout} tensor of {value.dtype} and shape {list(value.shape)} on {value.device}"
+                    argument,
+                    f"a {value.layout} tensor of {value.dtype} and shape {list(value.shape)} on {value.device}",
                 )
             if grad and value.requires_grad and argument.kind == "input":
                 raise InputError(
@@ -118,7 +126,9 @@ class NumpyBorder:
             if not isinstance(value, numpy.ndarray):
                 raise mismatch(argument, f"{type(value).__name__} {value!r}")
             sizes: tuple[int, ...] = value.shape
-            if value.dtype != element.numpy or (sizes != shape if shape is not None else len(sizes) != len(argument.shape)):
+            if value.dtype != element.numpy or (
+                sizes != shape if shape is not None else len(sizes) != len(argument.shape)
+            ):
                 raise mismatch(argument, f"an array of {value.dtype} and shape {list(sizes)}")
             # Not ascontiguousarray: it makes rank 1 of rank 0.
             admitted.append(value if value.flags.c_contiguous else value.copy(order="C"))

@@ -63,7 +63,7 @@ def compile(
     snapshot = take_snapshot(imported, border) if options.freeze else None
     program = build_program(imported.module, report)
     show("done", len(steps) + 1, len(steps) + 1)
-    return CompiledModule(program, imported, border, Explanation.of(report.diagnostics), text, snapshot)
+    return CompiledModule(program, imported, border, Explanation.of(report), text, snapshot)
 
 
 class ProgressObserver(Observer):
@@ -86,7 +86,11 @@ def is_text(model: Any) -> bool:
 
 
 def import_any(
-    model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, dynamic_shapes: Any, context: ir.Context
+    model: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    dynamic_shapes: Any,
+    context: ir.Context,
 ) -> ImportedModel:
     """`model` as linalg on tensors in `context`."""
     if is_text(model):
@@ -106,9 +110,7 @@ def take_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
     weights = [argument for argument in imported.arguments if argument.kind == "weight"]
     numbers = [number for number, a in enumerate(imported.arguments) if a.kind == "weight"]
     body = functions["main"].regions[0].blocks[0]
-    used = [
-        order for order, number in enumerate(numbers) if any(True for _ in body.arguments[number].uses)
-    ]
+    used = [order for order, number in enumerate(numbers) if any(True for _ in body.arguments[number].uses)]
     prepare = functions.get("prepare")
     program: Program | None = None
     if prepare is not None:

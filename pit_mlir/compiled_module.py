@@ -14,8 +14,8 @@ from pit_mlir.frontend.signature import (
     bind_sizes,
     evaluate_size,
 )
-from pit_mlir.snapshot import Snapshot
 from pit_mlir.runtime.engine import Program
+from pit_mlir.snapshot import Snapshot
 
 
 class CompiledModule:
@@ -69,7 +69,9 @@ class CompiledModule:
         else:
             weights, prepared = self._snapshot.state
         values = self._ordered(weights, inputs)
-        sizes = bind_sizes(self._arguments, [v.shape for v in values], self._symbols) if self._is_dynamic else {}
+        sizes = (
+            bind_sizes(self._arguments, [v.shape for v in values], self._symbols) if self._is_dynamic else {}
+        )
         passed = [*values, *prepared]
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
         results = border.results(self._program, self._program.call(border.pointers(passed), dims))
@@ -82,7 +84,9 @@ class CompiledModule:
     def refresh(self) -> None:
         """Takes a new snapshot of the weights; raises `InputError` where they were not frozen."""
         if self._snapshot is None:
-            raise InputError("refresh() needs options.freeze=True: this program reads its weights at every call")
+            raise InputError(
+                "refresh() needs options.freeze=True: this program reads its weights at every call"
+            )
         self._snapshot.take(self._border.admit(self._weight_arguments, self._weights.read()))
 
     def explain(self) -> Explanation:

@@ -30,6 +30,7 @@ class Snapshot:
             out = self._prepare.call(self._border.pointers(weights))
             prepared = self._border.results(self._prepare, out)
         copies = [
-            self._border.copy(weight) if number in self._used else weight for number, weight in enumerate(weights)
+            self._border.copy(weight) if number in self._used else weight
+            for number, weight in enumerate(weights)
         ]
         self.state = copies, prepared

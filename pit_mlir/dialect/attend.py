@@ -81,7 +81,7 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         score = score_type(operands[0].type)
         verify_body(self.operation.regions[0], [score], [score])
         self.verify_body_elements(batch)
-        guarded = self.operation.attributes["guarded"] if "guarded" in self.operation.attributes else None
+        guarded = self.operation.attributes.get("guarded")
         require(
             guarded is None or isinstance(guarded, ir.UnitAttr),
             f"attribute 'guarded' must be a unit, got {guarded}",

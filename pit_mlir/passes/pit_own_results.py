@@ -49,7 +49,7 @@ def is_whole(value: ir.Value) -> bool:
         elif op.name == "tensor.insert_slice":
             value = op.operands[1]
         elif op.name.startswith("linalg.") and "operandSegmentSizes" in op.attributes:
-            inputs = list(op.attributes["operandSegmentSizes"])[0]
+            inputs = op.attributes["operandSegmentSizes"][0]
             value = op.operands[inputs + list(op.results).index(value)]
         else:
             return False

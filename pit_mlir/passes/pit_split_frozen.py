@@ -122,7 +122,8 @@ class Split:
                     clone_into(op.operation, known)
             func.ReturnOp([known[value] for value in self.border])
         for value in self.border:
-            report.remark(location_text(value.owner.location), "computed once, from frozen weights alone")
+            where = location_text(value.owner.location)
+            report.remark(where, "computed once, from frozen weights alone", topic="rewritten")
         self.take_results()
 
     def take_results(self) -> None:

@@ -83,7 +83,9 @@ def batch(lengths: list[int], tokens: int, left: bool = False) -> tuple[torch.Te
 LENGTHS = ([17, 1, 9], [17, 17, 17], [0, 0, 0], [0, 5, 17], [1, 1, 1])
 
 
-def check_padding(model: nn.Module, fast: pit.CompiledModule, lengths: list[int], tokens: int, left: bool = False) -> None:
+def check_padding(
+    model: nn.Module, fast: pit.CompiledModule, lengths: list[int], tokens: int, left: bool = False
+) -> None:
     ids, mask = batch(lengths, tokens, left)
     given, expected = fast(ids, mask), dense(model, ids, mask)
     live = mask.bool()

@@ -3,8 +3,8 @@
 import numpy
 import pytest
 
-from pit_mlir.dialect import make_context
 from pit_mlir.bindings import ir
+from pit_mlir.dialect import make_context
 from pit_mlir.runtime.engine import build_program
 
 DENSE = """
@@ -38,7 +38,9 @@ func.func @main(%q: tensor<?x?x3x{d}x{t}>, %k: tensor<?x?x3x{d}x{t}>, %v: tensor
 
 def program(**words: str):
     words = {"t": "f32", "s": "f32", "d": "8", "e": "8", "none": "0xFF800000", "guarded": "", **words}
-    words["cast"] = "%bb = arith.extf %b : f32 to f64" if words["s"] == "f64" else "%bb = arith.addf %b, %zero : f32"
+    words["cast"] = (
+        "%bb = arith.extf %b : f32 to f64" if words["s"] == "f64" else "%bb = arith.addf %b, %zero : f32"
+    )
     text = DENSE.format(**words)
     if words["s"] == "f32":
         text = text.replace("%scale =", "%zero = arith.constant 0.0 : f32\n  %scale =")
@@ -71,14 +73,18 @@ def test_dense_attention(rows: int) -> None:
     arguments = data(2, rows, 8, 8, numpy.float32, rows)
     if rows:
         arguments[3][:, 0] = True
-    numpy.testing.assert_allclose(run.run_numpy(*arguments)[0], reference(*arguments, -3.4e38), rtol=1e-4, atol=1e-5)
+    numpy.testing.assert_allclose(
+        run.run_numpy(*arguments)[0], reference(*arguments, -3.4e38), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("depth, width", [("1", "1"), ("7", "33"), ("64", "17")])
 def test_odd_widths(depth: str, width: str) -> None:
     run = program(d=depth, e=width, none="-3.4e38")
     arguments = data(3, 19, int(depth), int(width), numpy.float32, 1)
-    numpy.testing.assert_allclose(run.run_numpy(*arguments)[0], reference(*arguments, -3.4e38), rtol=1e-4, atol=1e-5)
+    numpy.testing.assert_allclose(
+        run.run_numpy(*arguments)[0], reference(*arguments, -3.4e38), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_double() -> None:

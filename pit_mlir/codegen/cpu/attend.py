@@ -1,6 +1,5 @@
 """`pit.attend` on buffers: a call of a kernel that all attentions of the same form share."""
 
-
 from pit_mlir.bindings import func, ir
 from pit_mlir.codegen.cpu.attend_kernel import Attention, Element, Ragged, emit_attend
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, read, sizes
@@ -31,7 +30,9 @@ def attention_of(op: AttendOp, index: IndexBuffers | None, result: ir.Value) -> 
     body = op.operation.regions[0].blocks[0]
     query, key, value = list(op.operation.operands)[:3]
     reads = [
-        Element(element.operation.results[0], read(element.source), positions(element.operation.attributes["map"]))
+        Element(
+            element.operation.results[0], read(element.source), positions(element.operation.attributes["map"])
+        )
         for element in elements(body)
     ]
     return Attention(

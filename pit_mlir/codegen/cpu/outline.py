@@ -5,9 +5,7 @@ from collections.abc import Callable, Sequence
 from pit_mlir.bindings import func, ir
 
 
-def outline(
-    name: str, arguments: Sequence[ir.Value], emit: Callable[[Sequence[ir.Value]], None]
-) -> None:
+def outline(name: str, arguments: Sequence[ir.Value], emit: Callable[[Sequence[ir.Value]], None]) -> None:
     """Makes the private function `name` and calls it here with `arguments`.
 
     `emit` gets the function's own arguments, in the same order, and builds its body, which returns nothing.

@@ -47,7 +47,9 @@ class Panel:
 
     def load_vector(self, row: Index, column: Index, lanes: int) -> ir.Value:
         """`lanes` neighbouring elements of a row."""
-        return vector.load(vector_type(self.type, lanes), self.buffer, [build.value(row), build.value(column)])
+        return vector.load(
+            vector_type(self.type, lanes), self.buffer, [build.value(row), build.value(column)]
+        )
 
     def store_vector(self, values: ir.Value, row: Index, column: Index) -> None:
         """Sets neighbouring elements of a row."""
@@ -133,7 +135,9 @@ def tile(
         panels = [right.load_vector(k, build.add(column, v * lanes), lanes) for v in range(vectors)]
         scalars = [vector.broadcast(type_, left.load(build.add(row, r), k)) for r in range(ROWS)]
         return [
-            vector.fma(scalars[r], panels[v], sums[r * vectors + v]) for r in range(ROWS) for v in range(vectors)
+            vector.fma(scalars[r], panels[v], sums[r * vectors + v])
+            for r in range(ROWS)
+            for v in range(vectors)
         ]
 
     for value, (r, c) in zip(build.fold(0, depth, 1, initial, step), places, strict=True):

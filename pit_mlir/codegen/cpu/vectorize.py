@@ -58,7 +58,9 @@ def widened(value: ir.Value, known: dict[ir.Value, ir.Value], lanes: int) -> ir.
     scalar = known.get(value)
     if scalar is None:
         maker = value.owner
-        assert not isinstance(maker, ir.Block) and maker.operation.name == "arith.constant", "captures are given"
+        assert not isinstance(maker, ir.Block) and maker.operation.name == "arith.constant", (
+            "captures are given"
+        )
         scalar = constant(maker.operation)
     if isinstance(scalar.type, ir.VectorType):
         return scalar
