@@ -25,7 +25,8 @@ def rewrite_pipeline(padding: Sequence[int] = (), *, floats: str = "real", freez
         "pit-insert-sparsity{only=lists}",
         # One operation per contraction, with its tiles.
         "pit-select-tiles",
-        *(("pit-split-frozen", "canonicalize, cse") if freeze else ()),
+        # Weights may lie differently from how torch keeps them only where a snapshot of them is taken.
+        *(("pit-lay-out-weights", "pit-split-frozen", "canonicalize, cse") if freeze else ()),
     )
 
 
@@ -46,6 +47,8 @@ CPU_PIPELINE: tuple[str, ...] = (
     "allow-return-allocs-from-loops}, canonicalize, cse",
     # Loops: the order of iterators, what runs in parallel.
     "linalg-generalize-named-ops, pit-lower-loops, func.func(tm-tensor-to-loops), canonicalize, cse",
+    # What the layers of a model repeat is compiled once.
+    "pit-share-loops",
     # Buffers go back as soon as nobody reads them, so that the next one is still in the cache.
     "pit-free-buffers",
     # Math that LLVM can vectorise; floats that the processor lacks go through f32.
@@ -60,5 +63,5 @@ CPU_PIPELINE: tuple[str, ...] = (
     "convert-math-to-llvm, convert-math-to-libm, convert-vector-to-llvm{enable-x86=true}, convert-complex-to-llvm, "
     "lower-affine, finalize-memref-to-llvm{use-generic-functions}, convert-openmp-to-llvm, convert-arith-to-llvm, "
     "convert-index-to-llvm, convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm, "
-    "reconcile-unrealized-casts, pit-widen-booleans",
+    "reconcile-unrealized-casts, pit-widen-booleans, pit-hide-functions",
 )

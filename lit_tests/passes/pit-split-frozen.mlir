@@ -1,0 +1,29 @@
+// RUN: pit-mlir-opt %s --split-input-file --pit-split-frozen --mlir-diagnostic-verbosity-level=errors | filecheck %s
+
+// What only weights decide moves; what an input decides stays; a weight read as it is stays an argument.
+// CHECK-LABEL: func.func @prepare
+// CHECK-SAME: (%[[A:.*]]: tensor<8xf32>, %[[B:.*]]: tensor<8xf32>) -> tensor<8xf32>
+// CHECK: %[[P:.*]] = arith.mulf %[[A]], %[[B]]
+// CHECK: return %[[P]]
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[A:.*]]: tensor<8xf32> {pit.kind = "weight"}, %[[X:.*]]: tensor<8xf32> {pit.kind = "input"},
+// CHECK-SAME: %[[PREPARED:[^:]*]]: tensor<8xf32> {pit.kind = "prepared"})
+// CHECK: arith.addf %[[PREPARED]], %[[X]]
+func.func @main(%a: tensor<8xf32> {pit.kind = "weight"}, %x: tensor<8xf32> {pit.kind = "input"},
+                %b: tensor<8xf32> {pit.kind = "weight"}) -> (tensor<8xf32>, tensor<8xf32>) {
+  %p = arith.mulf %a, %b : tensor<8xf32>
+  %y = arith.addf %p, %x : tensor<8xf32>
+  %z = arith.subf %y, %a : tensor<8xf32>
+  return %y, %z : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// Nothing depends on weights alone: nothing is split. A view of a weight costs nothing and is no result.
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: pit.kind = "prepared"
+func.func @main(%a: tensor<2x4xf32> {pit.kind = "weight"}, %x: tensor<8xf32> {pit.kind = "input"}) -> tensor<8xf32> {
+  %v = tensor.collapse_shape %a [[0, 1]] : tensor<2x4xf32> into tensor<8xf32>
+  %y = arith.addf %v, %x : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
