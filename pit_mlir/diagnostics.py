@@ -6,6 +6,10 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "remark", "note"]
 
+Topic = Literal["", "zeros", "index", "compact", "list", "rewritten", "kernel", "dense"]
+"""What a remark is about: where zeros come from, an index that was made, an operator that runs on its rows or on its
+lists, another rewrite, the code that was chosen, or why something stays dense. `explain()` orders by it."""
+
 
 @dataclass(frozen=True)
 class Diagnostic:
@@ -15,20 +19,31 @@ class Diagnostic:
     location: str
     message: str
     notes: tuple["Diagnostic", ...] = ()
+    topic: Topic = ""
 
     def __str__(self) -> str:
         lines = [f"{self.location}: {self.severity}: {self.message}", *map(str, self.notes)]
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Operator:
+    """One operator of the model: `kind` for a reader, and per axis the verdict with its reason."""
+
+    location: str
+    kind: str
+    axes: tuple[tuple[str, str], ...]
+
+
 @dataclass
 class Report:
-    """Where passes put their diagnostics; the driver prints them, `explain()` groups them by operator.
+    """Where passes put their diagnostics; the driver prints them, `explain()` groups them by line of the model.
 
-    `listener`, when given, sees each diagnostic as it is made.
+    `operators` are in the order of the program. `listener`, when given, sees each diagnostic as it is made.
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    operators: list[Operator] = field(default_factory=list[Operator])
     listener: Callable[[Diagnostic], None] | None = None
 
     def add(self, diagnostic: Diagnostic) -> None:
@@ -37,9 +52,11 @@ class Report:
         if self.listener is not None:
             self.listener(diagnostic)
 
-    def remark(self, location: str, message: str, notes: tuple[Diagnostic, ...] = ()) -> None:
+    def remark(
+        self, location: str, message: str, notes: tuple[Diagnostic, ...] = (), *, topic: Topic = ""
+    ) -> None:
         """Says something about `location` that is not a fault."""
-        self.add(Diagnostic("remark", location, message, notes))
+        self.add(Diagnostic("remark", location, message, notes, topic))
 
     def warning(self, location: str, message: str, notes: tuple[Diagnostic, ...] = ()) -> None:
         """Says that something at `location` is likely not what the user wants."""

@@ -1,50 +1,247 @@
 """`explain()`: what the compiler found, proved, rewrote and left alone, by line of the model."""
 
 import json
-from collections.abc import Sequence
+import linecache
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from pit_mlir.diagnostics import Diagnostic
+from pit_mlir.diagnostics import Diagnostic, Operator, Report
+
+WIDTH = 100
+"""Columns of the text."""
+
+TITLES = {
+    "zeros": "zeros",
+    "index": "index",
+    "compact": "rewritten",
+    "list": "rewritten",
+    "rewritten": "rewritten",
+    "kernel": "kernel",
+    "dense": "dense",
+    "": "note",
+}
+"""What the text calls the topic of a remark; lines come in this order."""
+
+ASSUMES = re.compile(r";? ?assumes: ([^;]*)")
+PLACE = re.compile(r"(?:[^\s:'\"(]*/)?([^\s:/'\"(]+\.\w+):(\d+):\d+")
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One thing that was said, `count` times, about operators of one line."""
+
+    topic: str
+    text: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Operators:
+    """`count` operators of one kind with the same verdicts: `axes` has (verdict, reason) per axis."""
+
+    kind: str
+    count: int
+    axes: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was said about one place of the model: `remarks` in the order they were made."""
+    """What was found at one line of the model; `source` is its text, empty where the file cannot be read."""
 
     location: str
-    remarks: tuple[str, ...]
+    source: str
+    operators: tuple[Operators, ...]
+    remarks: tuple[Remark, ...]
+
+    def count(self, *topics: str) -> int:
+        """How often something about one of `topics` was said."""
+        return sum(remark.count for remark in self.remarks if remark.topic in topics)
+
+    @property
+    def size(self) -> int:
+        """How many operators come from this line."""
+        return sum(operators.count for operators in self.operators)
+
+    @property
+    def indexed(self) -> int:
+        """How many of them an index reaches."""
+        return min(self.size, self.count("compact", "list", "index"))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many operators there are, run on live rows alone, run on lists, and stay dense; and what is indexed."""
+
+    operators: int
+    compact: int
+    listed: int
+    dense: int
+    indices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Printable; `findings` are in the order of the program, `assumptions` hold for every call or are checked."""
 
-    findings: tuple[Finding, ...]
+    summary: Summary
     assumptions: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     @staticmethod
-    def of(diagnostics: Sequence[Diagnostic]) -> "Explanation":
-        """Groups remarks and warnings by location; those that begin with "assumes" are the assumptions."""
-        places: dict[str, list[str]] = {}
-        assumptions: dict[str, None] = {}
-        for diagnostic in diagnostics:
-            if diagnostic.message.startswith("assumes"):
-                assumptions[diagnostic.message.removeprefix("assumes").strip(" :")] = None
-                continue
-            lines = [diagnostic.message, *(f"  {note.message}" for note in diagnostic.notes)]
-            said = places.setdefault(diagnostic.location, [])
-            said.extend(line for line in lines if line not in said)
-        findings = tuple(Finding(location, tuple(lines)) for location, lines in places.items())
-        return Explanation(findings, tuple(assumptions))
+    def of(report: Report) -> "Explanation":
+        """Groups what `report` holds by line of the model; what repeats, as layers do, is said once with a count."""
+        operators: dict[str, list[Operator]] = {}
+        remarks: dict[str, list[Diagnostic]] = {}
+        for operator in report.operators:
+            operators.setdefault(operator.location, []).append(operator)
+        for diagnostic in report:
+            remarks.setdefault(diagnostic.location, []).append(diagnostic)
+        texts = [text for diagnostic in report for text in texts_of(diagnostic)]
+        assumptions = dict.fromkeys(found.strip() for text in texts for found in ASSUMES.findall(text))
+        findings = [
+            finding_of(location, operators.get(location, []), remarks.get(location, []))
+            for location in dict.fromkeys([*operators, *remarks])
+        ]
+        kept = tuple(finding for finding in findings if finding.operators or finding.remarks)
+        return Explanation(summary_of(kept), tuple(map(sentence, assumptions)), kept)
 
     def __str__(self) -> str:
-        lines: list[str] = []
-        if self.assumptions:
-            lines += ["assumed, beyond finite data:", *(f"  {text}" for text in self.assumptions), ""]
-        for finding in self.findings:
-            lines += [finding.location, *(f"  {remark}" for remark in finding.remarks)]
-        return "\n".join(lines) if lines else "nothing to explain: no operator could be made sparse"
+        return "\n".join(lines_of(self))
 
     def to_json(self) -> str:
-        """The same as JSON: {"findings": [{"location", "remarks"}], "assumptions": [..]}."""
+        """The same as JSON, an object with the fields of this class; locations keep their directories."""
         return json.dumps(asdict(self), indent=2)
+
+
+def texts_of(diagnostic: Diagnostic) -> Iterator[str]:
+    """The message and its notes."""
+    yield diagnostic.message
+    yield from (note.message for note in diagnostic.notes)
+
+
+def finding_of(location: str, operators: Sequence[Operator], remarks: Sequence[Diagnostic]) -> Finding:
+    """What is known about one line, equal things counted."""
+    said = Counter(
+        (diagnostic.topic, text)
+        for diagnostic in remarks
+        for message in texts_of(diagnostic)
+        # A verdict "none" stands with the operators already; its note, two orders that differ, stays.
+        if not (diagnostic.topic == "" and ": iterator d" in message)
+        and (text := shortened(ASSUMES.sub("", message).removeprefix("compact: ")))
+    )
+    order = list(dict.fromkeys(TITLES.values()))
+    grouped = sorted(said, key=lambda key: order.index(TITLES[key[0]]))
+    kinds = Counter((operator.kind, tuple(verdict for verdict, _ in operator.axes)) for operator in operators)
+    first = {
+        (operator.kind, tuple(verdict for verdict, _ in operator.axes)): operator.axes
+        for operator in reversed(operators)
+    }
+    return Finding(
+        location,
+        source_of(location),
+        tuple(Operators(kind[0], count, first[kind]) for kind, count in kinds.items()),
+        tuple(Remark(topic, text, said[topic, text]) for topic, text in grouped),
+    )
+
+
+def source_of(location: str) -> str:
+    """The text of the line of a Python model at `file:line:col`, empty where it cannot be read."""
+    match = re.fullmatch(r"(.*\.py):(\d+):\d+", location)
+    return linecache.getline(match[1], int(match[2])).strip() if match else ""
+
+
+def shortened(text: str) -> str:
+    """`text` with `file:line` in place of paths."""
+    return PLACE.sub(r"\1:\2", text).strip()
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital letter and a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def summary_of(findings: Sequence[Finding]) -> Summary:
+    """The numbers on top."""
+    operators = sum(finding.size for finding in findings)
+    compact = sum(finding.count("compact") for finding in findings)
+    listed = sum(finding.count("list") for finding in findings)
+    sources = Counter[str]()
+    for finding in findings:
+        for remark in finding.remarks:
+            if remark.topic == "index":
+                sources[re.sub(r"^compact through the index of |:.*", "", remark.text)] += remark.count
+            if remark.topic == "list":
+                origin = re.sub(r"^.*?live by |: a list.*", "", remark.text)
+                sources[f"what {origin} leaves, for {shortened(finding.location)}"] += remark.count
+    dense = operators - sum(finding.indexed for finding in findings)
+    indices = tuple(counted(text, count) for text, count in sources.items())
+    return Summary(operators, compact, listed, dense, indices)
+
+
+def counted(text: str, count: int) -> str:
+    """`text`, with `(x12)` behind it if it was said twelve times."""
+    return text if count == 1 else f"{text} (x{count})"
+
+
+def lines_of(explanation: Explanation) -> Iterator[str]:
+    """The text, line by line."""
+    summary, findings = explanation.summary, explanation.findings
+    yield f"{summary.operators} operators at {len(findings)} lines of the model"
+    yield f"  {summary.compact} run on live rows alone, {summary.listed} on lists, {summary.dense} stay dense"
+    if summary.indices:
+        yield "indices, made anew in every call, of"
+        yield from wrapped(summary.indices, "  ")
+    else:
+        yield "nothing is known to be zero or unused: no index is made"
+    if explanation.assumptions:
+        yield "assumed of every call"
+        yield from wrapped(explanation.assumptions, "  ")
+    yield "axes: the parts of a parallel axis may be computed in any order and place; those of a reduction"
+    yield "  may be combined in any order, f(f(acc, x), y) = f(f(acc, y), x); none: the order matters"
+    for finding in findings:
+        yield ""
+        yield f"{shortened(finding.location)}  {finding.source}".rstrip()
+        title = ""
+        for next_title, text in entries_of(finding):
+            yield from wrapped([text], f"  {next_title if next_title != title else '':10}")
+            title = next_title
+
+
+def entries_of(finding: Finding) -> Iterator[tuple[str, str]]:
+    """Title and text of each thing that there is to say about one line."""
+    for operators in finding.operators:
+        yield "axes", counted(f"{operators.kind}: {axes_text(operators.axes)}", operators.count)
+    for remark in finding.remarks:
+        yield TITLES[remark.topic], counted(remark.text, remark.count)
+    rest = finding.size - finding.indexed
+    if rest > 0 and not finding.count("dense"):
+        some = f"{rest} of {finding.size}: no index of their own"
+        yield "dense", "all: no index reaches them" if rest == finding.size else some
+
+
+def axes_text(axes: Sequence[tuple[str, str]]) -> str:
+    """`parallel x3, reduction`, with the reason where an axis is none."""
+    texts = [verdict if verdict != "none" else f"none ({reason})" for verdict, reason in axes]
+    groups: list[tuple[str, int]] = []
+    for text in texts:
+        if groups and groups[-1][0] == text:
+            groups[-1] = text, groups[-1][1] + 1
+        else:
+            groups.append((text, 1))
+    return ", ".join(text if count == 1 else f"{count} {text}" for text, count in groups) or "no axes"
+
+
+def wrapped(texts: Iterable[str], indent: str) -> Iterator[str]:
+    """`texts` behind `indent`, further lines of each below its beginning."""
+    for text in texts:
+        yield from textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=" " * len(indent),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )

@@ -10,7 +10,7 @@
 
 func.func @relu(%x: tensor<?x8xf32>, %up: tensor<?x8xf32>, %e: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %zero = arith.constant 0.0 : f32
-  // expected-remark-re@below {{%{{[0-9]+}} is 0 where itself is 0 (relu at {{.*}})}}
+  // expected-remark@below {{its result is 0 at places that only its values tell (relu)}}
   %h = linalg.generic {indexing_maps = [#mn, #mn], iterator_types = ["parallel", "parallel"]}
       ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
   ^bb0(%a: f32, %o: f32):
@@ -18,7 +18,7 @@ func.func @relu(%x: tensor<?x8xf32>, %up: tensor<?x8xf32>, %e: tensor<?x8xf32>) 
     %y = arith.select %c, %a, %zero : f32
     linalg.yield %y : f32
   } -> tensor<?x8xf32>
-  // expected-remark-re@below {{%{{[0-9]+}} is 0 where %{{[0-9]+}} is 0 (relu at {{.*}}); assumes: the data is finite}}
+  // expected-remark-re@below {{its result is 0 where the result at {{.*}} is 0 (relu at {{.*}}); assumes: the data is finite}}
   %g = linalg.generic {indexing_maps = [#mn, #mn, #mn], iterator_types = ["parallel", "parallel"]}
       ins(%h, %up : tensor<?x8xf32>, tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
   ^bb0(%a: f32, %b: f32, %o: f32):
@@ -57,14 +57,14 @@ func.func @rows(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>, %mask: tensor<4xi64> {
     %y = arith.cmpi ne, %a, %c0 : i64
     linalg.yield %y : i1
   } -> tensor<4xi1>
-  // expected-remark-re@below {{%{{[0-9]+}} is 0 where 'token_mask' is 0 (select at {{.*}})}}
+  // expected-remark@below {{its result is 0 where 'token_mask' is 0 (select)}}
   %masked = linalg.generic {indexing_maps = [#m, #mn, #mn], iterator_types = ["parallel", "parallel"]}
       ins(%live, %x : tensor<4xi1>, tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {
   ^bb0(%a: i1, %b: f32, %o: f32):
     %y = arith.select %a, %b, %zero : f32
     linalg.yield %y : f32
   } -> tensor<4x8xf32>
-  // expected-remark-re@below {{%{{[0-9]+}} is 0 where 'token_mask' is 0 (select at {{.*}}); assumes: the data is finite}}
+  // expected-remark-re@below {{its result is 0 where 'token_mask' is 0 (select at {{.*}}); assumes: the data is finite}}
   %product = linalg.generic {indexing_maps = [#mk, #kn, #out], iterator_types = ["parallel", "parallel", "reduction"]}
       ins(%masked, %w : tensor<4x8xf32>, tensor<8x8xf32>) outs(%z : tensor<4x8xf32>) {
   ^bb0(%a: f32, %b: f32, %acc: f32):

@@ -51,7 +51,7 @@ func.func @relu(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %e: tensor<?x8xf32>, %
 // CHECK: %[[I:.*]] = "pit.detect"(%[[MASK]]) {axis = array<i64: 0>, block = array<i64>, micro_tile = 0 : i64, segments = array<i64>}
 // CHECK: "pit.generic"(%{{.*}}, %[[I]]) ({
 // CHECK: }) {compact = false, group = array<i64: 1>
-// SAYS: remark: restricted to what is live by product at {{.*}}: a list along parallel iterators; assumes: the data is finite
+// SAYS: remark: restricted to what is live by product at {{.*}}: a list along parallel iterators, parts of its result; assumes: the data is finite
 func.func @rows_of_a_weight(%x: tensor<?x8xf32>, %w: tensor<6x8xf32>, %mask: tensor<6xf32> {pit.name = "mask", pit.kind = "input"},
                             %init: tensor<?x6xf32>) -> tensor<?x6xf32> {
   %e = tensor.empty() : tensor<6x8xf32>

@@ -25,7 +25,7 @@ func.func @ragged(%q: tensor<?x?x2x8xf32>, %k: tensor<?x?x2x8xf32>, %v: tensor<?
   %zero = arith.constant 0.0 : f32
   %lowest = arith.constant -3.40282347E+38 : f32
   %c0 = arith.constant 0 : i64
-  // expected-remark@below {{compact: 'pit.attend' runs on rows}}
+  // expected-remark@below {{compact: runs on live rows alone}}
   // expected-remark@below {{assumes: a finite constant <= -1e30 added to a value counts as -inf}}
   // expected-remark@below {{assumes: the data is finite}}
   %a = "pit.attend"(%q, %k, %v, %init) ({
@@ -66,7 +66,7 @@ func.func @causal(%q: tensor<2x4x5x8xf32>, %mask: tensor<2x5xi1>, %pos: tensor<5
   %ninf = arith.constant 0xFF800000 : f32
   %init = tensor.empty() : tensor<2x4x5x8xf32>
   %z = linalg.fill ins(%zero : f32) outs(%init : tensor<2x4x5x8xf32>) -> tensor<2x4x5x8xf32>
-  // expected-remark@below {{compact: 'pit.attend' runs on rows}}
+  // expected-remark@below {{compact: runs on live rows alone}}
   // expected-remark@below {{assumes: the data is finite}}
   %a = "pit.attend"(%q, %q, %q, %init) ({
   ^bb0(%s: f32):

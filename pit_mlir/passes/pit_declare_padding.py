@@ -179,13 +179,15 @@ def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: R
         if user.name == "func.return":
             for number, value in enumerate(user.operands):
                 if axes.carried(value, mask) is None:
-                    report.remark(where, f"result {number} does not carry (batch, token): returned as it is")
+                    text = f"result {number} does not carry (batch, token): returned as it is"
+                    report.remark(where, text, topic="dense")
         view = Structured.of(user)
         if view is not None and pools_unused(view, axes, mask):
             report.remark(
                 where,
                 "reduces over tokens, and the mask does not make the unused ones 0: its input stays dense; "
                 "multiply it by the mask if only live tokens are meant",
+                topic="dense",
             )
 
 

@@ -44,7 +44,7 @@ def form_attention(block: ir.Block, report: Report) -> None:
             if found is not None:
                 replace_attention(found, report)
         except NotAttention as reason:
-            report.remark(location_text(op.location), f"attention is not formed: {reason}")
+            report.remark(location_text(op.location), f"attention is not formed: {reason}", topic="dense")
 
 
 def replace_attention(found: Attention, report: Report) -> None:
@@ -60,7 +60,8 @@ def replace_attention(found: Attention, report: Report) -> None:
         op.erase()
     count = len(found.extras)
     reads = f"; masks and biases that it reads: {count}" if count else ""
-    report.remark(location_text(location), f"attention formed, its scores are never stored{reads}")
+    text = f"attention formed, its scores are never stored{reads}"
+    report.remark(location_text(location), text, topic="rewritten")
 
 
 def build(found: Attention, iterators: Sequence[int]) -> ir.Value:

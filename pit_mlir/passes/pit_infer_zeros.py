@@ -37,38 +37,46 @@ class InferZeros(Pass):
             maker = owner(value)
             is_float = isinstance(ir.RankedTensorType(value.type).element_type, ir.FloatType)
             if maker is not None and (is_float or self.masks):
-                report.remark(location_text(maker.location), fact_text(value, fact, names))
+                report.remark(location_text(maker.location), fact_text(value, fact, names), topic="zeros")
         for op in function.regions[0].blocks[0].operations:
             for masked in masked_keys(op.operation) if op.operation.name == "pit.attend" else ():
-                report.remark(location_text(op.location), keys_text(masked, names))
+                report.remark(location_text(op.location), keys_text(masked, names), topic="zeros")
 
 
 class Names:
-    """How values are called in messages: arguments as the model calls them, others as in the IR."""
+    """How values are called in messages: arguments as the model calls them, others by their places."""
 
     def __init__(self, function: ir.Operation) -> None:
-        self.state = ir.AsmState(function)
         self.function = function
 
     def of(self, value: ir.Value) -> str:
         """The name of `value`."""
-        if isinstance(value.owner, ir.Block) and "arg_attrs" in self.function.attributes:
-            attributes = self.function.attributes["arg_attrs"][ir.BlockArgument(value).arg_number]
+        maker = owner(value)
+        if maker is not None:
+            return f"the result at {location_text(maker.location)}"
+        number = ir.BlockArgument(value).arg_number
+        if "arg_attrs" in self.function.attributes:
+            attributes = self.function.attributes["arg_attrs"][number]
             if "pit.name" in attributes:
                 return f"'{attributes['pit.name'].value}'"
-        return value.get_name(self.state)
+        return f"argument {number}"
 
 
 def fact_text(value: ir.Value, fact: Fact, names: Names) -> str:
-    """`%h is 0 where itself is 0 (relu at model.py:12:0)`."""
+    """`its result is 0 where 'mask' is 0 (product)`: who knows where, and what made it so."""
     is_bool = ir.RankedTensorType(value.type).element_type == ir.IntegerType.get_signless(1)
     if is_bool:
         held = "true" if fact.value else "false"
     else:
         held = "-inf" if fact.value == -math.inf else str(fact.value)
-    teller = "itself" if fact.source.tensor == value else names.of(fact.source.tensor)
     where = "is 0" if fact.source.where_zero else "is not 0"
-    return f"{names.of(value)} is {held} where {teller} {where} ({fact.origin}){assumed(fact.assumptions)}"
+    teller = "the value itself" if fact.source.tensor == value else names.of(fact.source.tensor)
+    maker = owner(value)
+    here = "" if maker is None else f" at {location_text(maker.location)}"
+    cause = fact.origin.removesuffix(here)
+    if fact.source.tensor == value and fact.source.where_zero:
+        return f"its result is {held} at places that only its values tell ({cause}){assumed(fact.assumptions)}"
+    return f"its result is {held} where {teller} {where} ({cause}){assumed(fact.assumptions)}"
 
 
 def keys_text(masked: MaskedKeys, names: Names) -> str:

@@ -7,9 +7,16 @@ from typing import ClassVar
 from pit_mlir.analysis.facts import Assumption, Floats, Proof, special_text
 from pit_mlir.analysis.permutation import TIMEOUT_MS, prove
 from pit_mlir.bindings import ir
-from pit_mlir.diagnostics import Diagnostic, Report
+from pit_mlir.diagnostics import Diagnostic, Operator, Report
 from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import Structured
 from pit_mlir.passes.base import Pass
+
+ATTENTION_AXES = (
+    ("parallel", "queries: each row of the result is of one query"),
+    ("reduction", "keys: softmax and the weighted sum do not depend on their order, floats as reals"),
+)
+"""What holds for `pit.attend` by its definition."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class ProvePermutation(Pass):
 
         def visit(inner: ir.Operation) -> ir.WalkResult:
             proof = prove(inner, floats=self.floats, timeout_ms=self.timeout_ms)
+            if inner.name == "pit.attend":
+                report.operators.append(Operator(location_text(inner.location), "attention", ATTENTION_AXES))
             if proof is None:
                 return ir.WalkResult.ADVANCE
             annotate(inner, proof)
@@ -86,10 +95,25 @@ def assumptions(proof: Proof) -> list[Assumption]:
 
 
 def explain(op: ir.Operation, proof: Proof, report: Report) -> None:
-    """A remark for each iterator of `op` that is `none`: which condition failed, and two orders that differ."""
+    """Records the verdicts; a remark for each iterator that is `none`: what failed, and two orders that differ."""
     location = location_text(op.location)
+    if op.name != "linalg.fill":
+        axes = tuple((str(axis.verdict), axis.reason) for axis in proof.axes)
+        report.operators.append(Operator(location, kind_of(op), axes))
     for iterator, axis in enumerate(proof.axes):
         if axis.verdict == "none":
             shown = axis.counterexample
             notes = () if shown is None else (Diagnostic("note", location, f"counterexample: {shown}"),)
             report.remark(location, f"{op.name}: iterator d{iterator} is none: {axis.reason}", notes)
+
+
+def kind_of(op: ir.Operation) -> str:
+    """What a reader calls `op`, by its name, its iterators and what its body does."""
+    view = Structured.of(op)
+    if view is None:
+        return op.name.partition(".")[2]
+    names = {inner.operation.name for inner in view.body.operations}
+    if "reduction" not in view.iterators:
+        return "gather" if "tensor.extract" in names else "element-wise"
+    products = {"arith.mulf", "arith.muli"} & names and {"arith.addf", "arith.addi"} & names
+    return "matrix product" if products and len(view.inputs) > 1 else "reduction"

@@ -24,11 +24,11 @@ Absorb = Callable[[ContractOp], ContractOp | None]
 
 STEPS: tuple[tuple[str, Absorb], ...] = (
     # First what is read, so that a gather behind a cast or a mask is seen.
-    ("element-wise operands", absorb_producer),
-    ("gathers", absorb_read),
+    ("element-wise work on its operands", absorb_producer),
+    ("a gather while packing", absorb_read),
     # Then what becomes of the sums, the scatter last: nothing can follow it.
-    ("element-wise results", absorb_epilogue),
-    ("a scatter", absorb_write),
+    ("element-wise work on its results", absorb_epilogue),
+    ("a scatter on store", absorb_write),
 )
 
 
@@ -74,4 +74,4 @@ def grow(op: ContractOp, report: Report) -> None:
             op = grown
             if name not in taken:
                 taken.append(name)
-    report.remark(where, "contraction" + (f" with {', '.join(taken)}" if taken else ""))
+    report.remark(where, "one kernel" + (f", with {', '.join(taken)}" if taken else ""), topic="kernel")

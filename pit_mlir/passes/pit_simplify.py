@@ -82,10 +82,11 @@ def hoist_indices(function: ir.Operation) -> None:
 def explain(demands: Demands, report: Report) -> None:
     """Remarks on every decision, in program order; small change over integers (positions, tables) is left out."""
     for op, (plan, _) in reversed(demands.plans.items()):
-        how = "is read back as it was written" if op.name == "pit.swrite" else "runs on rows"
-        report.remark(location_text(op.location), f"compact: '{op.name}' {how}")
+        runs = op.name in ("linalg.generic", "pit.attend")
+        how = "is read back as it was written" if op.name == "pit.swrite" else "runs on live rows alone"
+        report.remark(location_text(op.location), f"compact: {how}", topic="compact" if runs else "rewritten")
         for note in plan.notes:
             report.remark(location_text(op.location), note)
     for op, reason in reversed(demands.kept.items()):
         if any(isinstance(ir.ShapedType(result.type).element_type, ir.FloatType) for result in op.results):
-            report.remark(location_text(op.location), f"kept dense: the result of '{op.name}': {reason}")
+            report.remark(location_text(op.location), f"kept dense: {reason}", topic="dense")

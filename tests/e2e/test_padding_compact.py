@@ -147,7 +147,7 @@ class Head(nn.Module):
     ("kind", "rows", "remark"),
     [
         ("first", True, "assumes: the rows that this slice reads are live"),
-        ("masked mean", True, "compact through the index of attention_mask"),
+        ("masked mean", True, "compact through the index of the live rows of 'attention_mask'"),
         ("mean", False, "reduces over tokens, and the mask does not make the unused ones 0"),
     ],
 )

@@ -246,6 +246,6 @@ def test_remarks_name_values_masks_and_places() -> None:
         InferZeros().run(module.operation, report)
     messages = [diagnostic.message for diagnostic in report]
     assert len(messages) == 3
-    assert "is 0 where itself is 0 (relu at -:" in messages[0]
-    assert "is 0 where 'row_mask' is 0 (product at -:" in messages[1]
+    assert messages[0] == "its result is 0 at places that only its values tell (relu)"
+    assert "is 0 where 'row_mask' is 0 (product)" in messages[1]
     assert messages[1].endswith("; assumes: the data is finite (no NaN, no infinity)")

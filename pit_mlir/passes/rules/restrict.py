@@ -57,10 +57,10 @@ def restrict_contractions(function: ir.Operation, report: Report) -> None:
         allowed = sorted((r for r in found if r not in refusals), key=preference)
         where = location_text(op.location)
         for text in dict.fromkeys(f"{r.fact.origin}: {reason}" for r, reason in refusals.items()):
-            report.remark(where, f"not restricted by {text}")
+            report.remark(where, f"not restricted by {text}", topic="dense")
         if allowed:
             restrict(view, allowed[0])
-            report.remark(where, explanation(view, allowed[0], allowed[1:]))
+            report.remark(where, explanation(view, allowed[0], allowed[1:]), topic="list")
 
 
 def restrictions(view: Structured, number: int, zeros: Zeros) -> list[Restriction]:
@@ -127,8 +127,8 @@ def preference(restriction: Restriction) -> tuple[bool, int]:
 def explanation(view: Structured, chosen: Restriction, others: Sequence[Restriction]) -> str:
     """What was done and why so, for the report."""
     reduced = [iterator for iterator in chosen.iterators if view.iterators[iterator] == "reduction"]
-    kind = "reduced" if reduced else "parallel"
-    text = f"restricted to what is live by {chosen.fact.origin}: a list along {kind} iterators"
+    kind = "reduced iterators, the terms of its sums" if reduced else "parallel iterators, parts of its result"
+    text = f"restricted to what is live by {chosen.fact.origin}: a list along {kind}"
     text += "".join(f"; assumes: {name}" for name in sorted(chosen.fact.assumptions))
     left = sorted({other.fact.origin for other in others} - {chosen.fact.origin})
     return text + (f"; not used, one index is enough: {', '.join(left)}" if left else "")

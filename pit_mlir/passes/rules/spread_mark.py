@@ -26,7 +26,8 @@ def spread_marks(function: ir.Operation, report: Report) -> None:
             spread(operation, Masked(rows, axis, source))
         report.remark(
             location_text(op.location),
-            f"compact through the index of {name_of(rows, function)}: marked as 0 outside",
+            f"compact through the index of the live rows of {name_of(rows, function)}: marked as 0 elsewhere",
+            topic="index",
         )
 
 
