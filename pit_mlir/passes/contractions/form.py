@@ -162,7 +162,14 @@ def split_terms(view: Structured, terms: Sequence[ir.Value]) -> tuple[list[ir.Va
         if (c <= homes[0] if homes[1:] else c == homes[0])
     ]
     second = [term for term in terms if term not in first]
-    return (first, second) if second else None
+    # A sum of numbers times elements has one operand only.
+    return (first, second) if reads_input(view, first) and reads_input(view, second) else None
+
+
+def reads_input(view: Structured, terms: Sequence[ir.Value]) -> bool:
+    """Whether one of `terms` is computed from an element of an input."""
+    values = set[ir.Value]().union(*(needed(term, view.body) for term in terms))
+    return any(scalar in values for scalar in view.scalars[: len(view.inputs)])
 
 
 def parallel_iterators(view: Structured, term: ir.Value) -> set[int]:
