@@ -14,3 +14,17 @@ def operations(root: ir.Operation, *names: str) -> list[ir.Operation]:
 
     root.walk(visit, ir.WalkOrder.PRE_ORDER)
     return found
+
+
+def outermost(root: ir.Operation, *names: str) -> list[ir.Operation]:
+    """The operations in `root` whose name is one of `names` and that stand in no other such one, in order."""
+    found: list[ir.Operation] = []
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        if op.name not in names:
+            return ir.WalkResult.ADVANCE
+        found.append(op)
+        return ir.WalkResult.SKIP
+
+    root.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return found
