@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pit_mlir.bindings import torch_decompositions
+from pit_mlir.frontend.operators import OPERATORS
 
 aten = torch.ops.aten
 LOW_PRECISION = (torch.bfloat16, torch.float16)
@@ -24,6 +25,7 @@ def decomposition_table() -> Table:
     """The table for `ExportedProgram.run_decompositions`; an operator that is not in it stays as it is."""
     table = dict(torch_decompositions())
     del table[aten.linear.default]
+    table.update(OPERATORS)
     table.update(
         {
             aten._softmax.default: softmax,
@@ -47,6 +49,10 @@ def compute(x: Tensor) -> Tensor:
 def softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
     """`aten._softmax`: exp(x - max) / sum, computed in f32 at least."""
     y = compute(x)
+    if x.dim() == 0:
+        return softmax(x[None], 0, half_to_float)[0]
+    if 0 in [size for size in x.shape if isinstance(size, int)]:
+        return (y if half_to_float else x).clone()
     exponential = (y - torch.amax(y, [dim], True)).exp()
     result = exponential / exponential.sum([dim], True)
     return result if half_to_float else result.to(x.dtype)

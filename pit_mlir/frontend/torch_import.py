@@ -16,6 +16,7 @@ from pit_mlir.frontend.export import export_program
 from pit_mlir.frontend.guards import drop_softmax_guards
 from pit_mlir.frontend.lowering import lower_graph, main_function
 from pit_mlir.frontend.marks import put_marks, take_marks
+from pit_mlir.frontend.nan_order import order_nans
 from pit_mlir.frontend.outputs import output_node, passed_through, plan_outputs
 from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
 from pit_mlir.frontend.sizes import fold_sizes
@@ -77,6 +78,7 @@ def import_model(
     module = lower_graph(graph, context)
     function = main_function(module)
     with context:
+        order_nans(function.operation)
         put_marks(function, marks, len(plan.results))
         _describe_arguments(function, arguments)
     fold_sizes(module, function, arguments, symbols.ranges)

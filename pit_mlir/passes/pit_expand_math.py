@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.math import EXPANSIONS, expand
+from pit_mlir.codegen.cpu.math import EXPANSIONS, expand, narrow_twice
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
@@ -12,7 +12,10 @@ from pit_mlir.passes.base import Pass
 
 @dataclass(frozen=True)
 class ExpandMath(Pass):
-    """Expands exp, log, tanh, erf and their kin on f32, f16 and bf16, scalars and vectors, into arithmetic."""
+    """Expands exp, log, tanh, erf and their kin on f32, f16 and bf16, scalars and vectors, into arithmetic.
+
+    f64 reaches f16 and bf16 by way of f32.
+    """
 
     name: ClassVar[str] = "pit-expand-math"
 
@@ -21,3 +24,5 @@ class ExpandMath(Pass):
         with op.context:
             for function in operations(op, *EXPANSIONS):
                 expand(function)
+            for cast in operations(op, "arith.truncf"):
+                narrow_twice(cast)

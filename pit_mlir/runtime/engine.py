@@ -8,7 +8,7 @@ import numpy
 
 from pit_mlir.bindings import ExecutionEngine, ir
 from pit_mlir.diagnostics import Report
-from pit_mlir.errors import InputError
+from pit_mlir.errors import InputError, UnsupportedError
 from pit_mlir.passes.pipelines import CPU_PIPELINE
 from pit_mlir.passes.runner import run_pipeline
 from pit_mlir.runtime.library import library, library_path, python_library
@@ -44,7 +44,11 @@ class Program:
         self._engine = ExecutionEngine(module, opt_level=opt_level, shared_libs=[str(library_path())])
         self._engine.initialize()
         self._entry: int = self._engine.raw_lookup(f"_mlir_ciface_{entry}")
-        assert self._entry, f"no function '{entry}' with a C interface"
+        if not self._entry:
+            raise UnsupportedError(
+                f"the machine code of '{entry}' does not link: it calls a function that neither the runtime nor the C "
+                "library has; its name is printed above"
+            )
         self._invoke = native.pit_invoke
         self._signature_words = signature.words()
         self._signature_address = self._signature_words.buffer_info()[0]

@@ -214,6 +214,16 @@ EXPANSIONS: dict[str, Callable[[ir.Value], ir.Value]] = {
 }
 
 
+def narrow_twice(op: ir.Operation) -> None:
+    """Rounds f64 to a 16-bit float by way of f32, as torch does: no library has the function for it."""
+    source, result = op.operands[0], op.results[0]
+    elements = [t.element_type if isinstance(t, ir.VectorType) else t for t in (source.type, result.type)]
+    if not isinstance(elements[0], ir.F64Type) or not isinstance(elements[1], ir.F16Type | ir.BF16Type):
+        return
+    with ir.InsertionPoint(op), op.location:
+        op.operands[0] = arith.truncf(with_element(source.type, ir.F32Type.get()), source)
+
+
 def expand(op: ir.Operation) -> bool:
     """Replaces `op` by its polynomial if it is one of `EXPANSIONS` on f32, or on a shorter float through f32."""
     source = op.operands[0]
