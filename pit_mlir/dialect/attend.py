@@ -63,9 +63,11 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
     def verify_op(self) -> None:
         """Each map selects the iterators its operand may carry; the index fits `segments`; the body fits."""
         count = len(self.operation.operands)
-        require(count in (4, 5), f"takes query, key, value, init and at most one index, got {count} operands")
+        require(
+            count in (4, 5), "takes query, key, value, init and at most one index, got {} operands", count
+        )
         batch = integer(self, "batch")
-        require(batch >= 0, f"attribute 'batch' = {batch} must not be negative")
+        require(batch >= 0, "attribute 'batch' = {} must not be negative", batch)
         maps = affine_maps(self, 4)
         segments, compact = int_array(self, "segments"), int_array(self, "compact")
         require_dims("segments", segments, batch)
@@ -77,14 +79,15 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
             verify_map(operands[number].type, maps[number], batch + 4)
             verify_carried(maps[number], carried, batch, segments if number in compact else [])
         result, init = self.operation.results[0].type, operands[3].type
-        require(result == init, f"result {result} must have the type of init {init}")
+        require(result == init, "result {} must have the type of init {}", result, init)
         score = score_type(operands[0].type)
         verify_body(self.operation.regions[0], [score], [score])
         self.verify_body_elements(batch)
         guarded = self.operation.attributes.get("guarded")
         require(
             guarded is None or isinstance(guarded, ir.UnitAttr),
-            f"attribute 'guarded' must be a unit, got {guarded}",
+            "attribute 'guarded' must be a unit, got {}",
+            guarded,
         )
 
     def verify_body_elements(self, batch: int) -> None:
@@ -95,7 +98,9 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
             positions = projection(op.operation.attributes["map"].value)
             require(
                 positions is not None and all(position < batch + 2 for position in positions),
-                f"reads {op.source.type} outside batch, q and k: {op.operation.attributes['map']}",
+                "reads {} outside batch, q and k: {}",
+                op.source.type,
+                op.operation.attributes["map"],
             )
 
     def verify_index(self, segments: Sequence[int], compact: Sequence[int]) -> None:
@@ -104,27 +109,31 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         if not indices:
             require(
                 not segments and not compact,
-                f"has segments {list(segments)} and compact operands {list(compact)} but no index",
+                "has segments {} and compact operands {} but no index",
+                list(segments),
+                list(compact),
             )
             return
         is_index = isinstance(indices[0].type, IndexType)
-        require(is_index, f"index must be !pit.index, got {indices[0].type}")
+        require(is_index, "index must be !pit.index, got {}", indices[0].type)
         size = group_size(indices[0])
         require(
             size is None or size == len(segments) + 1,
-            f"index over {size} coordinates does not fit {len(segments)} segment iterators and one axis",
+            "index over {} coordinates does not fit {} segment iterators and one axis",
+            size,
+            len(segments),
         )
 
 
 def verify_carried(map_: ir.AffineMap, carried: Sequence[int], batch: int, rows: Sequence[int]) -> None:
     """The map selects what it must (`carried`) and batch iterators, none twice; not the segments of `rows`."""
     positions = projection(map_)
-    require(positions is not None, f"map {map_} must select iterators")
+    require(positions is not None, "map {} must select iterators", map_)
     given = list(positions or ())
-    require(len(set(given)) == len(given), f"map {map_} repeats an iterator")
+    require(len(set(given)) == len(given), "map {} repeats an iterator", map_)
     missing = [position for position in carried if position not in given]
     wrong = [p for p in given if (p >= batch and p not in carried) or p in rows]
-    require(not missing and not wrong, f"map {map_} lacks iterators {missing} and must not name {wrong}")
+    require(not missing and not wrong, "map {} lacks iterators {} and must not name {}", map_, missing, wrong)
 
 
 def score_type(query: ir.Type) -> ir.Type:

@@ -26,12 +26,13 @@ class CheckOp(PitOperation, name="check"):
         i1 = ir.IntegerType.get_signless(1, given.context)
         scalar = given == i1
         rank_zero = isinstance(given, ir.RankedTensorType) and given.rank == 0 and given.element_type == i1
-        require(scalar or rank_zero, f"condition must be i1 or tensor<i1>, got {given}")
+        require(scalar or rank_zero, "condition must be i1 or tensor<i1>, got {}", given)
         attributes = self.operation.attributes
         require("message" in attributes, "requires attribute 'message'")
         require(
             isinstance(attributes["message"], ir.StringAttr),
-            f"attribute 'message' must be a string, got {attributes['message']}",
+            "attribute 'message' must be a string, got {}",
+            attributes["message"],
         )
 
 

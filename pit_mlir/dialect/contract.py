@@ -66,13 +66,13 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
     def verify_op(self) -> None:
         """The map fits init and result, the group the index, the regions each other."""
         operands = list(self.operation.operands)
-        require(len(operands) in (1, 2), f"takes init and at most one index, got {len(operands)} operands")
+        require(len(operands) in (1, 2), "takes init and at most one index, got {} operands", len(operands))
         iterators = iterator_count(self)
         map_ = affine_maps(self, 1)[0]
         init, result = operands[0].type, self.operation.results[0].type
         verify_map(init, map_, iterators)
-        require(projection(map_) is not None, f"map {map_} of the result must select iterators")
-        require(result == init, f"result {result} must have the type of init {init}")
+        require(projection(map_) is not None, "map {} of the result must select iterators", map_)
+        require(result == init, "result {} must have the type of init {}", result, init)
         group = self.verify_index(operands[1:], iterators)
         if boolean(self, "compact"):
             verify_rows(map_, group)
@@ -80,7 +80,7 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         require("combine" in attributes, "requires attribute 'combine'")
         combine = attributes["combine"]
         known = isinstance(combine, ir.StringAttr) and combine.value in COMBINES
-        require(known, f"attribute 'combine' must be one of {list(COMBINES)}, got {combine}")
+        require(known, "attribute 'combine' must be one of {}, got {}", list(COMBINES), combine)
         self.verify_tile()
         self.verify_regions(iterators, group, ir.RankedTensorType(result).element_type)
 
@@ -89,18 +89,23 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         group, block = int_array(self, "group"), int_array(self, "block")
         require_dims("group", group, iterators)
         if not indices:
-            require(not group and not block, f"has group {group} and block {block} but no index")
+            require(not group and not block, "has group {} and block {} but no index", group, block)
             return group
         is_index = isinstance(indices[0].type, IndexType)
-        require(is_index, f"index must be !pit.index, got {indices[0].type}")
+        require(is_index, "index must be !pit.index, got {}", indices[0].type)
         size = group_size(indices[0])
         require(
             size is None or size == len(group),
-            f"attribute 'group' = {group} has {len(group)} iterators for an index over {size} coordinates",
+            "attribute 'group' = {} has {} iterators for an index over {} coordinates",
+            group,
+            len(group),
+            size,
         )
         require(
             len(block) < max(1, len(group)) and all(size >= 0 for size in block),
-            f"attribute 'block' = {block} must give a size that is not negative for each segment of group {group}",
+            "attribute 'block' = {} must give a size that is not negative for each segment of group {}",
+            block,
+            group,
         )
         return group
 
@@ -111,30 +116,36 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         tile = int_array(self, "tile")
         require(
             len(tile) == 3 and all(size > 0 for size in tile),
-            f"attribute 'tile' = {tile} must be rows, vectors and depth, all positive",
+            "attribute 'tile' = {} must be rows, vectors and depth, all positive",
+            tile,
         )
 
     def verify_regions(self, iterators: int, group: Sequence[int], element: ir.Type) -> None:
         """`product` yields two factors of one type, `epilogue` takes their sum and yields `element`."""
         regions = self.operation.regions
-        require(len(regions) == 2, f"has regions product and epilogue, got {len(regions)}")
+        require(len(regions) == 2, "has regions product and epilogue, got {}", len(regions))
         for name, region in zip(("product", "epilogue"), regions, strict=True):
-            require(len(list(region.blocks)) == 1, f"region '{name}' must be one block")
+            require(len(list(region.blocks)) == 1, "region '{}' must be one block", name)
         product, epilogue = (region.blocks[0] for region in regions)
         factors = [value.type for value in yielded(product)]
         require(
             len(factors) == 2 and factors[0] == factors[1] and not list(product.arguments),
-            f"region 'product' takes nothing and yields two factors of one type, got {[str(t) for t in factors]}",
+            "region 'product' takes nothing and yields two factors of one type, got {}",
+            [str(t) for t in factors],
         )
         given = [argument.type for argument in epilogue.arguments]
         require(
             given == factors[:1],
-            f"region 'epilogue' takes {[str(t) for t in given]}, expected ['{factors[0]}']",
+            "region 'epilogue' takes {}, expected ['{}']",
+            [str(t) for t in given],
+            factors[0],
         )
         values = [value.type for value in yielded(epilogue)]
         require(
             values == [element],
-            f"region 'epilogue' yields {[str(t) for t in values]}, expected ['{element}']",
+            "region 'epilogue' yields {}, expected ['{}']",
+            [str(t) for t in values],
+            element,
         )
         verify_elements(product, iterators, group)
         verify_elements(epilogue, iterators, group)
@@ -147,7 +158,9 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
             positions = projection(op.operation.attributes["map"].value)
             require(
                 positions is not None and not any(kinds[position] for position in positions),
-                f"the epilogue reads {op.source.type} along a reduction: {op.operation.attributes['map']}",
+                "the epilogue reads {} along a reduction: {}",
+                op.source.type,
+                op.operation.attributes["map"],
             )
 
 

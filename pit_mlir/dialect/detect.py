@@ -47,14 +47,16 @@ class DetectOp(PitOperation, name="detect", traits=[ext.Pure]):
         require_dims("axis", axis, rank)
         require(bool(axis), "attribute 'axis' must name at least one dimension")
         shared = sorted(set(segments) & set(axis))
-        require(not shared, f"dimensions {shared} are both in 'segments' and in 'axis'")
+        require(not shared, "dimensions {} are both in 'segments' and in 'axis'", shared)
         require(
             len(block) == len(segments),
-            f"attribute 'block' has {len(block)} entries for {len(segments)} segment dimensions",
+            "attribute 'block' has {} entries for {} segment dimensions",
+            len(block),
+            len(segments),
         )
-        require(all(size >= 0 for size in block), f"attribute 'block' = {block} must not be negative")
+        require(all(size >= 0 for size in block), "attribute 'block' = {} must not be negative", block)
         micro_tile = integer(self, "micro_tile")
-        require(micro_tile >= 0, f"attribute 'micro_tile' = {micro_tile} must not be negative")
+        require(micro_tile >= 0, "attribute 'micro_tile' = {} must not be negative", micro_tile)
 
 
 def detect(

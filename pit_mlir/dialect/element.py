@@ -31,22 +31,31 @@ class ElementOp(PitOperation, name="element", traits=[ext.Pure]):
     def verify_op(self) -> None:
         """The source is a ranked tensor, the map has one result a dimension, the result is its element."""
         source = self.source.type
-        require(isinstance(source, ir.RankedTensorType), f"source must be a ranked tensor, got {source}")
+        require(isinstance(source, ir.RankedTensorType), "source must be a ranked tensor, got {}", source)
         attributes = self.operation.attributes
         for name, kind in (("map", ir.AffineMapAttr), ("compact", ir.BoolAttr)):
-            require(name in attributes, f"requires attribute '{name}'")
+            require(name in attributes, "requires attribute '{}'", name)
             require(
-                isinstance(attributes[name], kind), f"attribute '{name}' has the wrong kind: {attributes[name]}"
+                isinstance(attributes[name], kind),
+                "attribute '{}' has the wrong kind: {}",
+                name,
+                attributes[name],
             )
         tensor = ir.RankedTensorType(source)
         map_ = attributes["map"].value
         require(
             map_.n_symbols == 0 and len(map_.results) == tensor.rank,
-            f"map {map_} has {len(map_.results)} results for {tensor}",
+            "map {} has {} results for {}",
+            map_,
+            len(map_.results),
+            tensor,
         )
         require(
             self.result.type == tensor.element_type,
-            f"result must be {tensor.element_type}, the element of {tensor}, got {self.result.type}",
+            "result must be {}, the element of {}, got {}",
+            tensor.element_type,
+            tensor,
+            self.result.type,
         )
 
 
@@ -71,7 +80,11 @@ def verify_elements(block: ir.Block, iterators: int, group: Sequence[int]) -> No
         map_ = op.operation.attributes["map"].value
         require(
             map_.n_dims == iterators,
-            f"reads {op.source.type} through a map over {map_.n_dims} of {iterators} iterators: {map_}",
+            "reads {} through a map over {} of {} iterators: {}",
+            op.source.type,
+            map_.n_dims,
+            iterators,
+            map_,
         )
         if op.operation.attributes["compact"].value:
             verify_rows(map_, group)
@@ -80,10 +93,13 @@ def verify_elements(block: ir.Block, iterators: int, group: Sequence[int]) -> No
 def verify_rows(map_: ir.AffineMap, group: Sequence[int]) -> None:
     """The map of compact rows names the first iterator of the group once, and no other of it."""
     positions = projection(map_)
-    require(positions is not None, f"map {map_} of compact rows must select iterators")
-    require(bool(group), f"map {map_} is of compact rows, but there is no index")
+    require(positions is not None, "map {} of compact rows must select iterators", map_)
+    require(bool(group), "map {} is of compact rows, but there is no index", map_)
     named = [position for position in positions or () if position in group]
     require(
         named == [group[0]],
-        f"map {map_} of compact rows must name them as iterator d{group[0]} and no other of group {list(group)}",
+        "map {} of compact rows must name them as iterator d{} and no other of group {}",
+        map_,
+        group[0],
+        list(group),
     )

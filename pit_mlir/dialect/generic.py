@@ -59,7 +59,10 @@ class GenericOp(PitOperation, name="generic", traits=[ext.Pure]):
         size = group_size(self.operation.operands[len(outputs)])
         require(
             size is None or size == len(group),
-            f"attribute 'group' = {group} has {len(group)} iterators for an index over {size} coordinates",
+            "attribute 'group' = {} has {} iterators for an index over {} coordinates",
+            group,
+            len(group),
+            size,
         )
         compact = boolean(self, "compact")
         for output, map_ in zip(outputs, maps, strict=True):
@@ -70,7 +73,9 @@ class GenericOp(PitOperation, name="generic", traits=[ext.Pure]):
         results = [result.type for result in self.operation.results]
         require(
             results == types,
-            f"results {[str(t) for t in results]} must have the types of the outputs {[str(t) for t in types]}",
+            "results {} must have the types of the outputs {}",
+            [str(t) for t in results],
+            [str(t) for t in types],
         )
         scalars = [ir.RankedTensorType(type_).element_type for type_ in types]
         verify_body(self.operation.regions[0], scalars, scalars)
@@ -80,9 +85,9 @@ class GenericOp(PitOperation, name="generic", traits=[ext.Pure]):
 def boolean(op: Any, name: str) -> bool:
     """The value of the boolean attribute `name` of `op`; raises `InvalidOp` when it is not one."""
     attributes = op.operation.attributes
-    require(name in attributes, f"requires attribute '{name}'")
+    require(name in attributes, "requires attribute '{}'", name)
     attribute = attributes[name]
-    require(isinstance(attribute, ir.BoolAttr), f"attribute '{name}' must be a boolean, got {attribute}")
+    require(isinstance(attribute, ir.BoolAttr), "attribute '{}' must be a boolean, got {}", name, attribute)
     return attribute.value
 
 
@@ -91,7 +96,7 @@ def iterator_count(op: Any) -> int:
     attributes = op.operation.attributes
     require("iterator_types" in attributes, "requires attribute 'iterator_types'")
     kinds = attributes["iterator_types"]
-    require(isinstance(kinds, ir.ArrayAttr), f"attribute 'iterator_types' must be an array, got {kinds}")
+    require(isinstance(kinds, ir.ArrayAttr), "attribute 'iterator_types' must be an array, got {}", kinds)
     return len(kinds)
 
 
@@ -102,34 +107,50 @@ def affine_maps(op: Any, count: int) -> list[ir.AffineMap]:
     maps = attributes["indexing_maps"]
     require(
         isinstance(maps, ir.ArrayAttr) and all(isinstance(map_, ir.AffineMapAttr) for map_ in maps),
-        f"attribute 'indexing_maps' must be an array of affine maps, got {maps}",
+        "attribute 'indexing_maps' must be an array of affine maps, got {}",
+        maps,
     )
-    require(len(maps) == count, f"has {len(maps)} indexing maps for {count} tensors")
+    require(len(maps) == count, "has {} indexing maps for {} tensors", len(maps), count)
     return [map_.value for map_ in maps]
 
 
 def verify_map(type_: ir.Type, map_: ir.AffineMap, iterators: int) -> None:
     """The map is over `iterators` and has one result for each dimension of `type_`, a ranked tensor."""
-    require(isinstance(type_, ir.RankedTensorType), f"must be a ranked tensor, got {type_}")
-    require(map_.n_dims == iterators, f"map {map_} of {type_} is over {map_.n_dims} of {iterators} iterators")
+    require(isinstance(type_, ir.RankedTensorType), "must be a ranked tensor, got {}", type_)
+    require(
+        map_.n_dims == iterators,
+        "map {} of {} is over {} of {} iterators",
+        map_,
+        type_,
+        map_.n_dims,
+        iterators,
+    )
     require(
         map_.n_symbols == 0 and len(map_.results) == ir.RankedTensorType(type_).rank,
-        f"map {map_} has {len(map_.results)} results for {type_}",
+        "map {} has {} results for {}",
+        map_,
+        len(map_.results),
+        type_,
     )
 
 
 def verify_body(region: ir.Region, arguments: Sequence[ir.Type], yields: Sequence[ir.Type]) -> None:
     """The region is one block over scalars of type `arguments` that yields `yields`."""
     blocks = list(region.blocks)
-    require(len(blocks) == 1, f"body must be one block, got {len(blocks)}")
+    require(len(blocks) == 1, "body must be one block, got {}", len(blocks))
     given = [argument.type for argument in blocks[0].arguments]
     require(
         given == list(arguments),
-        f"body takes {[str(t) for t in given]}, expected {[str(t) for t in arguments]}",
+        "body takes {}, expected {}",
+        [str(t) for t in given],
+        [str(t) for t in arguments],
     )
     values = [value.type for value in yielded(blocks[0])]
     require(
-        values == list(yields), f"body yields {[str(t) for t in values]}, expected {[str(t) for t in yields]}"
+        values == list(yields),
+        "body yields {}, expected {}",
+        [str(t) for t in values],
+        [str(t) for t in yields],
     )
 
 

@@ -28,21 +28,23 @@ class MarkOp(PitOperation, name="mark", traits=[ext.Pure]):
         source, *masks = self.operation.operands
         require(
             self.result.type == source.type,
-            f"result {self.result.type} must have the type of the source {source.type}",
+            "result {} must have the type of the source {}",
+            self.result.type,
+            source.type,
         )
-        require(len(masks) <= 1, f"takes at most one mask, got {len(masks)}")
+        require(len(masks) <= 1, "takes at most one mask, got {}", len(masks))
         for mask in masks:
             verify_mask(ir.RankedTensorType(source.type), ir.RankedTensorType(mask.type))
 
 
 def verify_mask(source: ir.RankedTensorType, mask: ir.RankedTensorType) -> None:
     """A mask broadcasts to its source dimension by dimension and holds integers or i1."""
-    require(isinstance(mask.element_type, ir.IntegerType), f"mask must hold i1 or integers, got {mask}")
+    require(isinstance(mask.element_type, ir.IntegerType), "mask must hold i1 or integers, got {}", mask)
     dynamic = ir.ShapedType.get_dynamic_size()
     fits = mask.rank == source.rank and all(
         m in (1, s, dynamic) or s == dynamic for m, s in zip(mask.shape, source.shape, strict=True)
     )
-    require(fits, f"mask {mask} does not broadcast to source {source}")
+    require(fits, "mask {} does not broadcast to source {}", mask, source)
 
 
 def mark(source: ir.Value, mask: ir.Value | None = None) -> ir.Value:

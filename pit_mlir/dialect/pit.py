@@ -47,20 +47,25 @@ class PitOperation(Pit.Operation):
         return True
 
 
-def require(condition: bool, message: str) -> None:
-    """Raises `InvalidOp(message)` unless `condition` holds."""
+def require(condition: bool, message: str, *values: Any) -> None:
+    """Raises `InvalidOp` unless `condition` holds; `message` has a `{}` for each of `values`.
+
+    Values are printed only then: types and maps take long to print, and verifiers run after each pass.
+    """
     if not condition:
-        raise InvalidOp(message)
+        raise InvalidOp(message.format(*values))
 
 
 def int_array(op: Any, name: str) -> list[int]:
     """The integers of the `array<i64: ..>` attribute `name` of `op`; raises `InvalidOp` when it is not one."""
     attributes = op.operation.attributes
-    require(name in attributes, f"requires attribute '{name}'")
+    require(name in attributes, "requires attribute '{}'", name)
     attribute = attributes[name]
     require(
         isinstance(attribute, ir.DenseI64ArrayAttr),
-        f"attribute '{name}' must be array<i64>, got {attribute}",
+        "attribute '{}' must be array<i64>, got {}",
+        name,
+        attribute,
     )
     return list(attribute)
 
@@ -68,9 +73,11 @@ def int_array(op: Any, name: str) -> list[int]:
 def integer(op: Any, name: str) -> int:
     """The value of the integer attribute `name` of `op`; raises `InvalidOp` when it is not one."""
     attributes = op.operation.attributes
-    require(name in attributes, f"requires attribute '{name}'")
+    require(name in attributes, "requires attribute '{}'", name)
     attribute = attributes[name]
-    require(isinstance(attribute, ir.IntegerAttr), f"attribute '{name}' must be an integer, got {attribute}")
+    require(
+        isinstance(attribute, ir.IntegerAttr), "attribute '{}' must be an integer, got {}", name, attribute
+    )
     return attribute.value
 
 
@@ -78,8 +85,11 @@ def require_dims(name: str, dims: Sequence[int], rank: int, *, increasing: bool 
     """Checks that `dims` are distinct dimensions of a tensor of `rank`, in increasing order if asked."""
     require(
         all(0 <= dim < rank for dim in dims),
-        f"attribute '{name}' = {list(dims)} names a dimension outside rank {rank}",
+        "attribute '{}' = {} names a dimension outside rank {}",
+        name,
+        list(dims),
+        rank,
     )
-    require(len(set(dims)) == len(dims), f"attribute '{name}' = {list(dims)} repeats a dimension")
+    require(len(set(dims)) == len(dims), "attribute '{}' = {} repeats a dimension", name, list(dims))
     if increasing:
-        require(list(dims) == sorted(dims), f"attribute '{name}' = {list(dims)} must be increasing")
+        require(list(dims) == sorted(dims), "attribute '{}' = {} must be increasing", name, list(dims))

@@ -37,7 +37,11 @@ class SReadOp(PitOperation, name="sread", traits=[ext.Pure]):
         expected = compact_type(self.source.type, axis)
         require(
             self.result.type == expected,
-            f"reads {self.source.type} along {axis}: expected result {expected}, got {self.result.type}",
+            "reads {} along {}: expected result {}, got {}",
+            self.source.type,
+            axis,
+            expected,
+            self.result.type,
         )
 
 
@@ -47,7 +51,9 @@ def verify_group(op: Any, axis: Sequence[int], group: Sequence[int], rank: int) 
     require(bool(axis), "attribute 'axis' must name at least one dimension")
     require(
         len(axis) == len(group),
-        f"attribute 'axis' has {len(axis)} dimensions but 'group' has {len(group)} coordinates",
+        "attribute 'axis' has {} dimensions but 'group' has {} coordinates",
+        len(axis),
+        len(group),
     )
     size = group_size(op.index)
     require_dims("group", group, len(group) + max(group, default=0) + 1 if size is None else size)

@@ -39,11 +39,17 @@ class SWriteOp(PitOperation, name="swrite", traits=[ext.Pure]):
         expected = compact_type(self.init.type, axis)
         require(
             self.value.type == expected,
-            f"writes {self.value.type} along {axis} of {self.init.type}: expected value {expected}",
+            "writes {} along {} of {}: expected value {}",
+            self.value.type,
+            axis,
+            self.init.type,
+            expected,
         )
         require(
             self.result.type == self.init.type,
-            f"result {self.result.type} must have the type of init {self.init.type}",
+            "result {} must have the type of init {}",
+            self.result.type,
+            self.init.type,
         )
         combine = combine_of(self)
         if combine == "store":
@@ -56,7 +62,7 @@ def combine_of(op: Any) -> str:
     require("combine" in attributes, "requires attribute 'combine'")
     attribute = attributes["combine"]
     known = isinstance(attribute, ir.StringAttr) and attribute.value in COMBINES
-    require(known, f"attribute 'combine' must be one of {list(COMBINES)}, got {attribute}")
+    require(known, "attribute 'combine' must be one of {}, got {}", list(COMBINES), attribute)
     return attribute.value
 
 
@@ -65,8 +71,9 @@ def verify_store(op: Any, group: Sequence[int]) -> None:
     whole = group_size(op.index)
     require(
         whole is None or len(group) == whole,
-        f"stores through coordinates {list(group)} of a group of {whole}: a place may be listed twice, "
-        "use combine = add, max or min",
+        "stores through coordinates {} of a group of {}: a place may be listed twice, use combine = add, max or min",
+        list(group),
+        whole,
     )
 
 

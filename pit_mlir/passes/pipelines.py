@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 
-def rewrite_pipeline(padding: Sequence[int] = (), *, floats: str = "real", freeze: bool = False) -> tuple[str, ...]:
+def rewrite_pipeline(
+    padding: Sequence[int] = (), *, floats: str = "real", freeze: bool = False
+) -> tuple[str, ...]:
     """The phases from imported linalg to a sparse program on tensors.
 
     `padding` are the numbers of the arguments of @main that are masks of padded batches.
