@@ -6,6 +6,7 @@ norm is four to six operations), and threads are woken once.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from math import prod
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.buffers import root, same
@@ -48,8 +49,8 @@ def are_rows(nests: Sequence[Nest], count: int) -> bool:
         return False
     rows = [lead for lead in leads if lead is not None]
     first = [nests[0].extents[d] for d in rows[0]]
-    total = product([size for size in first if isinstance(size, int)])
-    if all(isinstance(size, int) for size in first) and isinstance(total, int) and total < FEWEST_ROWS:
+    known = [size for size in first if isinstance(size, int)]
+    if len(known) == len(first) and prod(known) < FEWEST_ROWS:
         return False
     for nest, lead in zip(nests, rows, strict=True):
         if not all(same(nest.extents[d], size) for d, size in zip(lead, first, strict=True)):
@@ -73,8 +74,10 @@ def has_long_rows(nest: Nest, rows: Sequence[int]) -> bool:
     inside = [d for d in range(len(nest.extents)) if d not in rows]
     if not inside:
         return True
-    length = product([nest.extents[d] for d in inside])
-    long = not isinstance(length, int) or length >= SHORTEST_ROW
+    # A size that is not known counts as long; no code is built to multiply it.
+    sizes = [nest.extents[d] for d in inside]
+    known = [size for size in sizes if isinstance(size, int)]
+    long = len(known) < len(sizes) or prod(known) >= SHORTEST_ROW
     return long and innermost(nest, nest.parallels(), range(len(nest.extents))) not in rows
 
 
