@@ -45,8 +45,10 @@ def mismatch(argument: Argument, given: str) -> InputError:
 
 
 def describe(tensor: Any) -> str:
-    """dtype, shape and device of a torch tensor for a message."""
-    return f"{tensor.dtype} and shape {list(tensor.shape)} on {tensor.device}"
+    """dtype, shape and device of a torch tensor for a message, its layout where that is a rare one."""
+    dtype, layout = (str(value).removeprefix("torch.") for value in (tensor.dtype, tensor.layout))
+    kind = "a tensor" if layout == "strided" else f"a {layout} tensor"
+    return f"{kind} of {dtype} and shape {list(tensor.shape)} on {tensor.device}"
 
 
 def static_shape(shape: Sequence[Size]) -> tuple[int, ...] | None:
@@ -79,10 +81,7 @@ class TorchBorder:
             if not fits or (
                 value.shape != shape if shape is not None else value.dim() != len(argument.shape)
             ):
-                raise mismatch(
-                    argument,
-                    f"a {value.layout} tensor of {value.dtype} and shape {list(value.shape)} on {value.device}",
-                )
+                raise mismatch(argument, describe(value))
             if grad and value.requires_grad and argument.kind == "input":
                 raise InputError(
                     f"input '{argument.name}' requires grad and grad is enabled, but compiled programs have no "
