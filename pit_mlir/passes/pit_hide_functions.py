@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
 
 C_INTERFACE = "_mlir_ciface_"
@@ -28,9 +27,9 @@ class HideFunctions(Pass):
         """Functions that are only declared stay as they are."""
         with op.context:
             functions = {
-                ir.StringAttr(function.attributes["sym_name"]).value: function
-                for function in operations(op, "llvm.func")
-                if function.regions[0].blocks
+                ir.StringAttr(function.operation.attributes["sym_name"]).value: function.operation
+                for function in op.regions[0].blocks[0].operations
+                if function.operation.name == "llvm.func" and function.operation.regions[0].blocks
             }
             internal = ir.Attribute.parse("#llvm.linkage<internal>")
             for name, function in functions.items():

@@ -22,19 +22,22 @@ class WidenBooleans(Pass):
         """Scalars only: vectors of `i1` are packed bits in LLVM, and nobody may load them."""
         with op.context:
             truth, byte = ir.IntegerType.get_signless(1), ir.IntegerType.get_signless(8)
-            for load in operations(op, "llvm.load"):
-                if load.results[0].type == truth:
-                    with ir.InsertionPoint(load), load.location:
-                        value = llvm.load(byte, load.operands[0])
-                        zero = llvm.mlir_constant(ir.IntegerAttr.get(byte, 0))
-                        result = llvm.icmp(llvm.ICmpPredicate.ne, value, zero)
-                    load.results[0].replace_all_uses_with(result)
-                    load.erase()
-            for store in operations(op, "llvm.store"):
-                if store.operands[0].type == truth:
-                    with ir.InsertionPoint(store), store.location:
-                        llvm.store(llvm.zext(byte, store.operands[0]), store.operands[1])
-                    store.erase()
-            for address in operations(op, "llvm.getelementptr"):
-                if ir.TypeAttr(address.attributes["elem_type"]).value == truth:
-                    address.attributes["elem_type"] = ir.TypeAttr.get(byte)
+            for access in operations(op, "llvm.load", "llvm.store", "llvm.getelementptr"):
+                widen(access, truth, byte)
+
+
+def widen(op: ir.Operation, truth: ir.Type, byte: ir.Type) -> None:
+    """Makes `op`, which reads, writes or finds an element of type `truth`, do so with a `byte`."""
+    if op.name == "llvm.load" and op.results[0].type == truth:
+        with ir.InsertionPoint(op), op.location:
+            value = llvm.load(byte, op.operands[0])
+            zero = llvm.mlir_constant(ir.IntegerAttr.get(byte, 0))
+            result = llvm.icmp(llvm.ICmpPredicate.ne, value, zero)
+        op.results[0].replace_all_uses_with(result)
+        op.erase()
+    elif op.name == "llvm.store" and op.operands[0].type == truth:
+        with ir.InsertionPoint(op), op.location:
+            llvm.store(llvm.zext(byte, op.operands[0]), op.operands[1])
+        op.erase()
+    elif op.name == "llvm.getelementptr" and ir.TypeAttr(op.attributes["elem_type"]).value == truth:
+        op.attributes["elem_type"] = ir.TypeAttr.get(byte)
