@@ -40,7 +40,7 @@ class DeclarePadding(Pass):
         remark_results(function, axes, mask, report)
         masked: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
         for use in list(cutting_uses(function, axes, mask)):
-            pair = axes.carried(use.value, mask)
+            pair = carried(axes, use, mask)
             if pair is None or use.value == mask:
                 continue
             with op.context, use.user.location, insertion_after(use.value, function):
@@ -102,6 +102,20 @@ def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
         return tensor.CollapseShapeOp(
             ir.RankedTensorType.get(rest, type_.element_type), mask, [[0, 1]]
         ).result
+
+
+def carried(axes: Axes, use: Use, mask: ir.Value) -> tuple[int, ...] | None:
+    """The dimensions of a used value that are batch and token; None if it does not carry them.
+
+    The normal form has no dimensions of 1, so nothing inside leads from a mask of one single token to a result: a
+    result is taken to carry it if its first two dimensions are 1. There is no live token at all where it is masked.
+    """
+    mask_type = ir.RankedTensorType(mask.type)
+    if list(mask_type.shape) != [1, 1]:
+        return axes.carried(use.value, mask)
+    type_ = ir.RankedTensorType(use.value.type)
+    is_result = use.user.name == "func.return" and not isinstance(type_.element_type, ir.IntegerType)
+    return (0, 1) if is_result and list(type_.shape)[:2] == [1, 1] else None
 
 
 def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator[Use]:

@@ -1,5 +1,7 @@
 """`compile` from outside: structure, live weights, freezing, errors, threads."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -262,6 +264,23 @@ def test_program_in_mlir_takes_numpy(tmp_path: Path) -> None:
             numpy.testing.assert_allclose(fast(a, b), a @ b, rtol=1e-5, atol=1e-5)
         with pytest.raises(pit.InputError, match="float64"):
             fast(a.astype(numpy.float64), b)
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+import numpy, pit_mlir
+fast = pit_mlir.compile(sys.argv[1])
+a, b = numpy.ones((3, 4), numpy.float32), numpy.ones((4, 3), numpy.float32)
+assert (fast(a, b) == 4).all()
+"""
+
+
+def test_program_in_mlir_needs_no_torch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, TEXT], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_malformed_mlir_is_an_error() -> None:
