@@ -152,8 +152,14 @@ def _regroup(
     """An expand or collapse of compact rows; `rows` are those of the larger side."""
     assert rows is not None
     gone = [dim for dim in rows.axis if dim != rows.place]
-    groups = [[rows.dim(dim) for dim in group if dim not in gone] for group in reassociation(op)]
-    groups = [group for group in groups if group]
+    groups: list[list[int]] = []
+    for group in reassociation(op):
+        kept = [rows.dim(dim) for dim in group if dim not in gone]
+        if kept and len(kept) < len(group) and groups:
+            # What is left of a dimension that the rows replace has size 1: any neighbour takes it.
+            groups[-1] += kept
+        elif kept:
+            groups.append(kept)
     if not expand:
         assert result is not None
         return tensor.CollapseShapeOp(result, source, groups).result
