@@ -4,6 +4,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 extras = [project["optional-dependencies"][extra] for extra in sys.argv[1:]]
 print("\n".join(sorted({*project["dependencies"], *(line for extra in extras for line in extra)})))
