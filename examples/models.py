@@ -149,7 +149,7 @@ CASES = (
         Decoder,
         lambda generator: (torch.randn(1, 1, 768, generator=generator),),
         relu_zeros,
-        "the second projection reads only live columns of its weights: this is where zeros of ReLU pay",
+        "fc2 reads only the columns of its weights that a live value meets: here ReLU pays",
         options={"freeze": True},
     ),
     Case(
@@ -157,7 +157,7 @@ CASES = (
         Decoder,
         lambda generator: (torch.randn(16, 128, 768, generator=generator),),
         relu_zeros,
-        "random zeros hardly pay here: a block of 32 rows rarely has a column that is zero in all of them",
+        "random zeros hardly pay here: 32 rows rarely have a column that is 0 in all of them",
     ),
     masked_case("MLP, weight masks 32x1, 90 %", 0.9, rows=False),
     masked_case("MLP, weight rows masked, 90 %", 0.9, rows=True),

@@ -174,11 +174,17 @@ def summary_of(findings: Sequence[Finding]) -> Summary:
             if remark.topic == "index":
                 sources[re.sub(r"^compact through the index of |:.*", "", remark.text)] += remark.count
             if remark.topic == "list":
-                origin = re.sub(r"^.*?live by |: a list.*", "", remark.text)
-                sources[f"what {origin} leaves, for {shortened(finding.location)}"] += remark.count
+                sources[list_text(shortened(finding.location), remark.text)] += remark.count
     dense = operators - sum(finding.indexed for finding in findings)
     indices = tuple(counted(text, count) for text, count in sources.items())
     return Summary(operators, compact, listed, dense, indices)
+
+
+def list_text(place: str, text: str) -> str:
+    """What the list is of that an operator at `place` runs on, from the remark `text` of `pit-insert-sparsity`."""
+    origin = re.sub(r"^.*?live by |: a list.*", "", text).removesuffix(f" at {place}")
+    kind = "terms" if "reduced iterators" in text else "parts"
+    return f"the live {kind} of the sums at {place} ({origin})"
 
 
 def counted(text: str, count: int) -> str:
