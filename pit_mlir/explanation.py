@@ -195,7 +195,8 @@ def counted(text: str, count: int) -> str:
 def lines_of(explanation: Explanation) -> Iterator[str]:
     """The text, line by line."""
     summary, findings = explanation.summary, explanation.findings
-    yield f"{summary.operators} operators at {len(findings)} lines of the model"
+    lines = "line" if len(findings) == 1 else "lines"
+    yield f"{summary.operators} operators at {len(findings)} {lines} of the model"
     yield f"  {summary.compact} run on live rows alone, {summary.listed} on lists, {summary.dense} stay dense"
     if summary.indices:
         yield "indices, made anew in every call, of"
