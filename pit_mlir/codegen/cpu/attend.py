@@ -1,10 +1,13 @@
 """`pit.attend` on buffers: a call of a kernel that all attentions of the same form share."""
 
-from pit_mlir.bindings import func, ir
+from collections.abc import Sequence
+
+from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.attend_kernel import Attention, Element, Ragged, emit_attend
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, read, sizes
 from pit_mlir.codegen.cpu.contract import IndexBuffers
 from pit_mlir.codegen.cpu.fingerprint import block_lines, digest, is_constant
+from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.dialect.attend import AttendOp
 from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.pit import int_array, integer
@@ -20,8 +23,7 @@ def lower_attend(operation: ir.Operation, lowering: Lowering) -> None:
     init = operation.operands[3]
     result = allocate_like(init.type, sizes(init))
     attention = attention_of(op, lowering.indices[indices[0]] if indices else None, result)
-    name = kernel_of(op, attention, lowering.host)
-    func.CallOp([], ir.FlatSymbolRefAttr.get(name), attention.values)
+    call_kernel(op, attention, lowering.host)
     give(result, operation.results[0])
 
 
@@ -69,23 +71,17 @@ def captured_scalars(body: ir.Block) -> list[ir.Value]:
     return list(found)
 
 
-def kernel_of(op: AttendOp, attention: Attention, host: Host) -> str:
-    """The name of the kernel for `attention` in the module, which is built on first use."""
+def call_kernel(op: AttendOp, attention: Attention, host: Host) -> None:
+    """Calls the kernel for `attention`, which is built on first use."""
     lanes = host.lanes(ir.FloatType(attention.body.arguments[0].type).width)
-    types = [argument.type for argument in attention.values]
-    lines = [*fingerprint(op, attention), str(lanes), str([str(type_) for type_ in types])]
-    name = f"pit_attend_{digest(lines)}"
-    module = op.operation
-    while module.name != "builtin.module":
-        module = module.parent.operation
-    if name not in ir.SymbolTable(module):
-        with ir.InsertionPoint(module.regions[0].blocks[0]):
-            kernel = func.FuncOp(name, (types, []), visibility="private")
-        with ir.InsertionPoint(kernel.add_entry_block()):
-            inside, _ = attention.rebound(list(kernel.arguments))
-            emit_attend(inside, lanes, f"{name}_task")
-            func.ReturnOp([])
-    return name
+    types = [str(value.type) for value in attention.values]
+    name = f"pit_attend_{digest([*fingerprint(op, attention), str(lanes), str(types)])}"
+
+    def emit(arguments: Sequence[ir.Value]) -> None:
+        inside, _ = attention.rebound(arguments)
+        emit_attend(inside, lanes, f"{name}_task")
+
+    outline(name, attention.values, emit)
 
 
 def fingerprint(op: AttendOp, attention: Attention) -> list[str]:

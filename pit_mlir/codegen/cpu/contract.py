@@ -8,7 +8,7 @@ through the epilogue to their places in the result.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pit_mlir.bindings import arith, bufferization, func, ir, memref, tensor
+from pit_mlir.bindings import arith, bufferization, ir, memref, tensor
 from pit_mlir.codegen.cpu.buffers import same
 from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, select, value
 from pit_mlir.codegen.cpu.checks import check
@@ -19,6 +19,7 @@ from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, digest
+from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
@@ -52,8 +53,7 @@ def lower_contract(op: ContractOp, index: IndexBuffers | None, host: Host) -> No
     with ir.InsertionPoint(op.operation), op.operation.location:
         result = result_buffer(plan)
         arguments = call_arguments(plan, index, result)
-        name = kernel_of(plan, arguments, index, host)
-        func.CallOp([], ir.FlatSymbolRefAttr.get(name), arguments)
+        call_kernel(plan, arguments, index, host)
         done = bufferization.to_tensor(op.operation.results[0].type, result, restrict=True, writable=True)
     op.operation.results[0].replace_all_uses_with(done)
     op.operation.erase()
@@ -150,24 +150,15 @@ def extent_of(buffer: ir.Value, dimension: int) -> Index:
     return memref.dim(buffer, value(dimension)) if size == ir.ShapedType.get_dynamic_size() else size
 
 
-def kernel_of(
+def call_kernel(
     plan: ContractPlan, arguments: Sequence[ir.Value], index: IndexBuffers | None, host: Host
-) -> str:
-    """The name of the kernel for `plan` in the module, which is built on first use."""
+) -> None:
+    """Calls the kernel for `plan`, which is built on first use."""
     tile = tile_of(plan, host)
-    types = [argument.type for argument in arguments]
-    name = f"pit_contract_{digest([*fingerprint(plan), str(tile), str([str(type_) for type_ in types])])}"
-    module = plan.op
-    while module.name != "builtin.module":
-        module = module.parent.operation
-    if name not in ir.SymbolTable(module):
-        with ir.InsertionPoint(module.regions[0].blocks[0]):
-            kernel = func.FuncOp(name, (types, []), visibility="private")
-        with ir.InsertionPoint(kernel.add_entry_block()):
-            group_size = 0 if index is None else len(index.extents)
-            build_kernel(Frame(plan, tile, host, list(kernel.arguments), group_size))
-            func.ReturnOp([])
-    return name
+    types = [str(argument.type) for argument in arguments]
+    name = f"pit_contract_{digest([*fingerprint(plan), str(tile), str(types)])}"
+    group_size = 0 if index is None else len(index.extents)
+    outline(name, arguments, lambda inside: build_kernel(Frame(plan, tile, host, list(inside), group_size)))
 
 
 def few_rows(plan: ContractPlan) -> bool | None:
