@@ -32,6 +32,7 @@ def decomposition_table() -> Table:
             aten._safe_softmax.default: safe_softmax,
             aten.native_layer_norm.default: native_layer_norm,
             aten.native_group_norm.default: native_group_norm,
+            aten.rms_norm.default: rms_norm,
             aten.scaled_dot_product_attention.default: scaled_dot_product_attention,
             aten.var.correction: var,
             aten.sum.dim_IntList: sum_in_f32,
@@ -100,6 +101,16 @@ def native_group_norm(
     return y.to(x.dtype), mean.reshape(batch, groups), rstd.reshape(batch, groups)
 
 
+def rms_norm(
+    x: Tensor, shape: Sequence[int], weight: Tensor | None = None, epsilon: float | None = None
+) -> Tensor:
+    """`aten.rms_norm`: x / sqrt(mean of squares + epsilon)."""
+    y = compute(x)
+    dims = list(range(x.dim() - len(shape), x.dim()))
+    y = y * torch.rsqrt((y * y).mean(dims, True) + (torch.finfo(y.dtype).eps if epsilon is None else epsilon))
+    return (y if weight is None else y * weight).to(x.dtype)
+
+
 def normalize(x: Tensor, dims: list[int], epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
     """`(x - mean) / sqrt(variance + epsilon)` over `dims`, the mean and the reciprocal deviation."""
     mean = x.mean(dims, True)
@@ -114,9 +125,12 @@ def var(
     """`aten.var`, in the type of `x` (torch-mlir's own computes in f64)."""
     dims = list(range(x.dim())) if not dim else [d % x.dim() for d in dim]
     y = compute(x)
-    count = 1
+    count: Any = 1
     for d in dims:
         count = count * x.shape[d]
+    if not isinstance(count, int):
+        # A number that the sizes decide cannot be imported; a sum can.
+        count = torch.ones_like(y).sum(dims, keepdim)
     centered = y - y.mean(dims, True)
     total = (centered * centered).sum(dims, keepdim)
     return (total / (count - (1 if correction is None else correction))).to(x.dtype)

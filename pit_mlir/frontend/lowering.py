@@ -53,7 +53,17 @@ def lower_graph(graph: fx.Graph, context: ir.Context) -> ir.Module:
     Raises `UnsupportedError` with the line of the model for an operator that torch-mlir cannot import or lower.
     """
     importer = _importer.FxImporter(context=context, graph_node_importer_cls=_NodeImporter)
-    importer.import_stateless_graph(graph, func_name="main")
+    try:
+        importer.import_stateless_graph(graph, func_name="main")
+    except UnsupportedError:
+        raise
+    except Exception as error:
+        # What the importer checks outside its nodes; its message names the operator.
+        named = next((node for node in graph.nodes if f"{_name(node)} " in f"{error} "), None)
+        raise UnsupportedError(
+            f"the graph cannot be imported: {_first_line(error)}",
+            location=None if named is None else model_line(named),
+        ) from error
     module = importer.module
     for pipeline in PIPELINES:
         errors = _run(pipeline, module, context)

@@ -123,6 +123,13 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return torch.zeros(sizes, dtype=dtype)
 
 
+def sort_stable(
+    x: Tensor, *, stable: bool | None, dim: int = -1, descending: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`aten.sort.stable`: every sort of ours is stable."""
+    return aten.sort.default(x, dim, descending)
+
+
 def addmv(x: Tensor, matrix: Tensor, vector: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """`aten.addmv`: beta * x + alpha * (matrix @ vector)."""
     product = torch.mv(matrix, vector)
@@ -136,6 +143,11 @@ def cdist(x: Tensor, y: Tensor, p: float, mode: int | None) -> Tensor:
         return NotImplemented
     difference = x[..., :, None, :] - y[..., None, :, :]
     return (difference * difference).sum(-1).sqrt()
+
+
+def fmod_by_number(x: Tensor, y: Number) -> Tensor:
+    """`aten.fmod` by a number, as by a tensor."""
+    return torch.fmod(x, torch.full((), y, dtype=torch.result_type(x, y)))
 
 
 def in_int32(operator: Any, *parameters: str) -> Callable[..., Tensor]:
@@ -167,13 +179,14 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.roll.default: roll,
     aten.constant_pad_nd.default: constant_pad_nd,
     aten.cat.default: cat,
+    aten.sort.stable: sort_stable,
     aten.addmv.default: addmv,
     aten._cdist_forward.default: cdist,
     aten.floor_divide.default: in_int32(aten.floor_divide.default),
     aten.remainder.Tensor: in_int32(aten.remainder.Tensor),
     aten.remainder.Scalar: in_int32(aten.remainder.Scalar),
     aten.fmod.Tensor: in_int32(aten.fmod.Tensor),
-    aten.fmod.Scalar: in_int32(aten.fmod.Scalar),
+    aten.fmod.Scalar: fmod_by_number,
     aten.div.Tensor_mode: in_int32(aten.div.Tensor_mode, "rounding_mode"),
     aten.div.Scalar_mode: in_int32(aten.div.Scalar_mode, "rounding_mode"),
 }
