@@ -2,15 +2,6 @@
 
 // Buffers, sizes and scalars become arguments in the order of their first use; constants go into the function.
 
-// CHECK-LABEL: func.func private @pit_loops_
-// CHECK-SAME: (%[[N:.*]]: index, %[[X:.*]]: memref<?xf32>, %[[S:.*]]: f32, %[[Y:.*]]: memref<?xf32>)
-// CHECK-DAG: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
-// CHECK: scf.parallel (%[[I:.*]]) = (%{{.*}}) to (%[[N]])
-// CHECK: %[[E:.*]] = memref.load %[[X]][%[[I]]]
-// CHECK: %[[P:.*]] = arith.mulf %[[E]], %[[S]]
-// CHECK: %[[R:.*]] = arith.addf %[[P]], %[[ONE]]
-// CHECK: memref.store %[[R]], %[[Y]][%[[I]]]
-
 // CHECK-LABEL: func.func @twice
 // CHECK-SAME: (%[[A:.*]]: memref<?xf32>, %[[B:.*]]: memref<?xf32>, %[[N:.*]]: index, %[[S:.*]]: f32, %[[T:.*]]: f32)
 // CHECK: call @[[F:pit_loops_.*]](%[[N]], %[[A]], %[[S]], %[[B]])
@@ -97,3 +88,13 @@ func.func private @kernel(%a: memref<8xf32>, %b: memref<8xf32>, %v: f32) {
   }
   return
 }
+
+// CHECK-LABEL: func.func private @pit_loops_
+// CHECK-SAME: (%[[N:.*]]: index, %[[X:.*]]: memref<?xf32>, %[[S:.*]]: f32, %[[Y:.*]]: memref<?xf32>)
+// CHECK-DAG: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+// CHECK: scf.parallel (%[[I:.*]]) = (%{{.*}}) to (%[[N]])
+// CHECK: %[[E:.*]] = memref.load %[[X]][%[[I]]]
+// CHECK: %[[P:.*]] = arith.mulf %[[E]], %[[S]]
+// CHECK: %[[R:.*]] = arith.addf %[[P]], %[[ONE]]
+// CHECK: memref.store %[[R]], %[[Y]][%[[I]]]
+// CHECK-NOT: func.func
