@@ -11,6 +11,7 @@ from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import lower_contract
 from pit_mlir.codegen.cpu.detect import lower_detect
 from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
+from pit_mlir.codegen.cpu.scatter import lower_scatter
 from pit_mlir.codegen.cpu.segments import lower_generic
 from pit_mlir.codegen.cpu.sort import lower_sort
 from pit_mlir.diagnostics import Report
@@ -74,7 +75,7 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.sread": lower_sread,
     "pit.swrite": lower_swrite,
     "tm_tensor.scan": lower_library,
-    "tm_tensor.scatter": lower_library,
+    "tm_tensor.scatter": lower_scatter,
     "tm_tensor.sort": lower_sort,
     "tm_tensor.topk": lower_library,
 }
