@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -101,15 +102,15 @@ def measure(case: Case, console: Console) -> tuple[Measured, pit.CompiledModule]
 
 
 def describe(case: Case, measured: Measured, fast: pit.CompiledModule) -> str:
-    """What there is to say about one model, in a few lines."""
+    """What there is to say about one model, a line for each."""
     found = fast.explain().summary
-    indices = "".join(f"  index of {index}\n" for index in found.indices)
+    indices = "".join(f"index of {index}\n" for index in found.indices)
     return (
-        f"  {case.note}\n"
-        f"  {found.operators} operators: {found.compact} on live rows alone, {found.listed} on lists, {found.dense} "
+        f"{case.note}\n"
+        f"{found.operators} operators: {found.compact} on live rows alone, {found.listed} on lists, {found.dense} "
         "dense\n"
         f"{indices}"
-        f"  [bold]{measured.ratio:.2f}x[/] torch at {100 * measured.zeros:.0f} % zeros"
+        f"[bold]{measured.ratio:.2f}x[/] torch at {100 * measured.zeros:.0f} % zeros"
     )
 
 
@@ -123,8 +124,9 @@ def save(number: int, case: Case, fast: pit.CompiledModule) -> None:
 
 def table_of(rows: list[Measured]) -> Table:
     """The results, narrow enough for 80 columns."""
+    threads = torch.get_num_threads()
     table = Table(
-        title=f"pit_mlir against torch {torch.__version__}, fp32, {torch.get_num_threads()} threads",
+        title=f"pit_mlir against torch {torch.__version__}, fp32, {threads} thread{'s' * (threads > 1)}",
         caption="error: the largest, relative to the largest value; times: medians",
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -147,7 +149,7 @@ def main() -> int:
             measured, fast = measure(case, console)
             rows.append(measured)
             save(number, case, fast)
-            console.print(describe(case, measured, fast) + "\n")
+            console.print(Padding(describe(case, measured, fast), (0, 0, 1, 2)))
     console.print(table_of(rows))
     console.print(
         f"The indices are built inside the measured calls. Per model, in {FOLDER}: what was proved and "

@@ -166,7 +166,6 @@ def sentence(text: str) -> str:
 def summary_of(findings: Sequence[Finding]) -> Summary:
     """The numbers on top."""
     operators = sum(finding.size for finding in findings)
-    compact = sum(finding.count("compact") for finding in findings)
     listed = sum(finding.count("list") for finding in findings)
     sources = Counter[str]()
     for finding in findings:
@@ -177,7 +176,7 @@ def summary_of(findings: Sequence[Finding]) -> Summary:
                 sources[list_text(shortened(finding.location), remark.text)] += remark.count
     dense = operators - sum(finding.indexed for finding in findings)
     indices = tuple(counted(text, count) for text, count in sources.items())
-    return Summary(operators, compact, listed, dense, indices)
+    return Summary(operators, operators - listed - dense, listed, dense, indices)
 
 
 def list_text(place: str, text: str) -> str:
