@@ -149,7 +149,7 @@ def main() -> int:
             measured, fast = measure(case, console)
             rows.append(measured)
             save(number, case, fast)
-            console.print(Padding(describe(case, measured, fast), (0, 0, 1, 2)))
+            console.print(Padding(describe(case, measured, fast), (0, 0, 1, 2), expand=False))
     console.print(table_of(rows))
     console.print(
         f"The indices are built inside the measured calls. Per model, in {FOLDER}: what was proved and "
