@@ -41,8 +41,9 @@ CPU_PIPELINE: tuple[str, ...] = (
     "func.func(refback-generalize-tensor-concat, refback-generalize-tensor-pad), linalg-generalize-named-ops",
     # Nothing in a body may crash the process, whatever the data.
     "pit-guard-bodies",
-    # Indices and contractions become code on buffers, between brackets that bufferization folds.
-    "pit-lower-to-cpu, canonicalize, cse",
+    # Indices and contractions become code on buffers, between brackets that bufferization folds. It sees a buffer read
+    # where the bracket stands, so nothing may merge or fold brackets before it: no canonicalize, no cse here.
+    "pit-lower-to-cpu",
     # Tensors become buffers; what may be written in place is.
     "eliminate-empty-tensors, pit-own-results, one-shot-bufferize{bufferize-function-boundaries "
     "function-boundary-type-conversion=identity-layout-map unknown-type-conversion=identity-layout-map "
