@@ -90,7 +90,9 @@ def element(value: ir.Value, dims: Sequence[int], depth: int = DEEPEST) -> Expre
     if out is None or sorted(out) != list(range(len(view.iterators))):
         return leaf
     iterators = dict(zip(out, dims, strict=True))
-    result = body_expression(view, number, lambda argument: operand_element(view, argument, iterators, depth - 1))
+    result = body_expression(
+        view, number, lambda argument: operand_element(view, argument, iterators, depth - 1)
+    )
     return replace(result, source=leaf) if isinstance(result, Apply) else result
 
 

@@ -75,7 +75,9 @@ def fact_text(value: ir.Value, fact: Fact, names: Names) -> str:
     here = "" if maker is None else f" at {location_text(maker.location)}"
     cause = fact.origin.removesuffix(here)
     if fact.source.tensor == value and fact.source.where_zero:
-        return f"its result is {held} at places that only its values tell ({cause}){assumed(fact.assumptions)}"
+        return (
+            f"its result is {held} at places that only its values tell ({cause}){assumed(fact.assumptions)}"
+        )
     return f"its result is {held} where {teller} {where} ({cause}){assumed(fact.assumptions)}"
 
 

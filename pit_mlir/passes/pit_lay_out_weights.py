@@ -9,6 +9,7 @@ from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.element import ElementOp, element, elements
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.pit import int_array
+from pit_mlir.dialect.structured import Iterator as Kind
 from pit_mlir.dialect.structured import build_generic, iterators_of, projection, projection_map
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
@@ -73,7 +74,7 @@ def transpose(contract: ir.Operation, read: ElementOp, order: Sequence[int]) -> 
     with ir.InsertionPoint(contract), contract.location:
         empty = tensor.empty([type_.shape[dim] for dim in order], type_.element_type)
         maps = [projection_map(type_.rank, range(type_.rank)), projection_map(type_.rank, order)]
-        kinds = ["parallel"] * type_.rank
+        kinds: list[Kind] = ["parallel"] * type_.rank
         weight = build_generic([read.source], [empty], maps, kinds, lambda given, _: [given]).results[0]
     with ir.InsertionPoint(read.operation), read.operation.location:
         made = element(weight, projection_map(map_.n_dims, [dims[dim] for dim in order]))

@@ -96,7 +96,14 @@ def _rounded(x: ir.Value) -> tuple[ir.Value, ir.Value]:
 
 def _exp_from(steps: ir.Value, rest: ir.Value) -> ir.Value:
     """2**steps * e**rest for |rest| <= ln 2 / 2 and an i32 `steps`."""
-    terms = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+    terms = (
+        1.9875691500e-4,
+        1.3981999507e-3,
+        8.3334519073e-3,
+        4.1665795894e-2,
+        1.6666665459e-1,
+        5.0000001201e-1,
+    )
     return scaled(madd(polynomial(rest, terms), mul(rest, rest), add(rest, 1.0)), steps)
 
 

@@ -127,7 +127,9 @@ def preference(restriction: Restriction) -> tuple[bool, int]:
 def explanation(view: Structured, chosen: Restriction, others: Sequence[Restriction]) -> str:
     """What was done and why so, for the report."""
     reduced = [iterator for iterator in chosen.iterators if view.iterators[iterator] == "reduction"]
-    kind = "reduced iterators, the terms of its sums" if reduced else "parallel iterators, parts of its result"
+    kind = (
+        "reduced iterators, the terms of its sums" if reduced else "parallel iterators, parts of its result"
+    )
     text = f"restricted to what is live by {chosen.fact.origin}: a list along {kind}"
     text += "".join(f"; assumes: {name}" for name in sorted(chosen.fact.assumptions))
     left = sorted({other.fact.origin for other in others} - {chosen.fact.origin})
