@@ -96,6 +96,7 @@ def measure(case: Case, console: Console) -> tuple[Measured, pit.CompiledModule]
         inputs = case.inputs(generator)
         expected, given = reference(model, inputs), fast(*inputs)
         worst = max(worst, ((given - expected).abs().max() / expected.abs().max()).item())
+    inputs = case.inputs(generator)
     zeros = case.zeros(model, inputs)
     dense, ours = median_times((lambda: model(*inputs), lambda: fast(*inputs)))
     return Measured(case.title, zeros, worst, dense, ours), fast
