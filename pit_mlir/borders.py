@@ -1,5 +1,6 @@
 """The border of a program: tensors of torch, or arrays of numpy, in by pointer and out as owners of their memory."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -33,6 +34,10 @@ class Border(Protocol):
         """A copy of `value` in memory of its own."""
         ...
 
+    def unsigned(self, value: Any) -> Any:
+        """The same memory, read as unsigned integers."""
+        ...
+
     def write(self, target: Any, value: Any) -> None:
         """Copies `value` into `target`, in place."""
         ...
@@ -57,6 +62,23 @@ def static_shape(shape: Sequence[Size]) -> tuple[int, ...] | None:
     return sizes if len(sizes) == len(shape) else None
 
 
+class TorchGuard:
+    """Says in a moment that tensors still have the types, shapes and strides of `values`, which were admitted.
+
+    It may say no though they have; it keeps no tensor alive. This is what the programs of torch.compile check.
+    """
+
+    def __init__(self, arguments: Sequence[Argument], values: Sequence[Any]) -> None:
+        from torch._C._dynamo.guards import TensorGuards
+
+        self.arguments = arguments
+        self.check = TensorGuards(
+            *values,
+            dynamic_dims_sizes=[list(value.shape) for value in values],
+            dynamic_dims_strides=[list(value.stride()) for value in values],
+        ).check
+
+
 class TorchBorder:
     """Strided torch tensors on the CPU."""
 
@@ -67,9 +89,13 @@ class TorchBorder:
         self._torch = torch
         self._from_dlpack = from_dlpack
         self._expected = {a: (getattr(torch, a.dtype), static_shape(a.shape)) for a in arguments}
+        self._guard: TorchGuard | None = None
 
     def admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
         """See `Border`; also refuses an input that requires grad while grad is enabled."""
+        guard = self._guard
+        if guard is not None and guard.arguments is arguments and guard.check(*values):
+            return list(values)
         torch = self._torch
         grad = torch.is_grad_enabled()
         admitted: list[Any] = []
@@ -88,6 +114,9 @@ class TorchBorder:
                     "gradients; call under torch.no_grad() or torch.inference_mode(), or detach the input"
                 )
             admitted.append(value if value.is_contiguous() else value.contiguous())
+        is_weights = arguments and all(argument.kind == "weight" for argument in arguments)
+        if is_weights and all(map(operator.is_, admitted, values)):
+            self._guard = TorchGuard(arguments, admitted)
         return admitted
 
     def pointers(self, values: Sequence[Any]) -> list[int]:
@@ -101,6 +130,10 @@ class TorchBorder:
     def copy(self, value: Any) -> Any:
         """See `Border`."""
         return value.detach().clone(memory_format=self._torch.contiguous_format)
+
+    def unsigned(self, value: Any) -> Any:
+        """See `Border`."""
+        return value.view(self._torch.uint8)
 
     def write(self, target: Any, value: Any) -> None:
         """See `Border`."""
@@ -144,6 +177,10 @@ class NumpyBorder:
     def copy(self, value: Any) -> Any:
         """See `Border`."""
         return value.copy(order="C")
+
+    def unsigned(self, value: Any) -> Any:
+        """See `Border`."""
+        return value.view(numpy.uint8)
 
     def write(self, target: Any, value: Any) -> None:
         """See `Border`."""

@@ -1,5 +1,6 @@
 """`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,12 +48,59 @@ def compile(
     arguments that make no sense.
     """
     options = options or CompileOptions()
+    check_arguments(args, kwargs, sparsity, target, options)
+    try:
+        return build(model, tuple(args), kwargs, dynamic_shapes, sparsity, options)
+    except BaseException as error:
+        forget_frames(error)
+        raise
+
+
+def check_arguments(args: Any, kwargs: Any, sparsity: Any, target: Any, options: Any) -> None:
+    """Raises `InputError` for arguments of `compile` of a wrong type."""
     if target not in TARGETS:
         raise InputError(f"target = {target!r}, expected one of {list(TARGETS)}")
+    if not isinstance(options, CompileOptions):
+        raise InputError(f"options = {options!r}, expected CompileOptions(...)")
+    if not isinstance(args, tuple | list):
+        raise InputError(
+            f"args is a {type(args).__name__}, expected a tuple: the arguments of a call, (x,) for one"
+        )
+    if not (kwargs is None or isinstance(kwargs, Mapping)):
+        raise InputError(f"kwargs is a {type(kwargs).__name__}, expected a dictionary of arguments by name")
+    if not (
+        isinstance(sparsity, tuple | list) and all(isinstance(declared, Padding) for declared in sparsity)
+    ):
+        raise InputError(f"sparsity = {sparsity!r}, expected a list such as [Padding('attention_mask')]")
+
+
+def forget_frames(error: BaseException) -> None:
+    """Clears the local variables behind `error`: someone may keep it, and MLIR's objects with it."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        traceback.clear_frames(found.__traceback__)
+        behind = found.__cause__ or found.__context__
+        if isinstance(behind, ir.MLIRError):
+            # It holds locations, and what it says is part of our message.
+            found.__cause__ = found.__context__ = None
+        found = behind
+
+
+def build(
+    model: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    dynamic_shapes: Any,
+    sparsity: Sequence[Padding],
+    options: CompileOptions,
+) -> CompiledModule:
+    """`compile` with checked arguments."""
     show = options.progress or (lambda phase, done, total: None)
     show("importing", 0, 1)
     context = make_context()
-    imported = import_any(model, tuple(args), kwargs, dynamic_shapes, context)
+    imported = import_any(model, args, kwargs, dynamic_shapes, context)
     report = Report()
     padding = [declared.argument_number(imported.arguments) for declared in sparsity]
     steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze)

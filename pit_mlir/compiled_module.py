@@ -50,6 +50,8 @@ class CompiledModule:
         self._arguments = model.arguments
         self._inputs = [a for a in model.arguments if a.kind == "input"]
         self._weight_arguments = [a for a in model.arguments if a.kind == "weight"]
+        kinds = [a.kind for a in model.arguments]
+        self._weights_first = kinds == sorted(kinds, reverse=True)
         self._is_dynamic = any(not isinstance(size, int) for a in model.arguments for size in a.shape)
         self._dynamic = [
             (number, dim)
@@ -68,7 +70,7 @@ class CompiledModule:
             weights, prepared = border.admit(self._weight_arguments, originals), []
         else:
             weights, prepared = self._snapshot.state
-        values = self._ordered(weights, inputs)
+        values = [*weights, *inputs] if self._weights_first else self._ordered(weights, inputs)
         sizes = (
             bind_sizes(self._arguments, [v.shape for v in values], self._symbols) if self._is_dynamic else {}
         )
@@ -106,7 +108,8 @@ class CompiledModule:
     def _output(self, output: Any, results: list[Any], values: list[Any], sizes: dict[str, int]) -> Any:
         """One leaf of the answer."""
         if isinstance(output, ResultOutput):
-            return results[output.result]
+            value = results[output.result]
+            return self._border.unsigned(value) if output.unsigned else value
         if isinstance(output, ArgumentOutput):
             value = values[output.argument]
             return self._border.copy(value) if output.copy else value

@@ -50,7 +50,7 @@ class ModelCall:
         else:
             values, spec = pytree.tree_flatten((args, kwargs))
             if spec != self._in_spec:
-                raise InputError(f"the arguments have the structure {spec}, compiled for {self._in_spec}")
+                values = self._reordered(args, kwargs, spec)
         tensors: list[Any] = []
         for leaf, value in zip(self._leaves, values, strict=True):
             if isinstance(leaf, ConstantInput):
@@ -64,6 +64,15 @@ class ModelCall:
     def unflatten(self, outputs: list[Any]) -> Any:
         """The answer, in the structure the model returns."""
         return pytree.tree_unflatten(outputs, self._out_spec)
+
+    def _reordered(self, args: tuple[Any, ...], kwargs: dict[str, Any], spec: pytree.TreeSpec) -> list[Any]:
+        """The leaves of a call whose dictionaries have the keys compiled for in another order."""
+        try:
+            return self._in_spec.flatten_up_to((args, kwargs))
+        except ValueError as error:
+            raise InputError(
+                f"the arguments have the structure {spec}, compiled for {self._in_spec}: {error}"
+            ) from None
 
     def _positional_names(self) -> list[str] | None:
         """The parameters of `forward` that were passed by position; None where they have no names of their own."""

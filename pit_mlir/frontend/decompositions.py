@@ -139,7 +139,9 @@ def var(
 def sum_in_f32(
     x: Tensor, dim: list[int] | None, keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """`aten.sum` of bf16 and f16, accumulated in f32 as torch does; others stay whole."""
+    """`aten.sum` of bf16 and f16, accumulated in f32 as torch does, and sums as truth values; others stay whole."""
+    if dtype is torch.bool:
+        return torch.any(x, dim, keepdim) if dim else torch.any(x)
     if x.dtype not in LOW_PRECISION:
         return NotImplemented
     return x.float().sum(dim, keepdim).to(dtype or x.dtype)

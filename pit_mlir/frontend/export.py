@@ -13,6 +13,7 @@ import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.utils import _pytree as pytree
 
 from pit_mlir.errors import InputError, PitError, UnsupportedError
 from pit_mlir.frontend.decompositions import decomposition_table
@@ -29,6 +30,11 @@ def export_program(
     Raises `UnsupportedError` with the line of the model where torch cannot export it, and `InputError` for a model
     in training mode or with random operators.
     """
+    if not isinstance(model, nn.Module | ExportedProgram):
+        raise InputError(
+            f"the model is {type(model).__name__} {getattr(model, '__name__', '')}, expected a torch.nn.Module, a "
+            "torch.export.ExportedProgram, or MLIR as text or pathlib.Path; put a function into a module's forward"
+        )
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = (
@@ -42,6 +48,7 @@ def export_program(
 def _export(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any
 ) -> ExportedProgram:
+    args, kwargs = _distinct(model, args, kwargs)
     try:
         with _quiet():
             return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
@@ -53,6 +60,23 @@ def _export(
             f"torch.export cannot export the model: {type(error).__name__}: {str(error).strip()}",
             location=error_line(error),
         ) from error
+
+
+def _distinct(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with a copy where a tensor is passed twice or is a weight: the exporter would take them for one
+    input, and another call may pass two."""
+    seen = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+
+    def distinct(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        copy = value.detach().clone() if id(value) in seen else value
+        seen.add(id(value))
+        return copy
+
+    return pytree.tree_map(distinct, (args, kwargs))
 
 
 @contextlib.contextmanager

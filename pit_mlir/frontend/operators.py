@@ -56,6 +56,30 @@ def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
     return (0.5 * y * (1.0 + torch.tanh(inner))).to(x.dtype)
 
 
+def elu(x: Tensor, alpha: Number = 1, scale: Number = 1, input_scale: Number = 1) -> Tensor:
+    """`aten.elu`, exact near 0 (torch-mlir writes exp(x) - 1)."""
+    y = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+    negative = torch.expm1(y if input_scale == 1 else y * input_scale) * (alpha * scale)
+    return torch.where(y > 0, y if scale == 1 else y * scale, negative).to(x.dtype)
+
+
+def asinh(x: Tensor) -> Tensor:
+    """`aten.asinh` of floats: log(|x| + sqrt(x * x + 1)) without its cancellation near 0."""
+    if x.dtype not in (torch.float32, torch.float64):
+        return NotImplemented
+    y = x.abs()
+    square = y * y
+    small = torch.log1p(y + square / (1.0 + torch.sqrt(square + 1.0)))
+    large = torch.log(y) + math.log(2.0)
+    return torch.sign(x) * torch.where(y < 1e9, small, large)
+
+
+def reciprocal(x: Tensor) -> Tensor:
+    """`aten.reciprocal`: infinite at 0 (torch-mlir asserts that no element is 0)."""
+    y = x if x.is_floating_point() else x.to(torch.get_default_dtype())
+    return aten.div.Tensor(torch.ones((), dtype=y.dtype), y)
+
+
 def isfinite(x: Tensor) -> Tensor:
     """`aten.isfinite`."""
     if not x.is_floating_point():
@@ -67,6 +91,7 @@ def power(x: Tensor, exponent: Number) -> Tensor:
     """`aten.pow` of integers, by repeated squaring."""
     if x.is_floating_point() or not isinstance(exponent, int) or exponent < 0:
         return NotImplemented
+    x = x.to(torch.int64) if x.dtype is torch.bool else x
     result, factor = None, x
     while exponent:
         if exponent % 2:
@@ -74,6 +99,11 @@ def power(x: Tensor, exponent: Number) -> Tensor:
         exponent //= 2
         factor = factor * factor if exponent else factor
     return torch.ones_like(x) if result is None else result.clone()
+
+
+def with_number(operator: Any) -> Callable[[Tensor, Number], Tensor]:
+    """The form of a bitwise operator with a number, as the one with a tensor of rank 0."""
+    return lambda x, y: operator(x, torch.full((), y, dtype=torch.result_type(x, y)))
 
 
 def left_shift(x: Tensor, bits: Tensor) -> Tensor:
@@ -150,19 +180,21 @@ def fmod_by_number(x: Tensor, y: Number) -> Tensor:
     return torch.fmod(x, torch.full((), y, dtype=torch.result_type(x, y)))
 
 
-def in_int32(operator: Any, *parameters: str) -> Callable[..., Tensor]:
-    """A division of uint8 (torch-mlir crashes on some) in int32; `parameters` are names of keyword arguments."""
+def floor_divide(x: Tensor, y: Tensor | Number) -> Tensor:
+    """`aten.floor_divide` of integers in integers (torch-mlir's f64 forgets digits, and divisions by 0)."""
+    dtype = torch.result_type(x, y)
+    if dtype.is_floating_point:
+        return NotImplemented
+    dividend = x.to(dtype)
+    divisor = y.to(dtype) if isinstance(y, Tensor) else torch.full((), y, dtype=dtype)
+    quotient = aten.div.Tensor_mode(dividend, divisor, rounding_mode="trunc")
+    rest = dividend - quotient * divisor
+    return torch.where((rest != 0) & ((rest < 0) != (divisor < 0)), quotient - 1, quotient)
 
-    def divide(x: Tensor, y: Tensor | Number, **options: Any) -> Tensor:
-        kinds = [value.dtype for value in (x, y) if isinstance(value, Tensor)]
-        if torch.uint8 not in kinds or torch.result_type(x, y) is not torch.uint8:
-            return NotImplemented
-        if parameters and options.get(parameters[0]) is None:
-            return NotImplemented
-        wide = [value.to(torch.int32) if isinstance(value, Tensor) else value for value in (x, y)]
-        return operator(*wide, **options).to(torch.uint8)
 
-    return divide
+def divide(x: Tensor, y: Tensor | Number, *, rounding_mode: str | None) -> Tensor:
+    """`aten.div` of integers, rounded down."""
+    return floor_divide(x, y) if rounding_mode == "floor" else NotImplemented
 
 
 OPERATORS: dict[Any, Callable[..., Any]] = {
@@ -172,8 +204,13 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.fmin.default: fmin,
     aten.clamp.default: clamp,
     aten.gelu.default: gelu,
+    aten.elu.default: elu,
+    aten.asinh.default: asinh,
+    aten.reciprocal.default: reciprocal,
     aten.isfinite.default: isfinite,
     aten.pow.Tensor_Scalar: power,
+    aten.bitwise_or.Scalar: with_number(aten.bitwise_or.Tensor),
+    aten.bitwise_xor.Scalar: with_number(aten.bitwise_xor.Tensor),
     aten.__lshift__.Tensor: left_shift,
     aten.__rshift__.Tensor: right_shift,
     aten.roll.default: roll,
@@ -182,11 +219,8 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.sort.stable: sort_stable,
     aten.addmv.default: addmv,
     aten._cdist_forward.default: cdist,
-    aten.floor_divide.default: in_int32(aten.floor_divide.default),
-    aten.remainder.Tensor: in_int32(aten.remainder.Tensor),
-    aten.remainder.Scalar: in_int32(aten.remainder.Scalar),
-    aten.fmod.Tensor: in_int32(aten.fmod.Tensor),
     aten.fmod.Scalar: fmod_by_number,
-    aten.div.Tensor_mode: in_int32(aten.div.Tensor_mode, "rounding_mode"),
-    aten.div.Scalar_mode: in_int32(aten.div.Scalar_mode, "rounding_mode"),
+    aten.floor_divide.default: floor_divide,
+    aten.div.Tensor_mode: divide,
+    aten.div.Scalar_mode: divide,
 }

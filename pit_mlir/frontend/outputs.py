@@ -91,7 +91,7 @@ def _output(
         )
     if value not in results:
         results.append(value)
-    return ResultOutput(results.index(value))
+    return ResultOutput(results.index(value), unsigned=kind.dtype is torch.uint8)
 
 
 def _mutated(program: ExportedProgram, spec: OutputSpec, value: Any, numbers: Mapping[str, int]) -> int:

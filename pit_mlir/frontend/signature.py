@@ -49,9 +49,11 @@ class ConstantInput:
 
 @dataclass(frozen=True)
 class ResultOutput:
-    """An output that is result `result` of `@main`."""
+    """An output that is result `result` of `@main`; its integers are unsigned, which MLIR's types do not say, if
+    `unsigned`."""
 
     result: int
+    unsigned: bool = False
 
 
 @dataclass(frozen=True)

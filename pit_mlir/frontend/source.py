@@ -2,6 +2,7 @@
 
 import os
 import re
+import sysconfig
 import traceback
 
 import torch
@@ -9,6 +10,8 @@ from torch import fx
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
+_SITE_PACKAGES = os.path.dirname(os.path.dirname(_TORCH)) + os.sep
+_PYTHON = sysconfig.get_path("stdlib") + os.sep
 
 
 def is_torch_file(path: str) -> bool:
@@ -33,7 +36,9 @@ def error_line(error: BaseException) -> str | None:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not is_torch_file(frame.filename) and frame.filename not in _own_files()
+        if not is_torch_file(frame.filename)
+        and not _is_of_python(frame.filename)
+        and frame.filename not in _own_files()
     ]
     return f"{frames[-1].filename}:{frames[-1].lineno}:0" if frames else None
 
@@ -51,6 +56,11 @@ def keep_model_frames(graph: fx.Graph) -> None:
             node.meta["stack_trace"] = "\n".join(
                 f'File "{file}", line {line}, in model' for file, line in frames
             )
+
+
+def _is_of_python(path: str) -> bool:
+    """Whether `path` is part of Python's own library, which may contain the installed packages."""
+    return path.startswith(_PYTHON) and not path.startswith(_SITE_PACKAGES)
 
 
 def _own_files() -> set[str]:

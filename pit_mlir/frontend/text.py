@@ -17,7 +17,6 @@ DTYPES = {
     "i32": "int32",
     "i16": "int16",
     "i8": "int8",
-    "ui8": "uint8",
     "i1": "bool",
 }
 

@@ -17,6 +17,7 @@ from pit_mlir.frontend.guards import drop_softmax_guards
 from pit_mlir.frontend.lowering import lower_graph, main_function
 from pit_mlir.frontend.marks import put_marks, take_marks
 from pit_mlir.frontend.nan_order import order_nans
+from pit_mlir.frontend.narrow_integers import widen_integers
 from pit_mlir.frontend.outputs import output_node, passed_through, plan_outputs
 from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
 from pit_mlir.frontend.sizes import fold_sizes
@@ -68,6 +69,7 @@ def import_model(
     marked = [node for mark in marks for node in (mark.value, mark.mask) if node is not None]
     output.args = ((*output.args[0], *marked),)  # type: ignore[misc]
     drop_softmax_guards(graph)
+    widen_integers(graph)
     clean_views(graph)
     values: Sequence[Any] = output.args[0]  # type: ignore[assignment]
     numbers = {spec.arg.name: number for number, spec in enumerate(specs)}
@@ -162,6 +164,10 @@ def _argument(graph: fx.Graph, spec: InputSpec, symbols: Symbols) -> Argument:
     if value.dtype not in DTYPES or value.layout is not torch.strided:
         raise UnsupportedError(
             f"'{name}' holds {value.dtype} ({value.layout}); supported are dense {', '.join(DTYPES.values())}"
+        )
+    if value.device.type != "cpu":
+        raise UnsupportedError(
+            f"'{name}' is on {value.device}; programs run on the CPU: move the model to it"
         )
     shape = tuple(symbols.size(size, f"dimension {dim} of '{name}'") for dim, size in enumerate(value.shape))
     return Argument(name, "input" if is_input else "weight", DTYPES[value.dtype], shape)

@@ -10,6 +10,10 @@ from torch.export.graph_signature import InputKind, InputSpec
 
 from pit_mlir.errors import InputError
 
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+STORES = ("_parameters", "_buffers", "__dict__")
+"""The dictionaries in which a module keeps tensors."""
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -35,17 +39,30 @@ class LiveWeights:
         self._places = [
             None if number in held else self._place(path, numbers) for number, path in enumerate(paths)
         ]
+        self._lengths = [
+            (number, len(module))
+            for number, module in enumerate(self._modules())
+            if isinstance(module, CONTAINERS)
+        ]
+        self._stores: list[tuple[int, str]] = []
+        self._found = [self._find(number, place) for number, place in enumerate(self._places)]
         self._tied = self._tied_places(numbers)
 
     def read(self) -> list[Tensor]:
         """The current tensor of each weight, in argument order; raises `InputError` for one that is gone."""
         modules = self._modules()
-        tensors = [
-            self._held[number]
-            if place is None
-            else self._tensor(modules[place.module], place.attribute, number)
-            for number, place in enumerate(self._places)
-        ]
+        for module, length in self._lengths:
+            if len(modules[module]._modules) != length:
+                raise InputError(
+                    f"a {type(modules[module]).__name__} of the model has {len(modules[module]._modules)} modules, "
+                    f"{length} when the model was compiled; compile it again"
+                )
+        stores = [self._held, *(getattr(modules[number], name) for number, name in self._stores)]
+        try:
+            tensors = [stores[store][key] for store, key in self._found]
+        except KeyError:
+            # Some tensor is kept elsewhere than when the model was compiled, or is gone.
+            tensors = self._search(modules)
         for number, place, path in self._tied:
             other = getattr(modules[place.module], place.attribute, None)
             if other is not tensors[number] and not _same_data(other, tensors[number]):
@@ -54,6 +71,27 @@ class LiveWeights:
                     "now; tie them again or compile the model again"
                 )
         return tensors
+
+    def _find(self, number: int, place: _Place | None) -> tuple[int, int | str]:
+        """Where `read` finds a weight: the number of a dictionary (0 is that of the tensors held) and the key."""
+        if place is None:
+            return 0, number
+        module = self._modules()[place.module]
+        # Not there: `read` searches at every call, for instance for a tensor that is a property.
+        name = next((name for name in STORES if place.attribute in getattr(module, name)), STORES[0])
+        store = (place.module, name)
+        if store not in self._stores:
+            self._stores.append(store)
+        return 1 + self._stores.index(store), place.attribute
+
+    def _search(self, modules: list[nn.Module]) -> list[Tensor]:
+        """The tensors as attribute access finds them."""
+        return [
+            self._held[number]
+            if place is None
+            else self._tensor(modules[place.module], place.attribute, number)
+            for number, place in enumerate(self._places)
+        ]
 
     def _modules(self) -> list[nn.Module]:
         modules = [self._model]

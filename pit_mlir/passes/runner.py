@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pit_mlir.bindings import PassManager, ir
@@ -59,7 +60,8 @@ def run_pipeline(
     runner = _Runner(report, verify_each, (_Log(), *observers))
     backup = op.clone() if reproducer else None
     with op.context, _forwarding(op.context, report):
-        failure = _failure_of(lambda: runner.run(op, steps))
+        # Not a lambda, here and below: its cells would keep the IR alive as long as the error.
+        failure = _failure_of(partial(runner.run, op, steps))
     if failure is not None and backup is not None:
         _write_reproducer(failure, backup, runner.done, reproducer)
     if failure is not None:
@@ -89,7 +91,7 @@ class _Runner:
         for observer in self.observers:
             observer.before(step, op)
         start = time.perf_counter()
-        failure = _failure_of(lambda: self.apply(op, step), f"pass '{step.name}'")
+        failure = _failure_of(partial(self.apply, op, step), f"pass '{step.name}'")
         seconds = time.perf_counter() - start
         if failure is not None:
             for observer in self.observers:
@@ -239,7 +241,7 @@ def _write_reproducer(
         return
     *before, failed = done
     failing, start = [failed], module.clone()
-    if _failure_of(lambda: _Runner(Report(), False, ()).run(module, before)) is not None:
+    if _failure_of(partial(_Runner(Report(), False, ()).run, module, before)) is not None:
         failing, module = list(done), start
     command = f"--pass-pipeline='{pipeline_text(failing)}'"
     if isinstance(place, Path):
