@@ -107,12 +107,12 @@ def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
 def carried(axes: Axes, use: Use, mask: ir.Value) -> tuple[int, ...] | None:
     """The dimensions of a used value that are batch and token; None if it does not carry them.
 
-    The normal form has no dimensions of 1, so nothing inside leads from a mask of one single token to a result: a
-    result is taken to carry it if its first two dimensions are 1. There is no live token at all where it is masked.
+    The normal form has no dimensions of 1, so nothing there leads from a mask of one single token to a result: such
+    a result is taken to carry it if its first two dimensions are 1. There is no live token at all where it is masked.
     """
-    mask_type = ir.RankedTensorType(mask.type)
-    if list(mask_type.shape) != [1, 1]:
-        return axes.carried(use.value, mask)
+    found = axes.carried(use.value, mask)
+    if found is not None or list(ir.RankedTensorType(mask.type).shape) != [1, 1]:
+        return found
     type_ = ir.RankedTensorType(use.value.type)
     is_result = use.user.name == "func.return" and not isinstance(type_.element_type, ir.IntegerType)
     return (0, 1) if is_result and list(type_.shape)[:2] == [1, 1] else None
