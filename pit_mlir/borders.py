@@ -71,12 +71,11 @@ class TorchGuard:
     def __init__(self, arguments: Sequence[Argument], values: Sequence[Any]) -> None:
         from torch._C._dynamo.guards import TensorGuards
 
+        # Sizes that are all given; torch's stub misses that there is a list of them for each tensor.
+        shapes: list[Any] = [list(value.shape) for value in values]
+        strides: list[Any] = [list(value.stride()) for value in values]
         self.arguments = arguments
-        self.check = TensorGuards(
-            *values,
-            dynamic_dims_sizes=[list(value.shape) for value in values],
-            dynamic_dims_strides=[list(value.stride()) for value in values],
-        ).check
+        self.check = TensorGuards(*values, dynamic_dims_sizes=shapes, dynamic_dims_strides=strides).check
 
 
 class TorchBorder:

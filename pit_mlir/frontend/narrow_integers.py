@@ -6,7 +6,7 @@ shifts and comparisons all agree with arithmetic modulo 256 there. What only mov
 """
 
 import operator
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, fx
@@ -142,7 +142,7 @@ def _is_view(target: Any) -> bool:
     )
 
 
-def _is_narrow(value: Any) -> bool:
+def _is_narrow(value: Any) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and value.dtype in NARROW
 
 
