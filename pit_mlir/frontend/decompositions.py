@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pit_mlir.bindings import torch_decompositions
 from pit_mlir.frontend.operators import OPERATORS
+from pit_mlir.frontend.symbols import is_number
 
 aten = torch.ops.aten
 LOW_PRECISION = (torch.bfloat16, torch.float16)
@@ -52,7 +53,7 @@ def softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
     y = compute(x)
     if x.dim() == 0:
         return softmax(x[None], 0, half_to_float)[0]
-    if 0 in [size for size in x.shape if isinstance(size, int)]:
+    if 0 in filter(is_number, x.shape):
         return (y if half_to_float else x).clone()
     exponential = (y - torch.amax(y, [dim], True)).exp()
     result = exponential / exponential.sum([dim], True)

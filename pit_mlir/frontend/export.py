@@ -30,7 +30,8 @@ def export_program(
     Raises `UnsupportedError` with the line of the model where torch cannot export it, and `InputError` for a model
     in training mode or with random operators.
     """
-    if not isinstance(model, nn.Module | ExportedProgram):
+    given: Any = model
+    if not isinstance(given, nn.Module | ExportedProgram):
         raise InputError(
             f"the model is {type(model).__name__} {getattr(model, '__name__', '')}, expected a torch.nn.Module, a "
             "torch.export.ExportedProgram, or MLIR as text or pathlib.Path; put a function into a module's forward"

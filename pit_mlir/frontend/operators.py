@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pit_mlir.frontend.symbols import is_number
+
 aten = torch.ops.aten
 Number = int | float
 
@@ -125,7 +127,7 @@ def roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor:
 
 def constant_pad_nd(x: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
     """`aten.constant_pad_nd` with negative widths, which cut (torch-mlir ignores some of them)."""
-    if not any(isinstance(width, int) and width < 0 for width in pad):
+    if not any(width < 0 for width in filter(is_number, pad)):
         return NotImplemented
     for number in range(0, len(pad), 2):
         dim = x.dim() - 1 - number // 2
@@ -138,7 +140,7 @@ def constant_pad_nd(x: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """`aten.cat` without what is empty for sure, which torch-mlir may drop to the last."""
-    full = [x for x in tensors if 0 not in [size for size in x.shape if isinstance(size, int)]]
+    full = [x for x in tensors if 0 not in filter(is_number, x.shape)]
     if len(full) == len(tensors):
         return NotImplemented
     dtype = tensors[0].dtype

@@ -82,3 +82,8 @@ def _is_plain(size: Any) -> bool:
 def _number(bound: Any) -> int | None:
     """A bound of a range; None for the infinite one."""
     return int(bound) if getattr(bound, "is_Integer", isinstance(bound, int)) else None
+
+
+def is_number(size: object) -> bool:
+    """Whether a size of a traced tensor is a number; torch's stubs call its symbols `int` too."""
+    return isinstance(size, int)

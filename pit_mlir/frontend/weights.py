@@ -57,7 +57,7 @@ class LiveWeights:
                     f"a {type(modules[module]).__name__} of the model has {len(modules[module]._modules)} modules, "
                     f"{length} when the model was compiled; compile it again"
                 )
-        stores = [self._held, *(getattr(modules[number], name) for number, name in self._stores)]
+        stores: list[Any] = [self._held, *(getattr(modules[number], name) for number, name in self._stores)]
         try:
             tensors = [stores[store][key] for store, key in self._found]
         except KeyError:
