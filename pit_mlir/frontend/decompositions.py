@@ -124,6 +124,8 @@ def var(
     x: Tensor, dim: list[int] | None = None, *, correction: float | None = None, keepdim: bool = False
 ) -> Tensor:
     """`aten.var`, in the type of `x` (torch-mlir's own computes in f64)."""
+    if x.dim() == 0:
+        return var(x[None], correction=correction)
     dims = list(range(x.dim())) if not dim else [d % x.dim() for d in dim]
     y = compute(x)
     count: Any = 1
@@ -134,7 +136,9 @@ def var(
         count = torch.ones_like(y).sum(dims, keepdim)
     centered = y - y.mean(dims, True)
     total = (centered * centered).sum(dims, keepdim)
-    return (total / (count - (1 if correction is None else correction))).to(x.dtype)
+    divisor = count - (1 if correction is None else correction)
+    # As torch: not a number where there are too few.
+    return (total / (max(divisor, 0) if isinstance(count, int) else divisor)).to(x.dtype)
 
 
 def sum_in_f32(

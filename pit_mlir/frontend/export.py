@@ -43,7 +43,15 @@ def export_program(
         )
         refuse_data_dependent_sizes(program.graph)
         refuse_randomness(program.graph, isinstance(model, nn.Module) and model.training)
-        return program.run_decompositions(decomposition_table())
+        try:
+            return program.run_decompositions(decomposition_table())
+        except PitError:
+            raise
+        except Exception as error:
+            # A decomposition, ours or another's, that is not made for these types or shapes.
+            raise UnsupportedError(
+                f"an operator of the model cannot be taken apart: {type(error).__name__}: {str(error).strip()}"
+            ) from error
 
 
 def _export(

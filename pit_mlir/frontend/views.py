@@ -159,6 +159,14 @@ def _rewrite_view(graph: fx.Graph, node: fx.Node, sizes: _SizeNodes) -> None:
     """Replaces one `view`; leaves it where its sizes cannot be had before it."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
+    if 0 in _shape(node) and all(size.is_number for size in _shape(node)):
+        # Nothing to view, and a division by zero in the lowering of some reshapes.
+        with graph.inserting_before(node):
+            shape = list(node.meta["val"].shape)
+            empty = graph.call_function(aten.full.default, (shape, 0), {"dtype": node.meta["val"].dtype})
+        empty.meta = {key: value for key, value in node.meta.items() if key in ("val", "stack_trace")}
+        node.replace_all_uses_with(empty)
+        return
     groups = group_dimensions(_shape(source), _shape(node))
     if groups is None:
         return

@@ -296,3 +296,36 @@ def test_truth_values() -> None:
     x = torch.rand(5, 7) > 0.8
     fast = pit.compile(Apply(lambda x: (x**2, x.sum(1, dtype=torch.bool), x.sum(dtype=torch.bool))), (x,))
     torch.testing.assert_close(fast(x), (x**2, x.sum(1, dtype=torch.bool), x.sum(dtype=torch.bool)))
+
+
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom")
+@pytest.mark.parametrize("shape", [(), (0, 7), (5, 0)], ids=str)
+def test_empty_and_scalar_tensors(shape: tuple[int, ...]) -> None:
+    functions: list[Callable[[Tensor], Any]] = [
+        lambda x: (x.view(-1), x.clone(), x * 2, x.sum(), x.mean()),
+        lambda x: x.transpose(0, -1).reshape(-1),
+        lambda x: (x.std(-1), x.var(-1, correction=0), x.softmax(-1)),
+    ]
+    for function in functions:
+        x = torch.randn(shape)
+        torch.testing.assert_close(pit.compile(Apply(function), (x,))(x), function(x), equal_nan=True)
+
+
+def test_dynamic_size_of_zero() -> None:
+    batch, length = torch.export.Dim("batch", min=0, max=64), torch.export.Dim("length", min=0, max=64)
+    model = nn.Linear(4, 6)
+
+    class Heads(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            b, t, d = x.shape
+            return (
+                nn.functional.linear(x.view(b * t, d), model.weight)
+                .view(b, t, 2, 3)
+                .transpose(1, 2)
+                .reshape(b, 2, -1)
+            )
+
+    fast = pit.compile(Heads(), (torch.randn(2, 3, 4),), dynamic_shapes=({0: batch, 1: length},))
+    for b, t in ((0, 3), (2, 0), (0, 0), (2, 5)):
+        expected = nn.functional.linear(torch.ones(b, t, 4), model.weight).view(b, t, 2, 3).transpose(1, 2)
+        torch.testing.assert_close(fast(torch.ones(b, t, 4)), expected.reshape(b, 2, t * 3).detach())
