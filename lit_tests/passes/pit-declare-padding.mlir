@@ -87,9 +87,10 @@ func.func @slices(%x: tensor<2x5x8xf32>, %mask: tensor<2x5xf32>) -> (tensor<2x5x
 #c = affine_map<(b, c) -> (c)>
 
 // CHECK-LABEL: func.func @shared_iota
-// CHECK: return %{{.*}}, %{{.*}} : tensor<5x5xf32>, tensor<5x5xf32>
+// CHECK: return %{{.*}}, %{{.*}}, %{{.*}} : tensor<5x5xf32>, tensor<5x5xf32>, tensor<5x5xi1>
 // CHECK-NOT: arith.select
-func.func @shared_iota(%x: tensor<5x5xf32>, %mask: tensor<5x5xi1>) -> (tensor<5x5xf32>, tensor<5x5xf32>) {
+func.func @shared_iota(%x: tensor<5x5xf32>, %mask: tensor<5x5xi1>)
+    -> (tensor<5x5xf32>, tensor<5x5xf32>, tensor<5x5xi1>) {
   %e = tensor.empty() : tensor<5xindex>
   %f = tensor.empty() : tensor<5x5xf32>
   %iota = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
@@ -105,7 +106,7 @@ func.func @shared_iota(%x: tensor<5x5xf32>, %mask: tensor<5x5xi1>) -> (tensor<5x
   } -> tensor<5x5xf32>
   // expected-remark@+2 {{result 0 does not carry (batch, token): returned as it is}}
   // expected-remark@+1 {{result 1 does not carry (batch, token): returned as it is}}
-  return %y, %x : tensor<5x5xf32>, tensor<5x5xf32>
+  return %y, %x, %mask : tensor<5x5xf32>, tensor<5x5xf32>, tensor<5x5xi1>
 }
 
 // -----

@@ -35,7 +35,9 @@ class DeclarePadding(Pass):
     def run(self, op: ir.Operation, report: Report) -> None:
         """Inserts the selects; says which results carry no (batch, token) axes."""
         function = main_function(op)
-        mask = without_units(mask_argument(function, self.argument), function)
+        mask = mask_argument(function, self.argument)
+        verify_read(mask, function)
+        mask = without_units(mask, function)
         axes = Axes(function)
         remark_results(function, axes, mask, report)
         masked: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
@@ -89,6 +91,16 @@ def mask_argument(function: ir.Operation, number: int) -> ir.Value:
             location=location_text(function.location),
         )
     return mask
+
+
+def verify_read(mask: ir.Value, function: ir.Operation) -> None:
+    """Raises `PassError` where nothing reads `mask`: then nothing says which values carry its axes."""
+    if not any(True for _ in mask.uses) and list(ir.RankedTensorType(mask.type).shape) != [1, 1]:
+        raise PassError(
+            "the model does not read the mask that is declared as padding, so nothing tells which values carry its "
+            "(batch, token) axes; use it in the model (in attention, or as a factor), or leave the declaration out",
+            location=location_text(function.location),
+        )
 
 
 def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
