@@ -14,6 +14,8 @@ SUMS = ("arith.addf", "arith.addi")
 PRODUCTS = ("arith.mulf", "arith.muli")
 WIDENING = ("arith.extf", "arith.extsi", "arith.extui")
 NARROWING = ("arith.truncf", "arith.trunci")
+ELEMENTWISE = ("arith.", "math.", "pit.element", "pit.yield", "linalg.yield")
+"""What a body may hold, or start with: kernels evaluate it on vectors."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def product_of(view: Structured) -> Product | None:
     maps = [projection(map_) for map_ in view.maps]
     if any(positions is None or len(set(positions)) != len(positions) for positions in maps):
         return None
-    if any(op.operation.name == "linalg.index" or op.operation.regions for op in view.body.operations):
+    if not all(op.operation.name.startswith(ELEMENTWISE) for op in view.body.operations):
         return None
     total = maker_of(stripped(view.yields[0], NARROWING), view.body)
     if total is None or total.name not in SUMS:
