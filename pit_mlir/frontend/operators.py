@@ -49,6 +49,17 @@ def clamp(x: Tensor, low: Number | None = None, high: Number | None = None) -> T
     return x if high is None else torch.where(x > high, high, x)
 
 
+def hardtanh(x: Tensor, low: Number = -1, high: Number = 1) -> Tensor:
+    """`aten.hardtanh`, which ReLU6 is too: NaN stays NaN."""
+    return clamp(x, low, high)
+
+
+def clamp_between(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
+    """`aten.clamp` by tensors: NaN where any of them is NaN."""
+    x = x if low is None else torch.maximum(x, low)
+    return x if high is None else torch.minimum(x, high)
+
+
 def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
     """`aten.gelu` in its tanh form (torch-mlir's constant for sqrt(2 / pi) is off by 2e-4)."""
     if approximate != "tanh":
@@ -205,6 +216,8 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.fmax.default: fmax,
     aten.fmin.default: fmin,
     aten.clamp.default: clamp,
+    aten.clamp.Tensor: clamp_between,
+    aten.hardtanh.default: hardtanh,
     aten.gelu.default: gelu,
     aten.elu.default: elu,
     aten.asinh.default: asinh,
