@@ -56,6 +56,13 @@ def describe(tensor: Any) -> str:
     return f"{kind} of {dtype} and shape {list(tensor.shape)} on {tensor.device}"
 
 
+def verify_memory(tensor: Any) -> Any:
+    """`tensor`; raises `InputError` if it has elements and no memory, where torch's own copy would crash."""
+    if tensor.numel() and not tensor.data_ptr():
+        raise InputError(f"{describe(tensor)} has no memory: its storage was freed")
+    return tensor
+
+
 def static_shape(shape: Sequence[Size]) -> tuple[int, ...] | None:
     """`shape` if all of its sizes are numbers."""
     sizes = tuple(size for size in shape if isinstance(size, int))
@@ -112,15 +119,19 @@ class TorchBorder:
                     f"input '{argument.name}' requires grad and grad is enabled, but compiled programs have no "
                     "gradients; call under torch.no_grad() or torch.inference_mode(), or detach the input"
                 )
-            admitted.append(value if value.is_contiguous() else value.contiguous())
+            admitted.append(value if value.is_contiguous() else verify_memory(value).contiguous())
         is_weights = arguments and all(argument.kind == "weight" for argument in arguments)
         if is_weights and all(map(operator.is_, admitted, values)):
             self._guard = TorchGuard(arguments, admitted)
         return admitted
 
     def pointers(self, values: Sequence[Any]) -> list[int]:
-        """See `Border`."""
-        return [value.data_ptr() for value in values]
+        """See `Border`; raises `InputError` for a tensor whose memory was freed (`storage.resize_(0)`)."""
+        pointers = [value.data_ptr() for value in values]
+        if 0 in pointers:
+            for value in values:
+                verify_memory(value)
+        return pointers
 
     def results(self, program: Program, out: Any) -> list[Any]:
         """See `Border`."""
@@ -128,7 +139,7 @@ class TorchBorder:
 
     def copy(self, value: Any) -> Any:
         """See `Border`."""
-        return value.detach().clone(memory_format=self._torch.contiguous_format)
+        return verify_memory(value).detach().clone(memory_format=self._torch.contiguous_format)
 
     def unsigned(self, value: Any) -> Any:
         """See `Border`."""

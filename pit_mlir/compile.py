@@ -1,5 +1,6 @@
 """`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
 
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 LARGEST_PRINTED = 16
 """Constants with more elements than this are elided in `CompiledModule.ir`."""
+
+_IMPORT = threading.RLock()
+"""One thread imports at a time: torch.export and torch-mlir's importer keep their state in globals."""
 
 
 def compile(
@@ -147,9 +151,10 @@ def import_any(
         if args or kwargs or dynamic_shapes:
             raise InputError("a program in MLIR needs no example arguments: its types say what it takes")
         return import_text(model, context=context)
-    from pit_mlir.frontend.torch_import import import_model
+    with _IMPORT:
+        from pit_mlir.frontend.torch_import import import_model
 
-    return import_model(model, args, kwargs, dynamic_shapes=dynamic_shapes, context=context)
+        return import_model(model, args, kwargs, dynamic_shapes=dynamic_shapes, context=context)
 
 
 def take_snapshot(imported: ImportedModel, border: Border) -> Snapshot:

@@ -1,0 +1,95 @@
+"""What once went wrong: one small model each."""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import pit_mlir as pit
+
+
+@pytest.fixture(autouse=True)
+def _no_grad():
+    with torch.no_grad():
+        yield
+
+
+class Apply(nn.Module):
+    """A model that applies a function."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args: Tensor) -> Tensor:
+        return self.function(*args)
+
+
+def compare(function: Callable[..., Tensor], *args: Tensor) -> None:
+    model = Apply(function).eval()
+    torch.testing.assert_close(pit.compile(model, args)(*args), model(*args), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        functional.relu6,
+        functional.hardtanh,
+        lambda x: x.clamp(torch.zeros(6), torch.ones(6)),
+        lambda x: x.clamp(min=torch.full((6,), 0.5)),
+        lambda x: functional.relu6(x) @ torch.ones(6, 3),
+    ],
+    ids=["relu6", "hardtanh", "clamp by tensors", "clamp from below", "into a product"],
+)
+def test_nan_passes_through_clamps(function: Callable[[Tensor], Tensor]) -> None:
+    compare(function, torch.tensor([[math.nan, -2.0, 0.5, 9.0, 1.0, 0.0], [1.0, 2.0, -0.0, 0.1, 7.0, -1.0]]))
+
+
+def test_clamps_keep_types() -> None:
+    compare(lambda x: x.clamp(torch.zeros(3), torch.full((3,), 2.5)), torch.arange(-1, 5).reshape(2, 3))
+    compare(lambda x: functional.hardtanh(x, -2, 2), torch.arange(-4, 5))
+    compare(lambda x: functional.relu6(x), torch.randn(5).bfloat16())
+
+
+def test_product_with_positions() -> None:
+    """A factor that is computed from where it stands, by something that is not element-wise."""
+    compare(lambda x: x @ torch.arange(12).reshape(4, 3), torch.arange(20).reshape(5, 4))
+
+
+def test_compile_in_threads() -> None:
+    def is_right(rows: int) -> bool:
+        with torch.no_grad():
+            model, x = nn.Sequential(nn.Linear(4, 5), nn.ReLU()).eval(), torch.randn(rows, 4)
+            return torch.allclose(pit.compile(model, (x,))(x), model(x), atol=1e-5)
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(is_right, (1, 2, 3))) == [True] * 3
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_freed_memory_is_an_error(frozen: bool) -> None:
+    model, x = nn.Linear(4, 5).eval(), torch.randn(2, 4)
+    fast = pit.compile(model, (x,), options=pit.CompileOptions(freeze=frozen))
+    gone = torch.randn(2, 4)
+    gone.untyped_storage().resize_(0)
+    with pytest.raises(pit.InputError, match=r"shape \[2, 4\].*freed"):
+        fast(gone)
+    model.weight.data.untyped_storage().resize_(0)
+    with pytest.raises(pit.InputError, match=r"shape \[5, 4\].*freed"):
+        fast.refresh() if frozen else fast(x)
+
+
+class Ignorant(nn.Module):
+    """Has a mask and does not read it."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x * 2
+
+
+def test_padding_that_the_model_does_not_read() -> None:
+    with pytest.raises(pit.PitError, match="does not read the mask"):
+        pit.compile(Ignorant(), (torch.randn(3, 5, 4), torch.ones(3, 5)), sparsity=[pit.Padding("mask")])
