@@ -3,6 +3,7 @@
 python tests/run_all.py [check]
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,9 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 BUILD = ROOT / "build"
 LAWS = ("tests/unit/test_import_law.py", "tests/unit/test_size_budget.py")
+WORKERS = ("-n", "2", "--dist", "worksteal")
+# Workers share the cores: a thread that waits must not keep one from another.
+ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "passive"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ CHECKS = (
     Step("laws", (str(BIN / "pytest"), "-q", *LAWS, f"--junitxml={BUILD / 'laws.xml'}"), BUILD / "laws.xml"),
 )
 TESTS = (
-    Step("pytest", (str(BIN / "pytest"), f"--junitxml={BUILD / 'pytest.xml'}"), BUILD / "pytest.xml"),
+    Step(
+        "pytest", (str(BIN / "pytest"), *WORKERS, f"--junitxml={BUILD / 'pytest.xml'}"), BUILD / "pytest.xml"
+    ),
     Step(
         "lit",
         (str(BIN / "lit"), "-v", f"--xunit-xml-output={BUILD / 'lit.xml'}", "lit_tests"),
@@ -52,7 +58,7 @@ def main() -> int:
         if step.counts is not None:
             step.counts.unlink(missing_ok=True)
         start = time.perf_counter()
-        status = subprocess.run(step.command, cwd=ROOT, check=False).returncode
+        status = subprocess.run(step.command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode
         failed += [step.name] if status else []
         seconds = time.perf_counter() - start
         rows.append(
