@@ -1,4 +1,8 @@
 // RUN: pit-mlir-opt %s --pit-free-buffers | filecheck %s
+// RUN: pit-mlir-opt %s --pit-free-buffers --pit-free-buffers | filecheck %s --check-prefix=TWICE
+
+// TWICE: memref.dealloc
+// TWICE-NOT: memref.dealloc
 
 // After the last use, through views and inside of loops; what is returned is the caller's.
 

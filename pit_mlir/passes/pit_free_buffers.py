@@ -39,7 +39,7 @@ class FreeBuffers(Pass):
 
 
 def last_use(alloc: ir.Operation, order: dict[ir.Operation, int]) -> int | None:
-    """The position in `alloc`'s block of the last operation that may touch its memory; None if it escapes."""
+    """The position in `alloc`'s block of the last operation that may touch it; None if it escapes or is freed."""
     last = order[alloc]
     pending: list[ir.Value] = [alloc.results[0]]
     seen: set[ir.Value] = set(pending)
@@ -47,7 +47,8 @@ def last_use(alloc: ir.Operation, order: dict[ir.Operation, int]) -> int | None:
         for use in pending.pop().uses:
             user = use.owner.operation
             position = position_of(user, order)
-            if position is None or is_terminator_of_block(user, position, order):
+            freed = user.name == "memref.dealloc"
+            if freed or position is None or is_terminator_of_block(user, position, order):
                 return None
             last = max(last, position)
             aliases = list(user.results) if not is_terminator(user) else list(user.parent.operation.results)
