@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Literal
 
+from pit_mlir.analysis.counterexample import Swap
+
 Floats = Literal["real", "strict"]
 """Floats as reals (sums may be reordered) or as they are on the machine."""
 
@@ -113,7 +115,7 @@ class Axis:
 
     verdict: Verdict
     reason: str
-    counterexample: str | None = None
+    counterexample: Swap | None = None
     assumptions: Assumptions = frozenset()
 
 

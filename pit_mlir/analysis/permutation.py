@@ -5,7 +5,6 @@ matrix products, convolutions and row maxima are found to be what they are from 
 """
 
 import math
-import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -18,10 +17,9 @@ from pit_mlir.analysis.claims import (
     applicable,
     fixed,
     leaf_terms,
-    random_point,
     unchanged,
 )
-from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, float_of, same
+from pit_mlir.analysis.counterexample_search import search_swap, surviving_swap
 from pit_mlir.analysis.facts import (
     LOWEST,
     Accumulator,
@@ -41,7 +39,6 @@ from pit_mlir.analysis.terms import Domain, Term, Terms, Unproved, identical
 from pit_mlir.bindings import ir
 
 TIMEOUT_MS = 5000
-ORDER_SAMPLES = 64
 FILL_TRIES = 64
 FLOAT_CANDIDATES: tuple[Special, ...] = (0.0, 1.0, -math.inf, math.inf)
 INTEGER_CANDIDATES: tuple[Special, ...] = (0, 1, -1)
@@ -182,7 +179,7 @@ def _order_free(scheme: Scheme, group: tuple[int, ...], mode: Mode) -> Axis:
     """Whether the state `group` (results with equal maps) is the same in whatever order its points are folded."""
     body, reduced = scheme.body, scheme.reduced(group[0])
     varies = _varies(scheme, reduced)
-    counterexample = _search(body, group, varies, mode)
+    counterexample = search_swap(body, group, varies, mode)
     if counterexample is not None:
         return Axis(
             "none", "the combiner depends on the order: f(f(acc, x), y) != f(f(acc, y), x)", counterexample
@@ -198,7 +195,7 @@ def _order_free(scheme: Scheme, group: tuple[int, ...], mode: Mode) -> Axis:
     if answer.verdict == "unknown":
         return Axis("none", f"not proved that the order does not matter, within {mode.timeout_ms} ms")
     if answer.verdict == "refuted":
-        shown = _surviving(body, group, answer, points, mode)
+        shown = surviving_swap(body, group, answer, points, mode)
         if shown is None:
             return Axis("none", "not proved that the order does not matter")
         return Axis("none", "the combiner depends on the order: f(f(acc, x), y) != f(f(acc, y), x)", shown)
@@ -251,107 +248,6 @@ def _left_commutes(
         )
     )
     return smt.ask(claim, terms.hypotheses, mode.timeout_ms), {"x": leaves(".x"), "y": leaves(".y")}
-
-
-def _search(body: Body, group: Sequence[int], varies: Callable[[Node], bool], mode: Mode) -> str | None:
-    """Two orders of two random points that differ, as text; None if none was found."""
-    rng = random.Random(0)
-    for _ in range(ORDER_SAMPLES):
-        x, y = random_point(body, rng, mode), random_point(body, rng, mode)
-        y = _shared(body, x, y, varies)
-        shown = _contradiction(body, group, x, y, mode)
-        if shown is not None:
-            return shown
-    return None
-
-
-def _shared(body: Body, x: Point, y: Point, varies: Callable[[Node], bool]) -> Point:
-    """`y` with the leaves of `x` that are the same at both points."""
-    inputs = tuple(
-        y.inputs[number] if varies(body.nodes[number]) else x.inputs[number] for number in range(body.inputs)
-    )
-    indices = list(x.indices)
-    for node in body.nodes:
-        if node.op == "index" and varies(node):
-            indices[node.number] = y.indices[node.number]
-    return Point(inputs, x.accumulators, x.captures, tuple(indices), x.rounding)
-
-
-def _contradiction(body: Body, group: Sequence[int], x: Point, y: Point, mode: Mode) -> str | None:
-    """The two results as text, if folding x then y differs from y then x."""
-    try:
-        one, other = _fold(body, x, y), _fold(body, y, x)
-    except Unevaluable:
-        return None
-    if all(same(one[result], other[result], exact=mode.strict) for result in group):
-        return None
-
-    def shown(values: Sequence[Scalar]) -> str:
-        texts = [
-            str(value) if isinstance(value, int) else format(float_of(value), digits) for value in values
-        ]
-        return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
-
-    digits = ".9g" if mode.strict else "g"
-    acc = shown([x.accumulators[result] for result in group])
-    return (
-        f"acc = {acc}, x = {shown(x.inputs)}, y = {shown(y.inputs)}: x then y gives "
-        f"{shown([one[result] for result in group])}, y then x gives {shown([other[result] for result in group])}"
-    )
-
-
-def _fold(body: Body, first: Point, second: Point) -> Sequence[Scalar]:
-    """The accumulators after `first` and then `second`."""
-    state = first.after(evaluate(body, first))
-    then = Point(second.inputs, state, second.captures, second.indices, second.rounding)
-    return then.after(evaluate(body, then))
-
-
-def _surviving(
-    body: Body,
-    group: Sequence[int],
-    answer: smt.Answer,
-    points: Mapping[str, Callable[[Node], Term]],
-    mode: Mode,
-) -> str | None:
-    """The solver's counterexample as text, if it survives evaluation with the real functions."""
-    leaves = {
-        name: Point(
-            tuple(_value(answer, leaf(node), node) for node in body.nodes[: body.inputs]),
-            tuple(
-                _value(answer, leaf(node), node)
-                for node in body.nodes[body.inputs : body.inputs + body.outputs]
-            ),
-            tuple(
-                _value(answer, leaf(node), node)
-                for node in body.nodes
-                if node.op == "capture" and isinstance(node.detail, int)
-            ),
-            _indices(body, answer, leaf),
-            mode.strict,
-        )
-        for name, leaf in points.items()
-    }
-    return _contradiction(body, group, leaves["x"], leaves["y"], mode)
-
-
-def _indices(body: Body, answer: smt.Answer, leaf: Callable[[Node], Term]) -> tuple[int, ...]:
-    positions = {
-        node.number: int(_value(answer, leaf(node), node)) for node in body.nodes if node.op == "index"
-    }
-    return tuple(positions.get(iterator, 0) for iterator in range(1 + max(positions, default=-1)))
-
-
-def _value(answer: smt.Answer, term: Term, node: Node) -> Scalar:
-    """What the model gives to a leaf; anything for one that has no number (a captured tensor)."""
-    if is_float(node.type):
-        for flag, value in ((term.nan, math.nan), (term.ninf, -math.inf), (term.pinf, math.inf)):
-            if flag is not False and answer.value(flag):
-                return value
-        return answer.value(term.value)
-    if node.type.startswith(("tensor", "memref")):
-        return 0
-    return answer.value(term)
 
 
 def candidates(type_: str) -> tuple[Special, ...]:

@@ -1,0 +1,114 @@
+"""Looks for counterexamples to an order-free combiner: at random points, or where the solver says there is one."""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from pit_mlir.analysis import smt
+from pit_mlir.analysis.body import Body, Node, is_float
+from pit_mlir.analysis.claims import Mode, random_point
+from pit_mlir.analysis.counterexample import Swap
+from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, same
+from pit_mlir.analysis.terms import Term
+
+ORDER_SAMPLES = 64
+
+
+def search_swap(body: Body, group: Sequence[int], varies: Callable[[Node], bool], mode: Mode) -> Swap | None:
+    """Two random points whose order matters to the results `group`, None if none was found.
+
+    `varies` says which leaves may differ between two points that meet in one element.
+    """
+    rng = random.Random(0)
+    for _ in range(ORDER_SAMPLES):
+        x, y = random_point(body, rng, mode), random_point(body, rng, mode)
+        y = _shared(body, x, y, varies)
+        found = _swap(body, group, x, y, mode)
+        if found is not None:
+            return found
+    return None
+
+
+def _shared(body: Body, x: Point, y: Point, varies: Callable[[Node], bool]) -> Point:
+    """`y` with the leaves of `x` that are the same at both points."""
+    inputs = tuple(
+        y.inputs[number] if varies(body.nodes[number]) else x.inputs[number] for number in range(body.inputs)
+    )
+    indices = list(x.indices)
+    for node in body.nodes:
+        if node.op == "index" and varies(node):
+            indices[node.number] = y.indices[node.number]
+    return Point(inputs, x.accumulators, x.captures, tuple(indices), x.rounding)
+
+
+def _swap(body: Body, group: Sequence[int], x: Point, y: Point, mode: Mode) -> Swap | None:
+    """The two orders of `x` and `y`, if they differ."""
+    try:
+        one, other = _fold(body, x, y), _fold(body, y, x)
+    except Unevaluable:
+        return None
+    if all(same(one[result], other[result], exact=mode.strict) for result in group):
+        return None
+    return Swap(
+        tuple(group),
+        tuple(x.accumulators[result] for result in group),
+        tuple(x.inputs),
+        tuple(y.inputs),
+        tuple(one[result] for result in group),
+        tuple(other[result] for result in group),
+        ".9g" if mode.strict else "g",
+    )
+
+
+def _fold(body: Body, first: Point, second: Point) -> Sequence[Scalar]:
+    """The accumulators after `first` and then `second`."""
+    state = first.after(evaluate(body, first))
+    then = Point(second.inputs, state, second.captures, second.indices, second.rounding)
+    return then.after(evaluate(body, then))
+
+
+def surviving_swap(
+    body: Body,
+    group: Sequence[int],
+    answer: smt.Answer,
+    points: Mapping[str, Callable[[Node], Term]],
+    mode: Mode,
+) -> Swap | None:
+    """The solver's counterexample at the points `x` and `y`, if it survives evaluation with the real functions."""
+    leaves = {
+        name: Point(
+            tuple(_value(answer, leaf(node), node) for node in body.nodes[: body.inputs]),
+            tuple(
+                _value(answer, leaf(node), node)
+                for node in body.nodes[body.inputs : body.inputs + body.outputs]
+            ),
+            tuple(
+                _value(answer, leaf(node), node)
+                for node in body.nodes
+                if node.op == "capture" and isinstance(node.detail, int)
+            ),
+            _indices(body, answer, leaf),
+            mode.strict,
+        )
+        for name, leaf in points.items()
+    }
+    return _swap(body, group, leaves["x"], leaves["y"], mode)
+
+
+def _indices(body: Body, answer: smt.Answer, leaf: Callable[[Node], Term]) -> tuple[int, ...]:
+    positions = {
+        node.number: int(_value(answer, leaf(node), node)) for node in body.nodes if node.op == "index"
+    }
+    return tuple(positions.get(iterator, 0) for iterator in range(1 + max(positions, default=-1)))
+
+
+def _value(answer: smt.Answer, term: Term, node: Node) -> Scalar:
+    """What the model gives to a leaf; anything for one that has no number (a captured tensor)."""
+    if is_float(node.type):
+        for flag, value in ((term.nan, math.nan), (term.ninf, -math.inf), (term.pinf, math.inf)):
+            if flag is not False and answer.value(flag):
+                return value
+        return answer.value(term.value)
+    if node.type.startswith(("tensor", "memref")):
+        return 0
+    return answer.value(term)
