@@ -201,8 +201,8 @@ def levels(body: Body) -> list[Level]:
     return found
 
 
-Claim = Callable[[Terms, Level], Sequence[tuple[Term, Term, str]]]
-"""The pairs of terms (and their type) that a claim says are the same."""
+Claim = Callable[[Terms, Level], Bool]
+"""What is claimed of a body whose operations `Terms` translates, at a level."""
 
 
 def settle(body: Body, mode: Mode, claim: Claim, values: Values | None = None) -> Assumptions | None:
@@ -210,10 +210,9 @@ def settle(body: Body, mode: Mode, claim: Claim, values: Values | None = None) -
     for level in levels(body):
         terms = Terms(strict=mode.strict, lowest=level.lowest, tables=level.inputs)
         try:
-            pairs = claim(terms, level)
+            holds = claim(terms, level)
         except Unproved:
             return None
-        holds = both(*(agree(a, b, type_, level, mode) for a, b, type_ in pairs))
         if smt.ask(holds, terms.hypotheses, mode.timeout_ms).verdict == "proved":
             stated = any(isinstance(value, Lowest) for value in (values or {}).values())
             return level.assumptions | ({Assumption.LOWEST_IS_INF} if stated else frozenset())
@@ -250,11 +249,11 @@ def _unchanged(body: Body, mode: Mode, key: Fixed) -> Assumptions | None:
     if not consistent(body, mode, values, lambda point, result: point.accumulators[result]):
         return None
 
-    def claim(terms: Terms, level: Level) -> list[tuple[Term, Term, str]]:
+    def claim(terms: Terms, level: Level) -> Bool:
         leaf = leaf_terms(body, mode, values=values, inputs=level.inputs, accumulators=level.accumulators)
         yields = terms.run(body, leaf)
         nodes = [(result, body.nodes[body.inputs + result]) for result in body.live]
-        return [(yields[result], leaf(node), node.type) for result, node in nodes]
+        return both(*(agree(yields[result], leaf(node), node.type, level, mode) for result, node in nodes))
 
     return settle(body, mode, claim, values)
 

@@ -13,6 +13,7 @@ from pit_mlir.analysis.claims import (
     Level,
     Mode,
     Sample,
+    agree,
     applicable,
     consistent,
     has_lowest,
@@ -37,6 +38,7 @@ from pit_mlir.analysis.facts import (
     Outcome,
     Special,
 )
+from pit_mlir.analysis.smt import Bool, both
 from pit_mlir.analysis.terms import Term, Terms
 
 
@@ -66,9 +68,10 @@ def _outcome(
     type_ = body.nodes[node].type
     for candidate in _candidates(body, given, mode, result, tried):
 
-        def claim(terms: Terms, level: Level, candidate: Outcome = candidate) -> list[tuple[Term, Term, str]]:
+        def claim(terms: Terms, level: Level, candidate: Outcome = candidate) -> Bool:
             leaf = leaf_terms(body, mode, values=given, inputs=level.inputs, accumulators=level.accumulators)
-            return [(terms.run(body, leaf)[result], _expected(body, candidate, result, leaf), type_)]
+            expected = _expected(body, candidate, result, leaf)
+            return agree(terms.run(body, leaf)[result], expected, type_, level, mode)
 
         under = settle(body, mode, claim, given)
         if under is not None:
@@ -141,7 +144,7 @@ def _unread(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -
     if not has_lowest(body) and _differs(body, given, mode, number):
         return None
 
-    def claim(terms: Terms, level: Level) -> list[tuple[Term, Term, str]]:
+    def claim(terms: Terms, level: Level) -> Bool:
         sides: list[list[Term | None]] = []
         for mark in ("", ".other"):
 
@@ -153,7 +156,8 @@ def _unread(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -
             )
             sides.append(terms.run(body, leaf))
         types = {result: body.nodes[node].type for result, node in enumerate(body.yields) if node is not None}
-        return [(sides[0][result], sides[1][result], types[result]) for result in body.live]
+        one, other = sides
+        return both(*(agree(one[result], other[result], types[result], level, mode) for result in body.live))
 
     return settle(body, mode, claim, given)
 
