@@ -14,8 +14,9 @@ from functools import lru_cache
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, is_float, signed, width
 from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, rounded, same
-from pit_mlir.analysis.facts import Assumption, Assumptions, Floats, Lowest, Special
+from pit_mlir.analysis.facts import Assumption, Assumptions, Floats
 from pit_mlir.analysis.smt import Bool, both, either
+from pit_mlir.analysis.special_values import Lowest, Special
 from pit_mlir.analysis.terms import (
     LOWEST_BOUND,
     Domain,

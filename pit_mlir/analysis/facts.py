@@ -1,12 +1,12 @@
 """What is proved about a structured operation: the words in which the prover answers."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Literal
 
 from pit_mlir.analysis.counterexample import Swap
+from pit_mlir.analysis.special_values import Special, special_text
 
 Floats = Literal["real", "strict"]
 """Floats as reals (sums may be reordered) or as they are on the machine."""
@@ -25,28 +25,24 @@ class Assumption(StrEnum):
 Assumptions = frozenset[Assumption]
 
 
-class Lowest(Enum):
-    """A finite constant of at most -1e30 that masks a score: added to a value it counts as -inf."""
+@dataclass(frozen=True, order=True)
+class Operand:
+    """The element of input operand `number`, unchanged."""
 
-    LOWEST = "lowest"
+    number: int
 
-    def __repr__(self) -> str:
-        return "lowest"
-
-
-LOWEST = Lowest.LOWEST
-ALL_ONES = -1
-"""The integer of which each bit is one."""
-
-Special = float | int | Lowest
-"""A value whose effect is asked for: any number (`False` and `True` are 0 and 1), or `LOWEST`."""
+    def __str__(self) -> str:
+        return f"operand {self.number}"
 
 
 @dataclass(frozen=True, order=True)
-class Operand:
-    """The result is input operand `number`, unchanged."""
+class Index:
+    """The position along `iterator`."""
 
-    number: int
+    iterator: int
+
+    def __str__(self) -> str:
+        return f"d{self.iterator}"
 
 
 @dataclass(frozen=True)
@@ -120,6 +116,24 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Delta:
+    """Along an iterator the results are zero, or under a reduction their init, but at one position at most.
+
+    The iterators other than this one are held fixed. `position` tells positions apart: the iterator itself, or the
+    entry of an operand, on the condition that its entries along the iterator are distinct. Where the results are not
+    zero it equals `value`, which does not depend on the iterator: an operand's element, the position along another
+    iterator or a number; None if it has no name.
+    """
+
+    position: Index | Operand
+    value: Operand | Index | int | None
+    assumptions: Assumptions = frozenset()
+
+    def __str__(self) -> str:
+        return f"{self.position} = {'?' if self.value is None else self.value}"
+
+
+@dataclass(frozen=True)
 class Proof:
     """What is proved about an operation: one `Axis` an iterator, the other facts one an input operand.
 
@@ -127,6 +141,9 @@ class Proof:
     `neutral`: the values at which every accumulator stays as it is, whatever the rest; empty without reductions.
     `background`: what the results hold where the operand is 0 (or, under a reduction, neutral), None if nothing fixed.
     `fill`, one an iterator: the values, for the operands that carry it, which change nothing; None if there are none.
+    `masks`, by special value: the other operands that no result reads where the operand holds it.
+    `deltas`, one an iterator: the one position at which the results are not zero, None if there may be several.
+    `carried` and `types` are the iterators and the element type of each input operand.
     """
 
     axes: tuple[Axis, ...]
@@ -134,8 +151,11 @@ class Proof:
     neutral: tuple[frozenset[float | int], ...]
     background: tuple[Background | None, ...]
     fill: tuple[tuple[Special | None, ...] | None, ...]
+    masks: tuple[Mapping[Special, frozenset[int]], ...] = field(hash=False)
+    deltas: tuple[Delta | None, ...]
     assumptions: Mapping[str, Assumptions] = field(default_factory=dict[str, Assumptions], hash=False)
     carried: tuple[frozenset[int], ...] = ()
+    types: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -158,20 +178,9 @@ class Proof:
 def outcome_text(outcome: Outcome | Expression) -> str:
     """An outcome for a reader and for attributes."""
     if isinstance(outcome, Operand):
-        return f"operand {outcome.number}"
+        return str(outcome)
     if isinstance(outcome, Accumulator):
         return "init"
     if isinstance(outcome, Expression):
         return f"expression of operands {sorted(outcome.reads)}"
     return "none" if outcome is None else special_text(outcome)
-
-
-def special_text(value: Special) -> str:
-    """A special value as attributes have it: 0, 1, -inf, +inf, all-ones, lowest."""
-    if isinstance(value, Lowest):
-        return "lowest"
-    if isinstance(value, float) and math.isinf(value):
-        return "+inf" if value > 0 else "-inf"
-    if isinstance(value, int) and value == ALL_ONES:
-        return "all-ones"
-    return f"{value:g}" if isinstance(value, float) else str(int(value))

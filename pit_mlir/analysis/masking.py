@@ -26,7 +26,6 @@ from pit_mlir.analysis.claims import (
 )
 from pit_mlir.analysis.evaluate import Scalar, Unevaluable, evaluate, same
 from pit_mlir.analysis.facts import (
-    LOWEST,
     Accumulator,
     Assumption,
     Assumptions,
@@ -36,9 +35,9 @@ from pit_mlir.analysis.facts import (
     Masked,
     Operand,
     Outcome,
-    Special,
 )
 from pit_mlir.analysis.smt import Bool, both
+from pit_mlir.analysis.special_values import LOWEST, Special
 from pit_mlir.analysis.terms import Term, Terms
 
 

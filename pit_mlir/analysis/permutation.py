@@ -8,40 +8,36 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import product
 
-from pit_mlir.analysis import smt
-from pit_mlir.analysis.body import Body, Compound, Node, Scheme, is_float, scheme_of
+from pit_mlir.analysis import skipping, smt
+from pit_mlir.analysis.body import Body, Compound, Node, Scheme, scheme_of
 from pit_mlir.analysis.claims import (
     Mode,
-    applicable,
     fixed,
     leaf_terms,
     unchanged,
 )
 from pit_mlir.analysis.counterexample_search import search_swap, surviving_swap
+from pit_mlir.analysis.deltas import delta
 from pit_mlir.analysis.facts import (
-    LOWEST,
     Accumulator,
     Assumption,
     Assumptions,
     Axis,
     Background,
+    Delta,
     Floats,
     Image,
     Masked,
     Proof,
-    Special,
 )
 from pit_mlir.analysis.masking import body_background, body_image, body_masks
 from pit_mlir.analysis.smt import both
+from pit_mlir.analysis.special_values import Special
 from pit_mlir.analysis.terms import Domain, Term, Terms, Unproved, identical
 from pit_mlir.bindings import ir
 
 TIMEOUT_MS = 5000
-FILL_TRIES = 64
-FLOAT_CANDIDATES: tuple[Special, ...] = (0.0, 1.0, -math.inf, math.inf)
-INTEGER_CANDIDATES: tuple[Special, ...] = (0, 1, -1)
 NAN_SENSITIVE = ("arith.cmpf", "arith.maxnumf", "arith.minnumf", "math.isnan")
 
 _SOLVER = threading.Lock()
@@ -96,10 +92,23 @@ def masks(
         return body_masks(scheme.body, fixed({operand: value}), Mode(floats, timeout_ms))
 
 
+def deltas(
+    op: ir.Operation | ir.OpView, *, floats: Floats = "real", timeout_ms: int = TIMEOUT_MS
+) -> tuple[Delta | None, ...]:
+    """Per iterator of `op`, where along it the results are not zero: at one position at most, None if not proved."""
+    scheme = scheme_of(op)
+    assert scheme is not None, f"{op.operation.name} has no indexing maps"
+    if scheme.obstacle:
+        return (None,) * scheme.iterators
+    with _SOLVER:
+        return tuple(delta(scheme, each, Mode(floats, timeout_ms)) for each in range(scheme.iterators))
+
+
 @lru_cache(maxsize=4096)
 def prove_scheme(scheme: Scheme, mode: Mode) -> Proof:
     """Every fact about `scheme`; its caller holds the solver."""
     body = scheme.body
+    types = tuple(node.type for node in body.nodes[: body.inputs])
     if scheme.obstacle:
         axis = Axis("none", scheme.obstacle)
         return Proof(
@@ -108,27 +117,30 @@ def prove_scheme(scheme: Scheme, mode: Mode) -> Proof:
             (frozenset(),) * body.inputs,
             (None,) * body.inputs,
             (None,) * scheme.iterators,
+            ({},) * body.inputs,
+            (None,) * scheme.iterators,
             carried=tuple(map(scheme.input_iterators, range(body.inputs))),
+            types=types,
         )
     orders = {group: _order_free(scheme, group, mode) for group in scheme.groups if scheme.reduced(group[0])}
     axes = tuple(_axis(scheme, iterator, orders) for iterator in range(scheme.iterators))
-    assumptions: dict[str, Assumptions] = {}
-    neutral = tuple(_neutral(scheme, operand, mode, assumptions) for operand in range(body.inputs))
-    background = tuple(_background(scheme, operand, neutral[operand], mode) for operand in range(body.inputs))
+    inputs = range(body.inputs)
+    assumed: dict[str, Assumptions] = {}
+    neutral = tuple(skipping.neutral_values(scheme, operand, mode, assumed) for operand in inputs)
     return Proof(
         axes,
-        tuple(
-            _annihilates(scheme, operand, neutral[operand], mode, assumptions)
-            for operand in range(body.inputs)
-        ),
+        tuple(skipping.annihilates(scheme, operand, neutral[operand], mode, assumed) for operand in inputs),
         neutral,
-        background,
+        tuple(skipping.background(scheme, operand, neutral[operand], mode) for operand in inputs),
         tuple(
-            _fill(scheme, iterator, mode) if axis.verdict == "reduction" else None
+            skipping.fill(scheme, iterator, mode, assumed) if axis.verdict == "reduction" else None
             for iterator, axis in enumerate(axes)
         ),
-        assumptions,
-        tuple(map(scheme.input_iterators, range(body.inputs))),
+        tuple(skipping.masks(scheme, operand, mode, assumed) for operand in inputs),
+        tuple(delta(scheme, iterator, mode) for iterator in range(scheme.iterators)),
+        assumed,
+        tuple(map(scheme.input_iterators, inputs)),
+        types,
     )
 
 
@@ -250,57 +262,6 @@ def _left_commutes(
     return smt.ask(claim, terms.hypotheses, mode.timeout_ms), {"x": leaves(".x"), "y": leaves(".y")}
 
 
-def candidates(type_: str) -> tuple[Special, ...]:
-    """The values tried as neutral for a type: 0, 1, -inf, +inf, all-ones, those it has."""
-    every = FLOAT_CANDIDATES if is_float(type_) else INTEGER_CANDIDATES
-    return tuple(value for value in every if applicable(value, type_))
-
-
-def _neutral(
-    scheme: Scheme, operand: int, mode: Mode, assumptions: dict[str, Assumptions]
-) -> frozenset[float | int]:
-    """The values of an operand at which every accumulator stays as it is (METHOD 1.5)."""
-    if not scheme.has_reductions:
-        return frozenset()
-    found: set[float | int] = set()
-    for value in candidates(scheme.body.nodes[operand].type):
-        under = unchanged(scheme.body, mode, {operand: value})
-        if under is not None and value is not LOWEST:
-            found.add(value)  # type: ignore[arg-type]
-            assumptions[f"input {operand} = {value}"] = under
-    return frozenset(found)
-
-
-def _annihilates(
-    scheme: Scheme,
-    operand: int,
-    neutral: frozenset[float | int],
-    mode: Mode,
-    assumptions: dict[str, Assumptions],
-) -> bool:
-    """Whether an operand contributes nothing at 0: neutral, or, without reductions, 0 in and 0 out."""
-    if scheme.has_reductions:
-        return 0 in neutral
-    outcome = body_image(scheme.body, fixed({operand: 0}), mode)
-    assumptions[f"input {operand} = 0"] = outcome.assumptions
-    return bool(scheme.body.live) and all(
-        not isinstance(outcome[result], Accumulator) and outcome[result] == 0 for result in scheme.body.live
-    )
-
-
-def _background(
-    scheme: Scheme, operand: int, neutral: frozenset[float | int], mode: Mode
-) -> Background | None:
-    """What the results hold where `operand` is 0, or under a reduction neutral (METHOD 1.6)."""
-    if not scheme.has_reductions:
-        return body_background(scheme.body, fixed({operand: 0}), mode)
-    if not neutral:
-        return None
-    value = 0 if 0 in neutral else min(neutral, key=abs)
-    init = tuple(None if node is None else Accumulator() for node in scheme.body.yields)
-    return Background(value, init)
-
-
 def background(
     op: ir.Operation | ir.OpView,
     operand: int,
@@ -321,19 +282,3 @@ def background(
         under = unchanged(body, mode, {operand: value})
     init = tuple(None if node is None else Accumulator() for node in body.yields)
     return None if under is None else Background(value, init, under)
-
-
-def _fill(scheme: Scheme, iterator: int, mode: Mode) -> tuple[Special | None, ...] | None:
-    """Values of all operands that carry `iterator` at which every accumulator stays as it is (METHOD 1.7)."""
-    body = scheme.body
-    carrying = [number for number in range(body.inputs) if iterator in scheme.input_iterators(number)]
-    options = [candidates(body.nodes[number].type) for number in carrying]
-    if not carrying or not all(options):
-        return None
-    for tried, values in enumerate(product(*options)):
-        if tried == FILL_TRIES:
-            return None
-        given = dict(zip(carrying, values, strict=True))
-        if unchanged(body, mode, given) is not None:
-            return tuple(given.get(number) for number in range(body.inputs))
-    return None

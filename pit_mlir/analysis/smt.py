@@ -193,6 +193,11 @@ def is_one(value: Any) -> Bool:
     return value == z3.BitVecVal(1, 1)
 
 
+def is_below(value: Any, bits: int) -> Bool:
+    """Whether a bit-vector, as a number without sign, is less than 2^bits."""
+    return z3.ULT(value, z3.BitVecVal(1 << bits, value.size()))
+
+
 def absolute(value: Any) -> Any:
     """|value| of a bit-vector."""
     return z3.If(value >= 0, value, -value)

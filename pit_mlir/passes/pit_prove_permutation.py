@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pit_mlir.analysis.facts import Assumption, Floats, Proof, special_text
+from pit_mlir.analysis.facts import Assumption, Floats, Proof
 from pit_mlir.analysis.permutation import TIMEOUT_MS, prove
+from pit_mlir.analysis.special_values import special_text
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Diagnostic, Operator, Report
 from pit_mlir.dialect.location import location_text
@@ -63,17 +64,36 @@ def annotate(op: ir.Operation, proof: Proof) -> None:
     attributes["pit.axes"] = strings(proof.verdicts)
     attributes["pit.annihilates"] = ir.ArrayAttr.get([ir.BoolAttr.get(value) for value in proof.annihilates])
     attributes["pit.neutral"] = ir.ArrayAttr.get(
-        [strings(sorted(map(special_text, values))) for values in proof.neutral]
+        [
+            strings(sorted(special_text(value, type_) for value in values))
+            for values, type_ in zip(proof.neutral, proof.types, strict=True)
+        ]
     )
     attributes["pit.background"] = strings(
         "none" if background is None else str(background) for background in proof.background
     )
     attributes["pit.fill"] = ir.ArrayAttr.get(
         [
-            strings("-" if value is None else special_text(value) for value in fill or ())
+            strings(
+                "-" if value is None else special_text(value, type_)
+                for value, type_ in zip(fill or (), proof.types, strict=fill is not None)
+            )
             for fill in proof.fill
         ]
     )
+    attributes["pit.masks"] = ir.ArrayAttr.get(
+        [
+            ir.DictAttr.get(
+                {
+                    special_text(value, type_): ir.DenseI64ArrayAttr.get(sorted(unread))
+                    for value, unread in masks.items()
+                }
+            )
+            for masks, type_ in zip(proof.masks, proof.types, strict=True)
+        ]
+    )
+    if any(proof.deltas):
+        attributes["pit.deltas"] = strings("none" if delta is None else str(delta) for delta in proof.deltas)
     assumed = assumptions(proof)
     if assumed:
         attributes["pit.assumes"] = strings(assumption.value for assumption in assumed)
@@ -90,6 +110,7 @@ def assumptions(proof: Proof) -> list[Assumption]:
         *(axis.assumptions for axis in proof.axes),
         *proof.assumptions.values(),
         *(background.assumptions for background in proof.background if background is not None),
+        *(delta.assumptions for delta in proof.deltas if delta is not None),
     )
     return sorted(assumed)
 

@@ -9,6 +9,7 @@ from pit_mlir.analysis.facts import Assumption
 from pit_mlir.analysis.permutation import prove
 
 INF = math.inf
+LEAST = -(1 << 63)
 
 BFLOAT_SUM = """
   %e = arith.extf %a0 : bf16 to f32
@@ -151,11 +152,11 @@ CASES: list[tuple[str, str, str, str, str | None, list[set[float]]]] = [
     ("select ugt", "f32", "f32", SELECT_MAX.format(p="ugt"), "yes", [{-INF}]),
     ("select ugt, uno", "f32", "f32", NAN_MAX, "yes", [{-INF}]),
     ("argmax", "f32 i64", "f32 i64", ARGMAX, None, [{-INF}, set()]),
-    ("argmax i64", "i64 i64", "i64 i64", INTEGER_ARGMAX, None, [set(), set()]),
+    ("argmax i64", "i64 i64", "i64 i64", INTEGER_ARGMAX, None, [{LEAST}, set()]),
     ("argmax, lower ties", "f32 i64", "f32 i64", LOWER_ARGMAX, "yes", [set(), set()]),
     ("sum i64", "i64", "i64", binary("addi", "i64"), "yes", [{0}]),
     ("xor", "i64", "i64", binary("xori", "i64"), "yes", [{0}]),
-    ("maxsi", "i64", "i64", binary("maxsi", "i64"), "yes", [set()]),
+    ("maxsi", "i64", "i64", binary("maxsi", "i64"), "yes", [{LEAST}]),
     ("any", "i1", "i1", binary("ori", "i1"), "yes", [{0}]),
     ("all", "i1", "i1", binary("andi", "i1"), "yes", [{1}]),
     ("and", "i32", "i32", binary("andi", "i32"), "yes", [{-1}]),

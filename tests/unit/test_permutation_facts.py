@@ -6,18 +6,17 @@ import pytest
 from structured_text import Operand, generic, with_op
 
 from pit_mlir.analysis.facts import (
-    LOWEST,
     Accumulator,
     Assumption,
     Expression,
     Outcome,
     Proof,
-    Special,
 )
 from pit_mlir.analysis.facts import (
     Operand as Unchanged,
 )
 from pit_mlir.analysis.permutation import background, image, masks, prove
+from pit_mlir.analysis.special_values import LOWEST, Special
 
 INF = math.inf
 ZERO = "%z = arith.constant 0.0 : f32\n"
@@ -225,7 +224,7 @@ def test_background_at_any_value() -> None:
     ("body", "fill"),
     [
         ("%p = arith.mulf %x0, %x1 : f32\n%r = arith.addf %a0, %p : f32\nyield %r : f32", (0, 0)),
-        ("%p = arith.addf %x0, %x1 : f32\n%r = arith.maximumf %a0, %p : f32\nyield %r : f32", (0, -INF)),
+        ("%p = arith.addf %x0, %x1 : f32\n%r = arith.maximumf %a0, %p : f32\nyield %r : f32", (-INF, -INF)),
         ("%p = arith.mulf %x0, %x1 : f32\n%r = arith.mulf %a0, %p : f32\nyield %r : f32", (1, 1)),
         (
             "%p = math.exp %x0 : f32\n%s = arith.mulf %p, %x1 : f32\n%r = arith.addf %a0, %s : f32\nyield %r : f32",
