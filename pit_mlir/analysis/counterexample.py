@@ -1,9 +1,13 @@
 """Two orders of an iterator that give different results: why it may not be permuted, in numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.analysis.evaluate import Scalar, float_of
+
+Coordinates = tuple[int, ...]
+Tensor = Mapping[Coordinates, Scalar]
+"""The elements of a small tensor; one that is read with gaps has only those that are read."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,68 @@ class Swap:
         return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
 
 
+@dataclass(frozen=True)
+class Move:
+    """The operation on small tensors, with the slices along `iterator` as they are and in another `order`.
+
+    Whatever has the iterator as a whole dimension was moved alike, so that slice j is the former slice `order[j]`.
+    Result number `result` was `before`, must be `due` afterwards (moved alike, if it has the iterator), and is
+    `after`. `inits` are the results' accumulators to begin with.
+    """
+
+    iterator: int
+    order: tuple[int, ...]
+    inputs: tuple[Tensor, ...]
+    inits: tuple[Tensor, ...]
+    result: int
+    before: Tensor
+    due: Tensor
+    after: Tensor
+    digits: str = "g"
+
+    def __str__(self) -> str:
+        inputs = [f"input {number}" for number in range(len(self.inputs))]
+        return self.text(inputs, f"result {self.result}", f"d{self.iterator}")
+
+    def text(self, inputs: Sequence[str], result: str, iterator: str) -> str:
+        """The counterexample in the words of a program: the names of its inputs, of the result, of the iterator."""
+        given = [
+            f"{name} = {tensor_text(tensor, self.digits)}"
+            for name, tensor in zip(inputs, self.inputs, strict=True)
+        ]
+        init = self.inits[self.result]
+        if any(value != 0 for value in init.values()):
+            given.append(f"init = {tensor_text(init, self.digits)}")
+        before, due, after = (tensor_text(t, self.digits) for t in (self.before, self.due, self.after))
+        order = ", ".join(map(str, self.order))
+        return (
+            f"{', '.join(given)}{': ' if given else ''}{result} is {before}; "
+            f"with the slices along {iterator} in the order {order} it is {after}, not {due}"
+        )
+
+
+Counterexample = Swap | Move
+
+
 def scalar_text(value: Scalar, digits: str = "g") -> str:
     """A number for a reader: an integer as it is, a float with `digits`."""
     return str(int(value)) if isinstance(value, int) else format(float_of(value), digits)
+
+
+def tensor_text(tensor: Tensor, digits: str = "g") -> str:
+    """A tensor for a reader: nested lists, or `[2]: 5` by element where it has gaps; one without dimensions bare."""
+    rank = len(next(iter(tensor)))
+    extents = [1 + max(at[dim] for at in tensor) for dim in range(rank)]
+
+    def nested(at: Coordinates) -> str:
+        if len(at) == rank:
+            return scalar_text(tensor[at], digits)
+        return f"[{', '.join(nested((*at, place)) for place in range(extents[len(at)]))}]"
+
+    size = 1
+    for extent in extents:
+        size *= extent
+    if size == len(tensor):
+        return nested(())
+    elements = (f"{list(at)}: {scalar_text(value, digits)}" for at, value in sorted(tensor.items()))
+    return f"{{{', '.join(elements)}}}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from pit_mlir.analysis.counterexample import Swap
+from pit_mlir.analysis.counterexample import Counterexample
 from pit_mlir.analysis.special_values import Special, special_text
 
 Floats = Literal["real", "strict"]
@@ -111,7 +111,7 @@ class Axis:
 
     verdict: Verdict
     reason: str
-    counterexample: Swap | None = None
+    counterexample: Counterexample | None = None
     assumptions: Assumptions = frozenset()
 
 

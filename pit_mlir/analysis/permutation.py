@@ -19,6 +19,8 @@ from pit_mlir.analysis.claims import (
 )
 from pit_mlir.analysis.counterexample_search import search_swap, surviving_swap
 from pit_mlir.analysis.deltas import delta
+from pit_mlir.analysis.evaluate import Unevaluable
+from pit_mlir.analysis.execution import search_move
 from pit_mlir.analysis.facts import (
     Accumulator,
     Assumption,
@@ -123,7 +125,7 @@ def prove_scheme(scheme: Scheme, mode: Mode) -> Proof:
             types=types,
         )
     orders = {group: _order_free(scheme, group, mode) for group in scheme.groups if scheme.reduced(group[0])}
-    axes = tuple(_axis(scheme, iterator, orders) for iterator in range(scheme.iterators))
+    axes = tuple(_axis(scheme, iterator, orders, mode) for iterator in range(scheme.iterators))
     inputs = range(body.inputs)
     assumed: dict[str, Assumptions] = {}
     neutral = tuple(skipping.neutral_values(scheme, operand, mode, assumed) for operand in inputs)
@@ -144,25 +146,36 @@ def prove_scheme(scheme: Scheme, mode: Mode) -> Proof:
     )
 
 
-def _axis(scheme: Scheme, iterator: int, orders: Mapping[tuple[int, ...], Axis]) -> Axis:
+def _axis(scheme: Scheme, iterator: int, orders: Mapping[tuple[int, ...], Axis], mode: Mode) -> Axis:
     """The verdict on one iterator, given whether each state that reduces is order-free."""
     tied = _tied(scheme, iterator)
     if tied:
-        return Axis("none", tied)
+        return _refused(scheme, iterator, tied, mode)
     body = scheme.body
     if iterator in body.indices(body.live):
-        return Axis("none", f"the body reads the position linalg.index {iterator}")
+        return _refused(scheme, iterator, f"the body reads the position linalg.index {iterator}", mode)
     reducing = [group for group in scheme.groups if iterator in scheme.reduced(group[0])]
     if not reducing:
         return Axis("parallel", f"every result has d{iterator} as a whole dimension")
     crossing = _crossing(scheme)
     if crossing is not None:
-        return Axis("none", crossing)
+        return _refused(scheme, iterator, crossing, mode)
     failed = next((orders[group] for group in reducing if orders[group].verdict == "none"), None)
     if failed is not None:
         return failed
     assumed = frozenset[Assumption]().union(*(orders[group].assumptions for group in reducing))
     return Axis("reduction", orders[reducing[0]].reason, assumptions=assumed)
+
+
+def _refused(scheme: Scheme, iterator: int, reason: str, mode: Mode) -> Axis:
+    """`none`, because a condition fails: with two orders that differ on small tensors, or that none was found."""
+    try:
+        found = search_move(scheme, iterator, mode)
+    except Unevaluable:
+        return Axis("none", reason)
+    if found is None:
+        return Axis("none", f"{reason} (yet no order that was tried changes a result)")
+    return Axis("none", reason, found)
 
 
 def _crossing(scheme: Scheme) -> str | None:

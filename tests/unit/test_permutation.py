@@ -120,7 +120,10 @@ def test_iterator_that_is_not_isolated(map_: str, words: str) -> None:
     text = generic([(map_, "f32"), ("d0, d1", "f32")], [("d0, d1", "f32")], ADD, iterators=2)
     axis = axis_of(text, 0)
     assert axis.verdict == "none"
-    assert axis.reason == f"d0 is not isolated: {words}"
+    assert (
+        axis.reason.removesuffix(" (yet no order that was tried changes a result)")
+        == f"d0 is not isolated: {words}"
+    )
 
 
 def test_position_of_another_iterator_belongs_to_the_data() -> None:
@@ -172,7 +175,10 @@ def test_outputs_with_different_maps() -> None:
     crossed = body.replace("%a1, %x0", "%a1, %s")
     proof = proof_of(generic([("d0, d1", "f32")], outputs, crossed, iterators=2))
     assert proof.verdicts == ("none", "none")
-    assert proof.axes[0].reason == "a result reads the accumulator of output 0, which has another map"
+    reason = "a result reads the accumulator of output 0, which has another map"
+    # The rows may come in any order, since it is whole rows of which the maximum is taken.
+    assert proof.axes[0].reason == f"{reason} (yet no order that was tried changes a result)"
+    assert proof.axes[1].reason == reason
 
 
 def test_parallel_result_that_reads_a_reduced_one_is_a_prefix() -> None:

@@ -1,0 +1,159 @@
+"""Runs a structured operation on small tensors, and looks for two orders of an iterator that differ there."""
+
+import ast
+import math
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+from pit_mlir.analysis.body import Compound, Map, Scheme, is_float
+from pit_mlir.analysis.claims import Mode, random_scalar
+from pit_mlir.analysis.counterexample import Coordinates, Move, Tensor
+from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, number, same
+
+LARGEST_EXTENT = 9
+LARGEST_DOMAIN = 64
+RANDOM_TRIES = 2
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An operation with an extent for each iterator, and data: inputs, inits, captured scalars."""
+
+    scheme: Scheme
+    extents: tuple[int, ...]
+    inputs: tuple[Tensor, ...]
+    inits: tuple[Tensor, ...]
+    captures: tuple[Scalar, ...]
+    mode: Mode
+
+    def run(self) -> Sequence[Tensor]:
+        """The results, the points of the iteration space visited in their order; raises `Unevaluable`."""
+        scheme, count = self.scheme, len(self.inputs)
+        results = [dict(init) for init in self.inits]
+        for point in product(*map(range, self.extents)):
+            places = [place(map_, point) for map_ in scheme.maps]
+            inputs = [tensor[at] for tensor, at in zip(self.inputs, places, strict=False)]
+            state = [result[at] for result, at in zip(results, places[count:], strict=True)]
+            values = evaluate(scheme.body, Point(inputs, state, self.captures, point, self.mode.strict))
+            for result, at, value in zip(results, places[count:], values, strict=True):
+                if value is not None:
+                    result[at] = value
+        return results
+
+    def moved(self, iterator: int, order: Sequence[int]) -> "Instance":
+        """The instance whose operands have their slices along `iterator` in another order."""
+        count, maps = len(self.inputs), self.scheme.maps
+        tensors = [
+            moved(tensor, map_, iterator, order)
+            for tensor, map_ in zip((*self.inputs, *self.inits), maps, strict=True)
+        ]
+        inputs, inits = tuple(tensors[:count]), tuple(tensors[count:])
+        return Instance(self.scheme, self.extents, inputs, inits, self.captures, self.mode)
+
+
+def moved(tensor: Tensor, map_: Map, iterator: int, order: Sequence[int]) -> Tensor:
+    """`tensor` with slice `order[j]` at j in each dimension that is `iterator` as a whole."""
+    source = (
+        tuple(order[j] if item == iterator else j for j, item in zip(at, map_, strict=True)) for at in tensor
+    )
+    return dict(zip(tensor, (tensor[at] for at in source), strict=True))
+
+
+def place(map_: Map, point: Coordinates) -> Coordinates:
+    """The coordinates that `map_` gives to a point of the iteration space."""
+    return tuple(
+        _value(_parsed(item.text), point) if isinstance(item, Compound) else point[item] for item in map_
+    )
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> ast.expr:
+    """An affine expression as a Python one: `floordiv`, `mod` and `ceildiv` are `//`, `%` and `@`, which bind alike."""
+    for word, sign in (("floordiv", "//"), ("mod", "%"), ("ceildiv", "@")):
+        text = text.replace(word, sign)
+    return ast.parse(text, mode="eval").body
+
+
+def _value(node: ast.expr, point: Coordinates) -> int:
+    if isinstance(node, ast.Constant):
+        assert isinstance(node.value, int)
+        return node.value
+    if isinstance(node, ast.Name):
+        return point[int(node.id.removeprefix("d"))]
+    if isinstance(node, ast.UnaryOp):
+        return -_value(node.operand, point)
+    assert isinstance(node, ast.BinOp)
+    a, b = _value(node.left, point), _value(node.right, point)
+    if isinstance(node.op, ast.Add | ast.Sub | ast.Mult):
+        return a * b if isinstance(node.op, ast.Mult) else a + b if isinstance(node.op, ast.Add) else a - b
+    if b == 0:
+        raise Unevaluable("division by zero in a map")
+    return (
+        a // b if isinstance(node.op, ast.FloorDiv) else a % b if isinstance(node.op, ast.Mod) else -(-a // b)
+    )
+
+
+def search_move(scheme: Scheme, iterator: int, mode: Mode) -> Move | None:
+    """A small instance in which another order of `iterator` does not move the results alike; None if all tried do.
+
+    Raises `Unevaluable` where nothing can be run.
+    """
+    ran = False
+    for instance in _instances(scheme, iterator, mode):
+        last = instance.extents[iterator] - 1
+        order = (last, *range(1, last), 0)
+        before, after = instance.run(), instance.moved(iterator, order).run()
+        if any(_is_nan(value) for tensor in (*before, *after) for value in tensor.values()):
+            continue
+        ran = True
+        for result in scheme.body.live:
+            due = moved(before[result], scheme.output_map(result), iterator, order)
+            if any(not same(due[at], after[result][at], exact=mode.strict) for at in due):
+                digits = ".9g" if mode.strict else "g"
+                given = (instance.inputs, instance.inits, result)
+                return Move(iterator, order, *given, before[result], due, after[result], digits)
+    if not ran:
+        raise Unevaluable("no small instance")
+    return None
+
+
+def _instances(scheme: Scheme, iterator: int, mode: Mode) -> Iterator[Instance]:
+    """Instances with the fewest and simplest numbers first."""
+    items = (item for map_ in scheme.maps for item in map_ if isinstance(item, Compound))
+    constants = [int(word) for item in items for word in re.findall(r"(?<![\w])\d+", item.text)]
+    rng = random.Random(0)
+    for own, others in dict.fromkeys(((2, 1), (2, 2), (3, 2), (1 + max(constants, default=1), 1))):
+        extents = tuple(own if other == iterator else others for other in range(scheme.iterators))
+        if own <= LARGEST_EXTENT and math.prod(extents) <= LARGEST_DOMAIN:
+            yield _instance(scheme, extents, mode, None)
+            yield from (_instance(scheme, extents, mode, rng) for _ in range(RANDOM_TRIES))
+
+
+def _instance(scheme: Scheme, extents: tuple[int, ...], mode: Mode, rng: random.Random | None) -> Instance:
+    """An instance with random data; without `rng` the inputs are 1, 2, 3, .. and the inits 0."""
+    body = scheme.body
+    points = list(product(*map(range, extents)))
+    tensors: list[Tensor] = []
+    counted = 0
+    for operand, (node, map_) in enumerate(zip(body.nodes, scheme.maps, strict=False)):
+        tensor: dict[Coordinates, Scalar] = {}
+        for at in sorted({place(map_, point) for point in points}):
+            counted += operand < body.inputs
+            value = counted if operand < body.inputs else 0
+            if rng is None:
+                tensor[at] = number(float(value) if is_float(node.type) else value, node.type, mode.strict)
+            else:
+                tensor[at] = random_scalar(rng, node.type, mode.strict)
+        tensors.append(tensor)
+    captures = [node for node in body.nodes if node.op == "capture" and isinstance(node.detail, int)]
+    scalars = tuple(random_scalar(rng or random.Random(0), node.type, mode.strict) for node in captures)
+    inputs, inits = tuple(tensors[: body.inputs]), tuple(tensors[body.inputs :])
+    return Instance(scheme, extents, inputs, inits, scalars, mode)
+
+
+def _is_nan(value: Scalar) -> bool:
+    return isinstance(value, float) and math.isnan(value)
