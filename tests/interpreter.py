@@ -457,6 +457,7 @@ SCALARS: dict[str, Callable] = {
     "math.exp": _vector(np.exp),
     "math.rsqrt": _vector(lambda a: 1 / np.sqrt(a)),
     "math.sqrt": _vector(np.sqrt),
+    "math.sin": _vector(np.sin),
     "math.tanh": _vector(np.tanh),
     "math.absf": _vector(np.abs),
     "math.absi": _vector(np.abs),

@@ -101,7 +101,7 @@ class Program:
             for words, result in zip(self._result_words, self.signature.results, strict=True)
         ]
 
-    def run_numpy(self, *arguments: Any) -> list[numpy.ndarray[Any, Any]]:
+    def run_numpy(self, *arguments: Any, threads: int | None = None) -> list[numpy.ndarray[Any, Any]]:
         """Runs the program on numpy arrays (copied only if not contiguous) and returns new arrays.
 
         Raises `InputError` for a wrong count, dtype or shape.
@@ -127,7 +127,7 @@ class Program:
             sizes.extend(
                 size for size, static in zip(tensor.shape, expected.shape, strict=True) if static is None
             )
-        return self.arrays(self.call(pointers, sizes))
+        return self.arrays(self.call(pointers, sizes, threads=threads))
 
 
 class _Block:
