@@ -14,6 +14,7 @@ from functools import lru_cache
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, is_float, signed, width
 from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, rounded, same
+from pit_mlir.analysis.evaluate import number as typed
 from pit_mlir.analysis.facts import Assumption, Assumptions, Floats
 from pit_mlir.analysis.smt import Bool, both, either
 from pit_mlir.analysis.special_values import Lowest, Special
@@ -32,7 +33,8 @@ from pit_mlir.analysis.terms import (
 Values = Mapping[int, Special]
 """Special values by input operand."""
 
-SAMPLES = 12
+SAMPLES = 24
+MOST_POSITIONS = 6
 FLOATS = (0, 1, -1, 2, -3, "1/2", "-5/4", 3, "7/2", -2)
 ROUGH_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.1, 3.3, 1e8, -1e8, 0.7, 1e-3)
 """Floats whose sums depend on the order."""
@@ -113,21 +115,38 @@ def random_scalar(rng: random.Random, type_: str, strict: bool) -> Scalar:
 
 
 def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | None = None) -> Point:
-    """A point with random leaves, the inputs in `values` fixed."""
+    """A point with random leaves, the inputs in `values` fixed; at every other one or so many leaves are equal."""
     fixed = values or {}
     leaves = body.nodes[: body.inputs + body.outputs]
     captures = [node for node in body.nodes if node.op == "capture" and isinstance(node.detail, int)]
     indices = [node.number for node in body.nodes if node.op == "index"]
+    given = {
+        number: special_scalar(value, leaves[number].type, mode.strict) for number, value in fixed.items()
+    }
+    seen = [value for value in given.values() if math.isfinite(value)]
+    has_ties = rng.random() < 0.5
+
+    def draw(node: Node) -> Scalar:
+        value = random_scalar(rng, node.type, mode.strict)
+        alike = [other for other in seen if isinstance(other, int) == isinstance(value, int)]
+        if has_ties and alike and rng.random() < 0.5:
+            value = typed(rng.choice(alike), node.type, mode.strict)
+        seen.append(value)
+        return value
+
+    inputs = tuple(
+        given[place] if place in given else draw(node) for place, node in enumerate(leaves[: body.inputs])
+    )
+    accumulators = tuple(map(draw, leaves[body.inputs :]))
+    positions = [value for value in seen if isinstance(value, int) and 0 <= value < MOST_POSITIONS]
     return Point(
+        inputs,
+        accumulators,
+        tuple(map(draw, captures)),
         tuple(
-            special_scalar(fixed[number], node.type, mode.strict)
-            if number in fixed
-            else random_scalar(rng, node.type, mode.strict)
-            for number, node in enumerate(leaves[: body.inputs])
+            rng.choice(positions) if has_ties and positions else rng.randrange(MOST_POSITIONS)
+            for _ in range(1 + max(indices, default=-1))
         ),
-        tuple(random_scalar(rng, node.type, mode.strict) for node in leaves[body.inputs :]),
-        tuple(random_scalar(rng, node.type, mode.strict) for node in captures),
-        tuple(rng.randrange(6) for _ in range(1 + max(indices, default=-1))),
         mode.strict,
     )
 
