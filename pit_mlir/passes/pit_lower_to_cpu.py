@@ -15,7 +15,6 @@ from pit_mlir.codegen.cpu.scatter import lower_scatter
 from pit_mlir.codegen.cpu.segments import lower_generic
 from pit_mlir.codegen.cpu.sort import lower_sort
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect import IndexType
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.walk import operations
 from pit_mlir.errors import UnsupportedError
@@ -34,13 +33,6 @@ def lower_check(op: ir.Operation, lowering: Lowering) -> None:
 def lower_mark(op: ir.Operation, lowering: Lowering) -> None:
     """A mark has said what it had to say."""
     op.results[0].replace_all_uses_with(op.operands[0])
-
-
-def lower_contraction(op: ir.Operation, lowering: Lowering) -> None:
-    """A call of a kernel; the index, where there is one, is the last operand."""
-    last = op.operands[len(op.operands) - 1]
-    index = lowering.indices[last] if isinstance(last.type, IndexType) else None
-    lower_contract(op.opview, index, lowering.host)
 
 
 def lower_library(op: ir.Operation, lowering: Lowering) -> None:
@@ -67,7 +59,7 @@ def lower_library(op: ir.Operation, lowering: Lowering) -> None:
 RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.attend": lower_attend,
     "pit.check": lower_check,
-    "pit.contract": lower_contraction,
+    "pit.contract": lower_contract,
     "pit.detect": lower_detect,
     "pit.generic": lower_generic,
     "pit.mark": lower_mark,
@@ -107,9 +99,7 @@ def lower_function(function: ir.Operation) -> None:
             raise UnsupportedError(f"no CPU code for '{name}'", location=location_text(op.location))
         with ir.InsertionPoint(op), op.location:
             RULES[name](op, lowering)
-        # A contraction erases itself.
-        if name != "pit.contract":
-            done.append(op)
+        done.append(op)
     for op in reversed(done):
         op.erase()
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.attend_kernel import Attention, Element, Ragged, emit_attend
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, read, sizes
-from pit_mlir.codegen.cpu.contract import IndexBuffers
 from pit_mlir.codegen.cpu.fingerprint import block_lines, digest, is_constant
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.dialect.attend import AttendOp
 from pit_mlir.dialect.element import elements

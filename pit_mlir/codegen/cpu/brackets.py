@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import bufferization, ir, linalg, memref
 from pit_mlir.codegen.cpu.build import Index, value
-from pit_mlir.codegen.cpu.contract import IndexBuffers
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.dialect.structured import owner
 from pit_mlir.target import Host
 

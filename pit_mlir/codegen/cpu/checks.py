@@ -1,7 +1,10 @@
 """Conditions that compiled code checks: a failure is recorded by the runtime and raised after the call."""
 
+from collections.abc import Sequence
+from functools import reduce
+
 from pit_mlir.bindings import arith, func, ir
-from pit_mlir.codegen.cpu.build import when
+from pit_mlir.codegen.cpu.build import Index, select, when
 from pit_mlir.dialect.location import location_text
 
 CHECKS_ATTRIBUTE = "pit.checks"
@@ -13,6 +16,17 @@ def check(condition: ir.Value, message: str, op: ir.Operation) -> None:
     failure = arith.xori(condition, arith.constant(condition.type, 1))
     with when(failure):
         fail(message, op)
+
+
+def where_all(
+    fits: Sequence[ir.Value], sizes: Sequence[Index], message: str, op: ir.Operation
+) -> list[Index]:
+    """`sizes`; all 0, so that no loop leaves a buffer, and a failed check, where one of `fits` (i1) is false."""
+    if not fits:
+        return list(sizes)
+    all_fit = reduce(arith.andi, fits)
+    check(all_fit, message, op)
+    return [select(all_fit, size, 0) for size in sizes]
 
 
 def fail(message: str, op: ir.Operation) -> None:

@@ -6,12 +6,12 @@ through the epilogue to their places in the result.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from pit_mlir.bindings import arith, bufferization, ir, memref, tensor
-from pit_mlir.codegen.cpu.buffers import same
-from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, select, value
-from pit_mlir.codegen.cpu.checks import check
+from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, read, sizes
+from pit_mlir.codegen.cpu.buffers import extent, same
+from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, value
+from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_pairs import has_even_depth
@@ -19,68 +19,32 @@ from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, digest
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.outline import outline
-from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
 from pit_mlir.target import Host
 
 
-@dataclass(frozen=True)
-class IndexBuffers:
-    """A lowered `!pit.index`, as one-dimensional memrefs of i32.
-
-    Segment s owns `entries[begin[s] .. begin[s] + count[s])`; `rows` lists for each of the `total` rows its linear
-    coordinate in the space of the whole group, whose `extents` are given (those of segments in blocks).
-    """
-
-    begin: ir.Value
-    count: ir.Value
-    entries: ir.Value
-    rows: ir.Value
-    total: Index
-    extents: tuple[Index, ...]
-
-
-def lower_contract(op: ContractOp, index: IndexBuffers | None, host: Host) -> None:
-    """Replaces `op`, a `pit.contract` on tensors, by buffers, a call of its kernel, and a tensor of the result.
+def lower_contract(operation: ir.Operation, lowering: Lowering) -> None:
+    """A call of the kernel at the insertion point, and its result in the place of the operation's.
 
     Raises `UnsupportedError` for a contraction whose index the kernel cannot follow.
     """
-    plan = ContractPlan.of(op)
+    plan = ContractPlan.of(operation.opview)
     if isinstance(plan, str):
-        raise UnsupportedError(f"a contraction {plan}", location=location_text(op.operation.location))
-    with ir.InsertionPoint(op.operation), op.operation.location:
-        result = result_buffer(plan)
-        arguments = call_arguments(plan, index, result)
-        call_kernel(plan, arguments, index, host)
-        done = bufferization.to_tensor(op.operation.results[0].type, result, restrict=True, writable=True)
-    op.operation.results[0].replace_all_uses_with(done)
-    op.operation.erase()
-
-
-def result_buffer(plan: ContractPlan) -> ir.Value:
-    """The buffer of the result; it holds what `init` does where elements of it may remain."""
+        raise UnsupportedError(f"a contraction {plan}", location=location_text(operation.location))
+    index = lowering.indices.get(operation.operands[len(operation.operands) - 1])
     init = plan.result.source
-    type_ = ir.RankedTensorType(init.type)
-    dynamic = ir.ShapedType.get_dynamic_size()
-    sizes = [tensor.dim(init, value(d)) for d, size in enumerate(type_.shape) if size == dynamic]
-    buffer = memref.alloc(ir.MemRefType.get(type_.shape, type_.element_type), sizes, [])
-    if plan.keeps_init:
-        memref.copy(to_buffer(init), buffer)
-    return buffer
-
-
-def to_buffer(source: ir.Value) -> ir.Value:
-    """The contents of a tensor as a contiguous memref that is only read."""
-    type_ = ir.RankedTensorType(source.type)
-    return bufferization.to_buffer(ir.MemRefType.get(type_.shape, type_.element_type), source, read_only=True)
+    result = private_copy(init) if plan.keeps_init else allocate_like(init.type, sizes(init))
+    call_kernel(plan, call_arguments(plan, index, result), index, lowering.host)
+    give(result, operation.results[0])
 
 
 def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Value) -> list[ir.Value]:
     """What the kernel takes: extents of the axes, operands, captured scalars, index buffers."""
-    buffers = {access.source: to_buffer(access.source) for access in plan.read_accesses}
-    arguments = [value(extent) for extent in axis_extents(plan, buffers, result, index)]
+    buffers = {access.source: read(access.source) for access in plan.read_accesses}
+    arguments = [value(size) for size in axis_extents(plan, buffers, result, index)]
     for access in plan.read_accesses:
         flat, base, strides = flat_buffer(buffers[access.source])
         arguments += view_arguments(plan, access, flat, base, strides)
@@ -92,7 +56,7 @@ def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Va
         for buffer in kept:
             flat, base, _ = flat_buffer(buffer)
             arguments += [flat, base]
-        arguments += [value(extent) for extent in index.extents]
+        arguments += [value(size) for size in index.extents]
     return arguments
 
 
@@ -100,54 +64,42 @@ def axis_extents(
     plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
 ) -> list[Index]:
     """How far each axis of the plan runs; all 0, and a failed check, if operands disagree at run time."""
-    sizes, rows = iterator_sizes(plan, buffers, result, index)
+    known, rows = iterator_sizes(plan, buffers, result, index)
     fits = [
-        compare("eq", size, known[0])
-        for known in (*sizes.values(), rows)
-        for size in known[1:]
-        if not same(size, known[0])
+        compare("eq", size, alike[0])
+        for alike in (*known.values(), rows)
+        for size in alike[1:]
+        if not same(size, alike[0])
     ]
     extents = [
         rows[0]
         if plan.listed == "rows" and axis.role == "row"
-        else product([sizes[p][0] for p in axis.iterators])
+        else product([known[p][0] for p in axis.iterators])
         for axis in plan.axes
     ]
-    if not fits:
-        return extents
-    all_fit = fits[0]
-    for other in fits[1:]:
-        all_fit = arith.andi(all_fit, other)
-    check(all_fit, "sizes of the operands of a contraction differ", plan.op)
-    return [select(all_fit, extent, 0) for extent in extents]
+    return where_all(fits, extents, "sizes of the operands of a contraction differ", plan.op)
 
 
 def iterator_sizes(
     plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
 ) -> tuple[dict[int, list[Index]], list[Index]]:
     """The sizes of each iterator, and of the rows of a list, as every operand and the index have them."""
-    sizes: dict[int, list[Index]] = {}
+    found: dict[int, list[Index]] = {}
     rows: list[Index] = [] if index is None else [index.total]
     for access, buffer in [(plan.result, result), *((a, buffers[a.source]) for a in plan.read_accesses)]:
         for dimension, position in enumerate(access.positions):
             is_rows = access.compact and position in plan.group
-            known = rows if is_rows else sizes.setdefault(position, [])
-            known.append(extent_of(buffer, dimension))
+            known = rows if is_rows else found.setdefault(position, [])
+            known.append(extent(buffer, dimension))
     if index is not None and plan.listed == "rows":
-        for position, extent in zip(plan.group, index.extents, strict=True):
-            sizes.setdefault(position, []).append(extent)
+        for position, count in zip(plan.group, index.extents, strict=True):
+            found.setdefault(position, []).append(count)
     if index is not None and plan.listed == "depth":
-        for number, (position, extent) in enumerate(zip(plan.group, index.extents, strict=True)):
+        for number, (position, count) in enumerate(zip(plan.group, index.extents, strict=True)):
             block = plan.block[number] if number < len(plan.block) else 1
             # Segments are counted in blocks, so they are compared as such.
-            sizes[-1 - number] = [extent, ceil_div(sizes[position][0], block)]
-    return sizes, rows
-
-
-def extent_of(buffer: ir.Value, dimension: int) -> Index:
-    """The size of a dimension of a memref, as a number where its type says so."""
-    size = ir.MemRefType(buffer.type).shape[dimension]
-    return memref.dim(buffer, value(dimension)) if size == ir.ShapedType.get_dynamic_size() else size
+            found[-1 - number] = [count, ceil_div(found[position][0], block)]
+    return found, rows
 
 
 def call_kernel(

@@ -8,8 +8,8 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read, sizes
 from pit_mlir.codegen.cpu.build import Index, loop, value
-from pit_mlir.codegen.cpu.checks import check
-from pit_mlir.codegen.cpu.contract import IndexBuffers
+from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
@@ -58,9 +58,8 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
         )
     if not isinstance(coordinates, int):
         fits = build.compare("sle", coordinates, LIMIT)
-        check(fits, "an index over more than 2147483647 coordinates does not fit 32 bits", op)
-        segments = build.select(fits, segments, 0)
-        coordinates = build.select(fits, coordinates, 0)
+        message = "an index over more than 2147483647 coordinates does not fit 32 bits"
+        segments, coordinates = where_all([fits], [segments, coordinates], message, op)
     i32 = ir.IntegerType.get_signless(32)
     begin, count = allocate([segments], i32), allocate([segments], i32)
     entries = allocate([coordinates], i32)

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from pit_mlir.bindings import affine, arith, ir, memref
 from pit_mlir.codegen.cpu.buffers import extent, is_contiguous, same
-from pit_mlir.codegen.cpu.build import Index, product, select, value
-from pit_mlir.codegen.cpu.checks import check
+from pit_mlir.codegen.cpu.build import Index, compare, product, value
+from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.dialect.structured import Structured
 
 
@@ -70,17 +70,11 @@ def extents_of(view: Structured) -> tuple[Index, ...]:
             if first is None or (isinstance(size, int) and not isinstance(first, int)):
                 known[iterator], size, first = size, first, size
             if first is not None and size is not None and not same(size, first):  # pyright: ignore[reportUnnecessaryComparison]
-                fits.append(arith.cmpi(arith.CmpIPredicate.eq, value(size), value(first)))
+                fits.append(compare("eq", size, first))
     assert all(size is not None for size in known), f"an iterator without an extent in {view.op}"
     extents = [size for size in known if size is not None]
     fits.extend(filter(None, (window_fits(*window, extents) for window in windows)))
-    if not fits:
-        return tuple(extents)
-    all_fit = fits[0]
-    for other in fits[1:]:
-        all_fit = arith.andi(all_fit, other)
-    check(all_fit, "sizes of the operands of an operation differ", view.op)
-    return tuple(select(all_fit, size, 0) for size in extents)
+    return tuple(where_all(fits, extents, "sizes of the operands of an operation differ", view.op))
 
 
 def window_fits(

@@ -7,8 +7,8 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, read, sizes
 from pit_mlir.codegen.cpu.build import Index, loop, value
-from pit_mlir.codegen.cpu.checks import check
-from pit_mlir.codegen.cpu.contract import IndexBuffers
+from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 
 COMBINERS: dict[str, tuple[Callable[..., ir.Value], Callable[..., ir.Value]]] = {
@@ -83,24 +83,17 @@ def usable_rows(
     op: ir.Operation, index: IndexBuffers, extents: Sequence[Index], axis: Sequence[int], group: Sequence[int]
 ) -> Index:
     """The rows of the index; none, and a failed check, where its coordinates do not fit the tensor's sizes."""
-    fits: ir.Value | None = None
-    for dim, coordinate in zip(axis, group, strict=True):
-        size, expected = extents[dim], index.extents[coordinate]
-        if size == expected:
-            continue
-        equal = build.compare("eq", size, expected)
-        fits = equal if fits is None else arith.andi(fits, equal)
-    if fits is None:
-        return index.total
-    check(fits, "an index is used for a tensor of another size than that it was made for", op)
-    return build.select(fits, index.total, 0)
+    pairs = [(extents[dim], index.extents[coordinate]) for dim, coordinate in zip(axis, group, strict=True)]
+    fits = [build.compare("eq", size, expected) for size, expected in pairs if size != expected]
+    message = "an index is used for a tensor of another size than that it was made for"
+    return where_all(fits, [index.total], message, op)[0]
 
 
 def same_rows(op: ir.Operation, rows: ir.Value, dim: int, total: Index) -> Index:
     """`total`; none, and a failed check, where the buffer of compact `rows` has another number of them."""
     fits = build.compare("eq", memref.dim(rows, value(dim)), total)
-    check(fits, "the compact rows are not those of the index they are written through", op)
-    return build.select(fits, total, 0)
+    message = "the compact rows are not those of the index they are written through"
+    return where_all([fits], [total], message, op)[0]
 
 
 def for_each_element(

@@ -9,8 +9,8 @@ from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
 from pit_mlir.codegen.cpu.buffers import extent, load, store
 from pit_mlir.codegen.cpu.build import Index, loop, move_here
-from pit_mlir.codegen.cpu.checks import check
-from pit_mlir.codegen.cpu.contract import IndexBuffers
+from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, is_used, rows_at_once
 from pit_mlir.codegen.cpu.nest import mentions, position
 from pit_mlir.dialect.detect import DetectOp
@@ -111,13 +111,8 @@ def usable_segments(ragged: Ragged) -> Index:
         if blocks != ragged.index.extents[number]:
             fits.append(build.compare("eq", blocks, ragged.index.extents[number]))
     segments = build.product(ragged.index.extents[: len(ragged.segments)])
-    if not fits:
-        return segments
-    all_fit = fits[0]
-    for other in fits[1:]:
-        all_fit = arith.andi(all_fit, other)
-    check(all_fit, "sizes of the operands of an operation differ from those of its index", view.op)
-    return build.select(all_fit, segments, 0)
+    message = "sizes of the operands of an operation differ from those of its index"
+    return where_all(fits, [segments], message, view.op)[0]
 
 
 def emit(ragged: Ragged, segments: Index) -> None:
