@@ -199,7 +199,44 @@ def parse_map(text: str) -> tuple[int, Map]:
 
 def scheme_of(op: ir.Operation | ir.OpView) -> Scheme | None:
     """The scheme of a linalg operation or a `pit.generic`; None for an operation without indexing maps."""
-    operation = op.operation
+    reading = _read(op.operation)
+    return None if reading is None else reading.scheme(live_results(op.operation, reading.outputs))
+
+
+def whole_scheme(op: ir.Operation | ir.OpView) -> tuple[Scheme, tuple[ir.Value, ...]] | None:
+    """The scheme of all results, whether used or not, with the captured values in the order of their numbers."""
+    reading = _read(op.operation)
+    if reading is None:
+        return None
+    scheme = reading.scheme([True] * reading.outputs)
+    return scheme, reading.graph.captured
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A structured operation as it is read: its maps, its block, and the graph that the block is read into."""
+
+    maps: tuple[ir.AffineMap, ...]
+    block: ir.Block
+    graph: "_Graph"
+    on_buffers: bool
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs."""
+        return self.graph.outputs
+
+    def scheme(self, live: Sequence[bool]) -> Scheme:
+        """The scheme of the results that are `live`."""
+        parsed = [parse_map(str(map_)) for map_ in self.maps]
+        body = self.graph.read(self.block, live)
+        obstacle = self.graph.obstacle
+        if self.on_buffers:
+            obstacle = obstacle or "it works on buffers, whose elements may overlap"
+        return Scheme(parsed[0][0], tuple(map_ for _, map_ in parsed), body, obstacle)
+
+
+def _read(operation: ir.Operation) -> _Reading | None:
     structured = Structured.of(operation)
     if structured is not None:
         maps = structured.maps
@@ -212,13 +249,8 @@ def scheme_of(op: ir.Operation | ir.OpView) -> Scheme | None:
         block = operation.regions[0].blocks[0]
         scalars = tuple(block.arguments)
         inputs = len(maps) - (len(operation.results) or 1)
-    parsed = [parse_map(str(map_)) for map_ in maps]
-    graph = _Graph(inputs, scalars)
-    body = graph.read(block, live_results(operation, len(maps) - inputs))
-    obstacle = graph.obstacle
-    if any(isinstance(value.type, ir.MemRefType) for value in operation.operands):
-        obstacle = obstacle or "it works on buffers, whose elements may overlap"
-    return Scheme(parsed[0][0], tuple(map_ for _, map_ in parsed), body, obstacle)
+    on_buffers = any(isinstance(value.type, ir.MemRefType) for value in operation.operands)
+    return _Reading(maps, block, _Graph(inputs, scalars), on_buffers)
 
 
 MEMOIZED = "linalg.memoized_indexing_maps"
@@ -243,14 +275,19 @@ def live_results(operation: ir.Operation, count: int) -> list[bool]:
 
 
 class _Graph:
-    """Reads a block into nodes; `obstacle` is what the prover has no model of, if anything."""
+    """Reads a block into nodes.
+
+    `obstacle` is what the prover has no model of, if anything; `captures` are all captured values, `captured` those
+    that the body read last needs, in the order of their numbers there.
+    """
 
     def __init__(self, inputs: int, scalars: Sequence[ir.Value]) -> None:
         self.inputs, self.outputs = inputs, len(scalars) - inputs
         self.obstacle: str | None = None
         self.nodes: list[Node] = []
         self.numbers: dict[ir.Value, int] = {}
-        self.captures = 0
+        self.captures: list[ir.Value] = []
+        self.captured: tuple[ir.Value, ...] = ()
         for number, scalar in enumerate(scalars):
             leaf = ("input", number) if number < inputs else ("accumulator", number - inputs)
             self.numbers[scalar] = self._add(Node(leaf[0], (), str(scalar.type), leaf[1]))
@@ -268,6 +305,12 @@ class _Graph:
         kept = {number for number, is_live in enumerate(live) if is_live}
         while (grown := kept | body.accumulators(sorted(kept))) != kept:
             kept = grown
+        needed = [body.nodes[node] for node in sorted(body.needed(sorted(kept)))]
+        self.captured = tuple(
+            self.captures[node.detail]
+            for node in needed
+            if node.op == "capture" and isinstance(node.detail, int)
+        )
         return sliced(body, kept)
 
     def _add(self, node: Node) -> int:
@@ -301,8 +344,8 @@ class _Graph:
         if not isinstance(maker, ir.Block) and maker.operation.name == "arith.constant":
             node = constant(maker.operation)
         else:
-            node = Node("capture", (), str(value.type), self.captures)
-            self.captures += 1
+            node = Node("capture", (), str(value.type), len(self.captures))
+            self.captures.append(value)
         self.numbers[value] = self._add(node)
         return self.numbers[value]
 
