@@ -29,10 +29,16 @@ class ProvePermutation(Pass):
 
     - `pit.axes`: per iterator `"parallel"`, `"reduction"` or `"none"`.
     - `pit.annihilates`: per input, whether it contributes nothing to the results where it is 0.
-    - `pit.neutral`: per input, the values (of `0`, `1`, `-inf`, `+inf`, `all-ones`) that keep the accumulator.
+    - `pit.neutral`: per input, the values that keep the accumulator, of those that are tried: `0`, `1` and the ends
+      of the type, which are `-inf`, `+inf`, or `signed-min`, `signed-max`, `all-ones` for integers.
     - `pit.background`: per input, what the results hold where it is 0 (under a reduction: neutral): a number,
       `init`, `operand 1`, `expression of operands [1, 2]`, or `none`; several results separated by commas.
     - `pit.fill`: per iterator, values for all inputs that change nothing (`-` for one without the iterator), or [].
+    - `pit.masks`: per input, by such a value: the other inputs that no result reads where it holds the value.
+    - `pit.deltas`: per iterator, where along it the results are not zero (under a reduction: not their init), if
+      that is one position at most: `d1 = operand 0` (the position equals the element of input 0), `d1 = d0`,
+      `d1 = 3`, `d1 = ?` (it has no name), or `none`. In `operand 2 = operand 0` the entry of input 2 stands for the
+      position: it holds if the entries of input 2 along the iterator are distinct. Absent if all are `none`.
     - `pit.assumes`: what the facts above assume about the data, absent if nothing.
     """
 

@@ -143,6 +143,8 @@ def compact_map(map_: ir.AffineMap, rows: Rows | None, renumber: ir.AffineMap) -
 
 STRUCTURE = ("indexing_maps", "iterator_types", "operandSegmentSizes")
 PER_ITERATOR = ("pit.axes", "pit.fill")
+OF_POSITIONS = ("pit.deltas",)
+"""What names iterators and positions along them: both are others in the compact operation."""
 
 
 def copy_attributes(source: ir.Operation, target: ir.Operation, kept: Sequence[int]) -> None:
@@ -151,5 +153,5 @@ def copy_attributes(source: ir.Operation, target: ir.Operation, kept: Sequence[i
         attribute = source.attributes[name]
         if name in PER_ITERATOR:
             attribute = ir.ArrayAttr.get([attribute[position] for position in kept])
-        if name not in STRUCTURE:
+        if name not in (*STRUCTURE, *OF_POSITIONS):
             target.attributes[name] = attribute
