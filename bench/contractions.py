@@ -100,7 +100,7 @@ def case(name: str, program: Program, x: torch.Tensor, w: torch.Tensor, *, trans
         return program.arrays(program.call(pointers, threads=1))
 
     expected = x.double() @ right.double()
-    actual = torch.from_dlpack(program.capsules(program.call(pointers, threads=1))[0])
+    actual = torch.from_dlpack(program.call(pointers, threads=1).capsules[0])
     error = ((actual.double() - expected).abs().max() / expected.abs().max().clamp_min(1e-30)).item()
     assert error < (2e-2 if x.dtype == torch.bfloat16 else 1e-4), f"{name}: wrong by {error}"
     pit_ms, torch_ms = medians(ours, lambda: x @ right)

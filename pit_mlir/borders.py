@@ -8,7 +8,7 @@ import numpy
 
 from pit_mlir.errors import InputError
 from pit_mlir.frontend.signature import Argument, Size, shape_text
-from pit_mlir.runtime.engine import Program
+from pit_mlir.runtime.engine import Program, Results
 from pit_mlir.runtime.memref import ELEMENTS, Element
 
 
@@ -26,7 +26,7 @@ class Border(Protocol):
         """The address of the first element of each of `values`."""
         ...
 
-    def results(self, program: Program, out: Any) -> list[Any]:
+    def results(self, program: Program, results: Results) -> list[Any]:
         """The results of `program.call` as values that own their memory."""
         ...
 
@@ -133,9 +133,9 @@ class TorchBorder:
                 verify_memory(value)
         return pointers
 
-    def results(self, program: Program, out: Any) -> list[Any]:
+    def results(self, program: Program, results: Results) -> list[Any]:
         """See `Border`."""
-        return [self._from_dlpack(capsule) for capsule in program.capsules(out)]
+        return [self._from_dlpack(capsule) for capsule in results.capsules]
 
     def copy(self, value: Any) -> Any:
         """See `Border`."""
@@ -180,9 +180,9 @@ class NumpyBorder:
         """See `Border`."""
         return [value.ctypes.data for value in values]
 
-    def results(self, program: Program, out: Any) -> list[Any]:
+    def results(self, program: Program, results: Results) -> list[Any]:
         """See `Border`."""
-        return list(program.arrays(out))
+        return list(program.arrays(results))
 
     def copy(self, value: Any) -> Any:
         """See `Border`."""

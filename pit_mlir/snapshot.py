@@ -27,8 +27,8 @@ class Snapshot:
         assert len(weights) == self._count, "one tensor for each weight argument"
         prepared: list[Any] = []
         if self._prepare is not None:
-            out = self._prepare.call(self._border.pointers(weights))
-            prepared = self._border.results(self._prepare, out)
+            results = self._prepare.call(self._border.pointers(weights))
+            prepared = self._border.results(self._prepare, results)
         copies = [
             self._border.copy(weight) if number in self._used else weight
             for number, weight in enumerate(weights)

@@ -2,20 +2,29 @@
 
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
 from pit_mlir.bindings import ExecutionEngine, ir
 from pit_mlir.diagnostics import Report
-from pit_mlir.errors import InputError, UnsupportedError
+from pit_mlir.errors import InputError, PitError, PlatformError, UnsupportedError
 from pit_mlir.passes.pipelines import CPU_PIPELINE
 from pit_mlir.passes.runner import run_pipeline
 from pit_mlir.runtime.library import library, library_path, python_library
-from pit_mlir.runtime.memref import Signature, describe_mismatch
+from pit_mlir.runtime.memref import RESULTS_START, Signature, describe_mismatch
 from pit_mlir.runtime.threads import thread_count
 
 CHECKS_ATTRIBUTE = "pit.checks"
+_DONE, _OUT_OF_MEMORY = -1, -2
+
+
+class Results(NamedTuple):
+    """The results of a call: for each a DLPack capsule, which owns its memory, and where in `words` it is described
+    (block, data pointer, sizes)."""
+
+    capsules: tuple[Any, ...]
+    words: "array[int]"
 
 
 class Program:
@@ -49,56 +58,49 @@ class Program:
                 f"the machine code of '{entry}' does not link: it calls a function that neither the runtime nor the C "
                 "library has; its name is printed above"
             )
-        self._invoke = native.pit_invoke
+        self._call = python_library().pit_call
         self._signature_words = signature.words()
         self._signature_address = self._signature_words.buffer_info()[0]
         self._result_words = signature.result_words()
-        end = self._result_words[-1].stop if self._result_words else 0
+        end = self._result_words[-1].stop if self._result_words else RESULTS_START
         self._out_template = array("q", bytes(8 * end))
 
     def call(
         self, pointers: Sequence[int], sizes: Sequence[int] = (), *, threads: int | None = None
-    ) -> "array[int]":
+    ) -> Results:
         """Runs the program on contiguous memory that is large enough; nothing is checked here.
 
         `pointers` has the address of each argument (a scalar argument: its bits), `sizes` the dynamic sizes of
-        all arguments in order. Returns, result after result, the block that owns it, its data pointer and its
-        sizes: the caller owns the blocks and gives each to `capsule`, `owned_array` or native `pit_free` once.
-        Raises `InputError` when a check of the program fails.
+        all arguments in order. Raises `InputError` when a check of the program fails, and `PlatformError` when memory
+        runs out.
         """
         values = array("q", pointers)
         values.extend(sizes)
         out = self._out_template[:]
-        failed: int = self._invoke(
+        capsules = self._call(
             self._entry,
             self._signature_address,
             values.buffer_info()[0],
             out.buffer_info()[0],
             thread_count() if threads is None else threads,
         )
-        if failed >= 0:
-            raise InputError(self.checks[failed])
-        return out
+        if out[0] != _DONE:
+            raise self._failure(*out[:2])
+        return Results(capsules, out)
 
-    def capsules(self, out: "array[int]") -> list[Any]:
-        """The results of `call` as DLPack capsules, each of which owns its block."""
-        make = python_library().pit_capsule
-        base = out.buffer_info()[0]
+    def _failure(self, status: int, missing_bytes: int) -> PitError:
+        if status == _OUT_OF_MEMORY:
+            size = missing_bytes % 2**64 / 2**20
+            return PlatformError(f"out of memory: the program needs a buffer of {size:,.1f} MiB more")
+        return InputError(self.checks[status])
+
+    def arrays(self, results: Results) -> list[numpy.ndarray[Any, Any]]:
+        """`results` as numpy arrays."""
         return [
-            make(
-                base + 8 * words.start,
-                len(result.shape or ()),
-                result.element.dlpack_code,
-                result.element.dlpack_bits,
+            owned_array(capsule, results.words[place], result.element.numpy)
+            for capsule, place, result in zip(
+                results.capsules, self._result_words, self.signature.results, strict=True
             )
-            for words, result in zip(self._result_words, self.signature.results, strict=True)
-        ]
-
-    def arrays(self, out: "array[int]") -> list[numpy.ndarray[Any, Any]]:
-        """The results of `call` as numpy arrays, each of which owns its block."""
-        return [
-            owned_array(out[words], result.element.numpy)
-            for words, result in zip(self._result_words, self.signature.results, strict=True)
         ]
 
     def run_numpy(self, *arguments: Any, threads: int | None = None) -> list[numpy.ndarray[Any, Any]]:
@@ -131,22 +133,17 @@ class Program:
 
 
 class _Block:
-    """Owns one block of the runtime's allocator and shows it to numpy."""
+    """The memory of a result, kept by its capsule, as numpy wants to see it."""
 
-    def __init__(self, owner: int, data: int, shape: tuple[int, ...], item_bytes: int) -> None:
-        self._owner = owner
-        self._free = library().pit_free
-        kind = f"|V{item_bytes}"
-        self.__array_interface__ = {"shape": shape, "typestr": kind, "data": (data, False), "version": 3}
-
-    def __del__(self) -> None:
-        self._free(self._owner)
+    def __init__(self, capsule: Any, words: Sequence[int], item_bytes: int) -> None:
+        self._capsule = capsule
+        shape, data = tuple(words[2:]), (words[1], False)
+        self.__array_interface__ = {"shape": shape, "typestr": f"|V{item_bytes}", "data": data, "version": 3}
 
 
-def owned_array(words: Sequence[int], dtype: numpy.dtype[Any]) -> numpy.ndarray[Any, Any]:
-    """The result `words` (block, data pointer, sizes) as an array that frees the block when it dies."""
-    block = _Block(words[0], words[1], tuple(words[2:]), dtype.itemsize)
-    return numpy.asarray(block).view(dtype)
+def owned_array(capsule: Any, words: Sequence[int], dtype: numpy.dtype[Any]) -> numpy.ndarray[Any, Any]:
+    """The result that `words` (block, data pointer, sizes) describe, as an array that keeps `capsule`."""
+    return numpy.asarray(_Block(capsule, words, dtype.itemsize)).view(dtype)
 
 
 def build_program(module: ir.Module, report: Report | None = None, *, entry: str = "main") -> Program:

@@ -49,7 +49,6 @@ def library() -> ctypes.CDLL:
         "pit_cached_bytes": (u64, []),
         "pit_live_bytes": (u64, []),
         "pit_set_cache_limit": (u64, [u64]),
-        "pit_invoke": (ctypes.c_int64, [pointer, pointer, pointer, pointer, i32]),
         "pit_use_openmp_runtime": (ctypes.c_bool, []),
         "pit_run_team": (i32, [i32, pointer, pointer]),
     }
@@ -61,8 +60,8 @@ def library() -> ctypes.CDLL:
 
 @cache
 def python_library() -> ctypes.PyDLL:
-    """The functions that make Python objects; they keep the interpreter's lock."""
+    """The functions that make Python objects; they are called with the interpreter's lock."""
     loaded = ctypes.PyDLL(str(library_path()))
-    loaded.pit_capsule.restype = ctypes.py_object
-    loaded.pit_capsule.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32]
+    loaded.pit_call.restype = ctypes.py_object
+    loaded.pit_call.argtypes = [*[ctypes.c_void_p] * 4, ctypes.c_int32]
     return loaded

@@ -26,6 +26,9 @@ class Element:
         return _numpy_type(self.name)
 
 
+RESULTS_START = 2
+"""Status and missing bytes stand before the results of native `pit_invoke`."""
+
 _INT, _FLOAT, _BFLOAT, _BOOL = 0, 2, 4, 6
 ELEMENTS: dict[str, Element] = {
     element.name: element
@@ -109,13 +112,13 @@ class Signature:
             words.append(len(argument.shape))
             words.extend(-1 if size is None else size for size in argument.shape)
         for result in self.results:
-            words.extend((len(result.shape or ()), result.element.bytes))
+            words.extend((len(result.shape or ()), result.element.dlpack_code, result.element.dlpack_bits))
         return words
 
     def result_words(self) -> tuple[slice, ...]:
         """Where `pit_invoke` puts each result: block, data pointer, sizes."""
         places: list[slice] = []
-        start = 0
+        start = RESULTS_START
         for result in self.results:
             end = start + 2 + len(result.shape or ())
             places.append(slice(start, end))

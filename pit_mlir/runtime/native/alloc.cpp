@@ -1,13 +1,24 @@
 #include "alloc.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <bit>
+#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
 
-#include "call.h"
+#include "team.h"
+
+// Under AddressSanitizer the bytes of a block that nobody may touch are poisoned, else it would see nothing wrong in
+// the use of a block that waits for its next owner.
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
 
 namespace pit {
 namespace {
@@ -16,6 +27,7 @@ namespace {
 constexpr uint32_t kSteps = 4;
 constexpr uint32_t kClasses = 64 * kSteps;
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kLargest = size_t{1} << 56;  // beyond any address space; sizes up to it round up without overflow
 
 struct Cache {
   std::mutex mutex;
@@ -30,29 +42,42 @@ Cache &cache() {
   return *instance;
 }
 
+// Nobody holds the lock at the moment of a fork: the child could not release it.
+[[gnu::constructor]] void guardForks() {
+  pthread_atfork([] { cache().mutex.lock(); }, [] { cache().mutex.unlock(); }, [] { cache().mutex.unlock(); });
+}
+
 std::atomic<uint64_t> liveBytes{0};
 
 // The class that holds `bytes`, and the size of its blocks.
 uint32_t classOf(size_t bytes, size_t &size) {
   if (bytes < kAlignment) bytes = kAlignment;
-  const uint32_t octave = std::bit_width(bytes - 1) - 1;  // 2^octave < bytes <= 2^(octave + 1), or bytes == 64
+  // 2^octave < bytes <= 2^(octave + 1)
+  const uint32_t octave = static_cast<uint32_t>(std::bit_width(bytes - 1)) - 1;
   const size_t base = size_t{1} << octave, step = base / kSteps;
   const size_t steps = (bytes - base + step - 1) / step;
   size = (base + steps * step + kAlignment - 1) / kAlignment * kAlignment;
   return octave * kSteps + static_cast<uint32_t>(steps) - 1;
 }
 
+// Ends the call of this thread; not from inside a region, whose other threads count on this one.
+[[noreturn]] void outOfMemory(size_t bytes) {
+  if (currentCall != nullptr && member.team == nullptr) {
+    currentCall->missingBytes = bytes;
+    std::longjmp(currentCall->exit, 1);
+  }
+  std::fprintf(stderr, "pit_mlir: out of memory: cannot allocate %zu bytes\n", bytes);
+  std::abort();
+}
+
+// Null if the system has no memory left.
 Block *fresh(size_t size) {
   const size_t total = size + sizeof(Block);
   const bool large = total >= kHugePage;
   const size_t alignment = large ? kHugePage : kAlignment;
   const size_t rounded = (total + alignment - 1) / alignment * alignment;
   void *memory = std::aligned_alloc(alignment, rounded);
-  if (memory == nullptr) {
-    std::fprintf(stderr, "pit_mlir: out of memory: cannot allocate %zu bytes\n", rounded);
-    std::abort();
-  }
-  if (large) madvise(memory, rounded, MADV_HUGEPAGE);
+  if (memory != nullptr && large) madvise(memory, rounded, MADV_HUGEPAGE);
   return static_cast<Block *>(memory);
 }
 
@@ -69,6 +94,7 @@ void attach(Block *block, Call *call) {
 }  // namespace
 
 void *allocate(size_t bytes) {
+  if (bytes > kLargest) outOfMemory(bytes);
   size_t size;
   const uint32_t sizeClass = classOf(bytes, size);
   Cache &store = cache();
@@ -83,9 +109,12 @@ void *allocate(size_t bytes) {
   }
   if (block == nullptr) {
     block = fresh(size);
+    if (block == nullptr) outOfMemory(size);
     block->bytes = size;
     block->sizeClass = sizeClass;
   }
+  ASAN_UNPOISON_MEMORY_REGION(block->payload(), bytes);
+  ASAN_POISON_MEMORY_REGION(static_cast<char *>(block->payload()) + bytes, size - bytes);
   liveBytes += size;
   attach(block, currentCall);
   return block->payload();
@@ -106,6 +135,7 @@ void release(void *payload) {
   Block *block = Block::of(payload);
   detach(block);
   liveBytes -= block->bytes;
+  ASAN_POISON_MEMORY_REGION(payload, block->bytes);
   Cache &store = cache();
   {
     std::lock_guard lock(store.mutex);

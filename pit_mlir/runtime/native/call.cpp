@@ -1,6 +1,7 @@
 #include "call.h"
 
 #include <algorithm>
+#include <csetjmp>
 #include <cstring>
 #include <vector>
 
@@ -62,6 +63,32 @@ int64_t *handOver(Call &call, const int64_t *descriptor, int64_t rank, int64_t i
 
 int64_t wordsOf(int64_t rank) { return rank < 0 ? 1 : 3 + 2 * rank; }
 
+void runAndHandOver(Call &call, void (*entry)(void **), void **packed, const int64_t *produced, const int64_t *types,
+                    int64_t results, int64_t *out) {
+  entry(packed);
+  if (call.failed >= 0) return;
+  for (; call.handedOver < results; ++call.handedOver, types += 3) {
+    out = handOver(call, produced, types[0], (types[2] + 7) / 8, out);
+    produced += wordsOf(types[0]);
+  }
+}
+
+// False if memory ran out. The frames between here and `allocate` hold nothing that the jump would lose.
+bool run(Call &call, void (*entry)(void **), void **packed, const int64_t *produced, const int64_t *types,
+         int64_t results, int64_t *out) {
+  if (setjmp(call.exit) != 0) return false;
+  runAndHandOver(call, entry, packed, produced, types, results, out);
+  return true;
+}
+
+// Gives back what was handed over before memory ran out.
+void takeBack(const Call &call, const int64_t *types, const int64_t *out) {
+  for (int64_t i = 0; i < call.handedOver; ++i, types += 3) {
+    release(reinterpret_cast<void *>(out[0]));
+    out += 2 + types[0];
+  }
+}
+
 }  // namespace
 }  // namespace pit
 
@@ -78,7 +105,7 @@ int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64
     type += 1 + std::max<int64_t>(type[0], 0);
   }
   const int64_t *resultTypes = type;
-  for (int64_t i = 0; i < results; ++i) words += wordsOf(resultTypes[2 * i]);
+  for (int64_t i = 0; i < results; ++i) words += wordsOf(resultTypes[3 * i]);
 
   // Per thread, so that a call allocates nothing; taken out of its place in case the program calls back.
   static thread_local std::vector<int64_t> keptDescriptors;
@@ -114,25 +141,23 @@ int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64
   call.threads = threads;
   Call *outer = currentCall;
   currentCall = &call;
-  entry(packed);
-  const int64_t failed = call.failed;
-  if (failed < 0) {
-    for (int64_t i = 0; i < results; ++i) {
-      const int64_t rank = resultTypes[2 * i];
-      out = handOver(call, produced, rank, resultTypes[2 * i + 1], out);
-      produced += wordsOf(rank);
-    }
+  if (run(call, entry, packed, produced, resultTypes, results, out + 2)) {
+    out[0] = call.failed;
+  } else {
+    takeBack(call, resultTypes, out + 2);
+    out[0] = kOutOfMemory;
   }
+  out[1] = static_cast<int64_t>(call.missingBytes);
   while (call.blocks != nullptr) release(call.blocks->payload());
   currentCall = outer;
   keptDescriptors = std::move(descriptors);
   keptPointers = std::move(pointers);
-  return failed;
+  return out[0];
 }
 
 void pit_check_failed(int64_t number) {
   if (pit::currentCall == nullptr) return;
-  int64_t none = -1;
+  int64_t none = pit::kDone;
   pit::currentCall->failed.compare_exchange_strong(none, number);
 }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <csetjmp>
 #include <cstdint>
 #include <mutex>
 
@@ -9,11 +10,16 @@
 
 namespace pit {
 
+constexpr int64_t kDone = -1, kOutOfMemory = -2;
+
 struct Call {
   std::mutex mutex;                  // guards `blocks`
   Block *blocks = nullptr;           // what the call allocated and did not free yet
-  std::atomic<int64_t> failed{-1};   // the first check that failed, by its number
+  std::atomic<int64_t> failed{kDone};  // the first check that failed, by its number
   int32_t threads = 1;
+  int64_t handedOver = 0;            // how many results the caller owns already
+  std::jmp_buf exit;                 // where the call goes on when there is no memory for `missingBytes`
+  size_t missingBytes = 0;
 };
 
 // The call this thread works for; threads of a team take it over from the thread that forked.
@@ -25,18 +31,21 @@ extern "C" {
 // Calls `entry`, the packed C interface of a function on memrefs (`_mlir__mlir_ciface_main`).
 //
 // signature: [arguments, results, (rank, its sizes, -1 for a dynamic one) of each argument ..,
-//   (rank, bytes of an element) of each result ..]; an argument of rank -1 is a scalar.
+//   (rank, DLPack's type code, bits of an element) of each result ..]; an argument of rank -1 is a scalar.
 // values: the data pointer of each argument, or the scalar, then all dynamic sizes in order. All arguments are
 //   contiguous.
-// out: for each result the block that owns it, its data pointer and all its sizes; all results are contiguous.
-// Returns -1, or the number of a check that failed; then there are no results to give back.
+// out: the status, the bytes that were missing, then for each result the block that owns it, its data pointer and all
+//   its sizes; all results are contiguous. With a status other than `kDone` there are no results.
+// Returns the status: `kDone`, `kOutOfMemory`, or the number of a check that failed.
 int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
                    int32_t threads);
 
 // Called by compiled code: check `number` does not hold.
 void pit_check_failed(int64_t number);
 
-// A DLPack capsule, which owns the block, of a result that `pit_invoke` wrote to `out`.
-// Needs the interpreter's lock. Returns a new reference to a PyCapsule, null with a Python error set.
-void *pit_capsule(const int64_t *out, int32_t rank, int32_t typeCode, int32_t bits);
+// `pit_invoke` for Python: needs the interpreter's lock, and gives it away while the program runs.
+// Returns a new reference to a tuple of DLPack capsules, one for each result, each of which owns its block; it is
+// empty if the status in `out` is not `kDone`. Null with a Python error set.
+void *pit_call(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+               int32_t threads);
 }

@@ -1,4 +1,4 @@
-// Results as DLPack capsules: the tensor that is made from one owns its block.
+// Calls from Python; their results are DLPack capsules: the tensor that is made from one owns its block.
 // The struct layouts are those of DLPack 0.8 (https://dmlc.github.io/dlpack/latest/c_api.html).
 
 #include <algorithm>
@@ -6,10 +6,16 @@
 #include "call.h"
 
 // From the interpreter that has loaded this library; absent in a process without one.
+using Py_ssize_t = intptr_t;
 extern "C" {
 [[gnu::weak]] void *PyCapsule_New(void *pointer, const char *name, void (*destructor)(void *));
 [[gnu::weak]] void *PyCapsule_GetPointer(void *capsule, const char *name);
 [[gnu::weak]] int PyCapsule_IsValid(void *capsule, const char *name);
+[[gnu::weak]] void *PyTuple_New(Py_ssize_t size);
+[[gnu::weak]] int PyTuple_SetItem(void *tuple, Py_ssize_t place, void *item);
+[[gnu::weak]] void Py_DecRef(void *object);
+[[gnu::weak]] void *PyEval_SaveThread();
+[[gnu::weak]] void PyEval_RestoreThread(void *state);
 }
 
 namespace {
@@ -51,17 +57,44 @@ void destroyCapsule(void *capsule) {
   managed->deleter(managed);
 }
 
-}  // namespace
-
-extern "C" void *pit_capsule(const int64_t *out, int32_t rank, int32_t typeCode, int32_t bits) {
+// The capsule of the result that `out` describes; null with a Python error set, and the block is freed.
+void *makeCapsule(const int64_t *out, int64_t rank, int64_t typeCode, int64_t bits) {
   auto *result = static_cast<Result *>(::operator new(sizeof(Result) + rank * sizeof(int64_t)));
   result->owner = reinterpret_cast<void *>(out[0]);
   std::copy_n(out + 2, rank, result->shape);
-  result->managed = {{reinterpret_cast<void *>(out[1]), kCpu, 0, rank, static_cast<uint8_t>(typeCode),
-                      static_cast<uint8_t>(bits), 1, result->shape, nullptr, 0},
+  result->managed = {{reinterpret_cast<void *>(out[1]), kCpu, 0, static_cast<int32_t>(rank),
+                      static_cast<uint8_t>(typeCode), static_cast<uint8_t>(bits), 1, result->shape, nullptr, 0},
                      result,
                      destroy};
   void *capsule = PyCapsule_New(&result->managed, kFresh, destroyCapsule);
   if (capsule == nullptr) destroy(&result->managed);
   return capsule;
+}
+
+}  // namespace
+
+// An interrupt (Ctrl-C) that came meanwhile is raised after this function: the results have owners by then.
+extern "C" void *pit_call(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+                          int32_t threads) {
+  void *interpreter = PyEval_SaveThread();
+  const bool done = pit_invoke(entry, signature, values, out, threads) == pit::kDone;
+  PyEval_RestoreThread(interpreter);
+  const int64_t arguments = signature[0], results = done ? signature[1] : 0;
+  const int64_t *type = signature + 2;
+  for (int64_t i = 0; i < arguments; ++i) type += 1 + std::max<int64_t>(type[0], 0);
+  void *tuple = PyTuple_New(results);
+  const int64_t *result = out + 2;
+  for (int64_t i = 0; i < results; ++i, type += 3) {
+    // Without a tuple the capsules are made and dropped, which frees the blocks.
+    void *capsule = makeCapsule(result, type[0], type[1], type[2]);
+    result += 2 + type[0];
+    if (tuple != nullptr && capsule != nullptr) {
+      PyTuple_SetItem(tuple, i, capsule);
+      continue;
+    }
+    for (void *object : {tuple, capsule})
+      if (object != nullptr) Py_DecRef(object);
+    tuple = nullptr;
+  }
+  return tuple;
 }

@@ -51,36 +51,39 @@ constexpr int32_t kModifiers = (1 << 29) | (1 << 30);
   std::abort();
 }
 
-// Narrows [*lower, *upper], bounds included, to this thread's part. T is the type of the loop variable.
+// Narrows [*lower, *upper], bounds included, to this thread's part. T is the type of the loop variable; what is
+// computed in it may pass its ends, so it is computed without a sign. There are fewer than 2^64 iterations.
 template <typename T>
 void staticInit(int32_t schedule, int32_t *last, T *lower, T *upper, std::make_signed_t<T> *stride,
                 std::make_signed_t<T> increment, std::make_signed_t<T> chunk) {
-  const int64_t number = member.number, threads = member.team == nullptr ? 1 : member.team->size.load();
-  const bool empty = increment > 0 ? *upper < *lower : *lower < *upper;
-  if (empty) {
+  using U = std::make_unsigned_t<T>;
+  const bool up = increment > 0;
+  const uint64_t number = static_cast<uint64_t>(member.number);
+  const uint64_t threads = member.team == nullptr ? 1 : static_cast<uint64_t>(member.team->size.load());
+  if (up ? *upper < *lower : *lower < *upper) {
     *last = 0;
     return;
   }
-  const int64_t trips = increment > 0 ? static_cast<int64_t>((*upper - *lower) / static_cast<T>(increment)) + 1
-                                      : static_cast<int64_t>((*lower - *upper) / static_cast<T>(-increment)) + 1;
+  const U first = static_cast<U>(*lower), end = static_cast<U>(*upper), step = static_cast<U>(increment);
+  const uint64_t trips = (up ? U(end - first) / step : U(first - end) / U(-step)) + uint64_t{1};
+  const auto at = [&](uint64_t trip) { return static_cast<T>(U(first + U(trip) * step)); };
   switch (schedule & ~kModifiers) {
     case kStatic: {
-      // Equal parts; the first `trips % threads` threads have one more.
-      const int64_t small = trips / threads, more = trips % threads;
-      const int64_t begin = number * small + std::min(number, more), count = small + (number < more ? 1 : 0);
+      // Equal parts; the first `trips % threads` threads have one more. A part of none ends before it begins.
+      const uint64_t small = trips / threads, more = trips % threads;
+      const uint64_t begin = number * small + std::min(number, more), count = small + (number < more ? 1 : 0);
       *last = count > 0 && begin + count == trips;
-      *upper = static_cast<T>(*lower + (begin + count - 1) * increment);
-      *lower = static_cast<T>(*lower + begin * increment);
-      if (count == 0) *upper = static_cast<T>(*lower - increment);
-      *stride = static_cast<std::make_signed_t<T>>(trips * increment);
+      *lower = at(begin);
+      *upper = at(begin + count - 1);
+      *stride = static_cast<std::make_signed_t<T>>(U(U(trips) * step));
       return;
     }
     case kStaticChunked: {
-      const int64_t length = std::max<int64_t>(chunk, 1), begin = number * length;
-      *stride = static_cast<std::make_signed_t<T>>(threads * length * increment);
-      *last = begin / length % threads == (trips - 1) / length % threads;
-      *lower = static_cast<T>(*lower + begin * increment);
-      *upper = static_cast<T>(*lower + (length - 1) * increment);
+      const uint64_t length = chunk > 0 ? static_cast<uint64_t>(chunk) : 1, begin = number * length;
+      *last = (trips - 1) / length % threads == number;
+      *lower = at(begin);
+      *upper = at(begin + length - 1);
+      *stride = static_cast<std::make_signed_t<T>>(U(U(threads * length) * step));
       return;
     }
     default:
@@ -101,7 +104,8 @@ Dispatch &enterDispatch(uint64_t lower, uint64_t upper, uint64_t chunk) {
     if (!dispatch.sequence.compare_exchange_strong(seen, settingUp)) continue;
     dispatch.next = lower;
     dispatch.upper = upper;
-    dispatch.chunk = std::max<uint64_t>(chunk, 1);
+    // Not longer than the loop: the sum of what is taken then stays in range.
+    dispatch.chunk = std::clamp<uint64_t>(chunk, 1, std::max<uint64_t>(upper - lower + 1, 1));
     dispatch.finished = 0;
     dispatch.sequence.store(sequence, std::memory_order_release);
     return dispatch;

@@ -3,11 +3,12 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace pit {
@@ -47,9 +48,10 @@ void runAs(Team &team, int32_t number) {
 
 // One thread of our own; it sleeps on `job` between regions and lives as long as the process.
 struct Worker {
+  const int32_t number;
   std::atomic<Team *> job{nullptr};
 
-  void serve(int32_t number) {
+  [[noreturn]] void serve() {
     for (;;) {
       waitWhile<Team *>(job, nullptr);
       runAs(*job.load(std::memory_order_acquire), number);
@@ -59,6 +61,25 @@ struct Worker {
   }
 };
 
+// Null if the system gives no more threads.
+Worker *startWorker(int32_t number) {
+  auto *worker = new Worker{number};
+  // Signals are for the threads of the program that has loaded us.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const auto serve = [](void *started) -> void * { static_cast<Worker *>(started)->serve(); };
+  const bool runs = pthread_create(&thread, nullptr, serve, worker) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (runs) {
+    pthread_detach(thread);
+    return worker;
+  }
+  delete worker;
+  return nullptr;
+}
+
 class Pool {
  public:
   // False if another thread is using the pool: then the caller works alone.
@@ -66,10 +87,11 @@ class Pool {
     std::unique_lock busy(mutex_, std::try_to_lock);
     if (!busy) return false;
     while (static_cast<int32_t>(workers_.size()) < threads - 1) {
-      Worker *worker = workers_.emplace_back(new Worker);
-      const auto number = static_cast<int32_t>(workers_.size());
-      std::thread([worker, number] { worker->serve(number); }).detach();
+      Worker *worker = startWorker(static_cast<int32_t>(workers_.size()) + 1);
+      if (worker == nullptr) break;
+      workers_.push_back(worker);
     }
+    threads = std::min(threads, static_cast<int32_t>(workers_.size()) + 1);
     team.size = threads;
     for (int32_t i = 0; i < threads - 1; ++i) {
       workers_[i]->job.store(&team, std::memory_order_release);
@@ -85,17 +107,7 @@ class Pool {
   std::vector<Worker *> workers_;
 };
 
-// A forked child has none of its parent's threads: it starts with a new pool, and the old one is lost.
-std::atomic<Pool *> pool{nullptr};
-
-Pool &ownPool() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    pool = new Pool;
-    pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
-  });
-  return *pool;
-}
+std::atomic<Pool *> pool{new Pool};
 
 // The entry points of libgomp that are used, once it was found.
 struct Gomp {
@@ -104,6 +116,17 @@ struct Gomp {
   int (*teamSize)();
 };
 std::atomic<const Gomp *> gomp{nullptr};
+std::atomic<bool> isForked{false};
+
+// A forked child has none of its parent's threads. Our pool starts anew, the old one is lost; libgomp would wait for
+// threads that are gone (with torch 2.13 an operator on two threads hangs in such a child), so it is not used again.
+[[gnu::constructor]] void prepareForForks() {
+  pthread_atfork(nullptr, nullptr, [] {
+    isForked = true;
+    gomp = nullptr;
+    pool = new Pool;
+  });
+}
 
 int nameOfGomp(dl_phdr_info *info, size_t, void *name) {
   const char *file = std::strrchr(info->dlpi_name, '/');
@@ -118,10 +141,11 @@ const Gomp *findGomp() {
   if (dl_iterate_phdr(nameOfGomp, &name) == 0) return nullptr;
   void *library = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (library == nullptr) return nullptr;
-  static Gomp found;
-  found.parallel = reinterpret_cast<decltype(found.parallel)>(dlsym(library, "GOMP_parallel"));
-  found.threadNumber = reinterpret_cast<decltype(found.threadNumber)>(dlsym(library, "omp_get_thread_num"));
-  found.teamSize = reinterpret_cast<decltype(found.teamSize)>(dlsym(library, "omp_get_num_threads"));
+  static const Gomp found{
+      reinterpret_cast<decltype(Gomp::parallel)>(dlsym(library, "GOMP_parallel")),
+      reinterpret_cast<decltype(Gomp::threadNumber)>(dlsym(library, "omp_get_thread_num")),
+      reinterpret_cast<decltype(Gomp::teamSize)>(dlsym(library, "omp_get_num_threads")),
+  };
   return found.parallel && found.threadNumber && found.teamSize ? &found : nullptr;
 }
 
@@ -153,7 +177,7 @@ void runTeam(int32_t threads, void (*work)(void *), void *context) {
       library->parallel(runGompMember, &team, static_cast<unsigned>(threads), 0);
       return;
     }
-    if (ownPool().run(team, threads)) return;
+    if (pool.load(std::memory_order_acquire)->run(team, threads)) return;
   }
   runAs(team, 0);
 }
@@ -163,10 +187,8 @@ void runTeam(int32_t threads, void (*work)(void *), void *context) {
 extern "C" {
 
 bool pit_use_openmp_runtime() {
-  static std::mutex mutex;
-  std::lock_guard lock(mutex);
-  if (pit::gomp.load() == nullptr) pit::gomp.store(pit::findGomp());
-  return pit::gomp.load() != nullptr;
+  if (pit::gomp == nullptr && !pit::isForked) pit::gomp = pit::findGomp();
+  return pit::gomp != nullptr;
 }
 
 int32_t pit_run_team(int32_t threads, void (*work)(void *, int32_t), void *context) {

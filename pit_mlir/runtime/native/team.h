@@ -1,7 +1,7 @@
 // A team of threads that runs one piece of work; the OpenMP entry points of compiled code stand on it.
 //
-// With torch in the process its libgomp runs the teams, so that two pools never fight for the cores; without it
-// a pool of our own does. Regions inside a region run on one thread.
+// With torch in the process its libgomp runs the teams, so that two pools never fight for the cores; without it, and
+// in a child that was forked, a pool of our own does. Regions inside a region run on one thread.
 #pragma once
 
 #include <atomic>
@@ -47,7 +47,7 @@ void runTeam(int32_t threads, void (*work)(void *), void *context);
 }  // namespace pit
 
 extern "C" {
-// Looks for a libgomp in the process; true if teams run on one from now on.
+// Looks for a libgomp in the process; true if teams run on one from now on. Never in a forked child.
 bool pit_use_openmp_runtime();
 // Calls `work(context, thread)` on each thread of a team; returns how many there were (for tests).
 int32_t pit_run_team(int32_t threads, void (*work)(void *, int32_t), void *context);
