@@ -14,7 +14,8 @@ Tensor = Mapping[Coordinates, Scalar]
 class Swap:
     """Two points `x` and `y` folded into `accumulators` in both orders; `results` are the numbers of those shown.
 
-    `x_then_y` and `y_then_x` are what the accumulators become; `digits` is the format of a float.
+    `x` and `y` are the values of the inputs, `x_at` and `y_at` the positions along the iterators `positions`, which
+    the body reads. `x_then_y` and `y_then_x` are what the accumulators become; `digits` is the format of a float.
     """
 
     results: tuple[int, ...]
@@ -23,17 +24,35 @@ class Swap:
     y: tuple[Scalar, ...]
     x_then_y: tuple[Scalar, ...]
     y_then_x: tuple[Scalar, ...]
+    positions: tuple[int, ...] = ()
+    x_at: tuple[int, ...] = ()
+    y_at: tuple[int, ...] = ()
     digits: str = "g"
 
     def __str__(self) -> str:
+        letters = [f"d{iterator}" for iterator in range(1 + max(self.positions, default=0))]
+        x, y = self._point(self.x, self.x_at, letters), self._point(self.y, self.y_at, letters)
         return (
-            f"acc = {self._shown(self.accumulators)}, x = {self._shown(self.x)}, y = {self._shown(self.y)}: "
+            f"acc = {self._shown(self.accumulators)}, x = {x}, y = {y}: "
             f"x then y gives {self._shown(self.x_then_y)}, y then x gives {self._shown(self.y_then_x)}"
         )
 
+    def text(self, inputs: Sequence[str], results: Sequence[str], iterators: Sequence[str]) -> str:
+        """The counterexample in the words of a program: the names of its inputs, results and iterators."""
+        shown = grouped([results[number] for number in self.results])
+        x, y = self._point(self.x, self.x_at, iterators), self._point(self.y, self.y_at, iterators)
+        return (
+            f"{shown} = {self._shown(self.accumulators)}; {grouped(inputs) or 'points'} = {x}, then {y}: "
+            f"{shown} = {self._shown(self.x_then_y)}, in the other order {self._shown(self.y_then_x)}"
+        )
+
+    def _point(self, values: Sequence[Scalar], at: Sequence[int], iterators: Sequence[str]) -> str:
+        places = [f"{iterators[d]} = {place}" for d, place in zip(self.positions, at, strict=True)]
+        shown = [self._shown(values)] if values else []
+        return " at ".join([*shown, ", ".join(places)] if places else shown)
+
     def _shown(self, values: Sequence[Scalar]) -> str:
-        texts = [scalar_text(value, self.digits) for value in values]
-        return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
+        return grouped([scalar_text(value, self.digits) for value in values])
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,11 @@ class Move:
 
 
 Counterexample = Swap | Move
+
+
+def grouped(texts: Sequence[str]) -> str:
+    """One text bare, several as a tuple."""
+    return ", ".join(texts) if len(texts) < 2 else f"({', '.join(texts)})"
 
 
 def scalar_text(value: Scalar, digits: str = "g") -> str:

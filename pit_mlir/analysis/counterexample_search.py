@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, is_float
@@ -12,21 +13,27 @@ from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, sam
 from pit_mlir.analysis.terms import Term
 
 ORDER_SAMPLES = 64
+SHOWN_SAMPLES = 8
 
 
 def search_swap(body: Body, group: Sequence[int], varies: Callable[[Node], bool], mode: Mode) -> Swap | None:
     """Two random points whose order matters to the results `group`, None if none was found.
 
-    `varies` says which leaves may differ between two points that meet in one element.
+    `varies` says which leaves may differ between two points that meet in one element. Of the first few that are
+    found, the one with the shortest text.
     """
+    tried = islice(_swaps(body, group, varies, mode), ORDER_SAMPLES)
+    found = islice((swap for swap in tried if swap is not None), SHOWN_SAMPLES)
+    return min(found, key=lambda swap: len(str(swap)), default=None)
+
+
+def _swaps(
+    body: Body, group: Sequence[int], varies: Callable[[Node], bool], mode: Mode
+) -> Iterator[Swap | None]:
     rng = random.Random(0)
-    for _ in range(ORDER_SAMPLES):
+    while True:
         x, y = random_point(body, rng, mode), random_point(body, rng, mode)
-        y = _shared(body, x, y, varies)
-        found = _swap(body, group, x, y, mode)
-        if found is not None:
-            return found
-    return None
+        yield _swap(body, group, x, _shared(body, x, y, varies), mode)
 
 
 def _shared(body: Body, x: Point, y: Point, varies: Callable[[Node], bool]) -> Point:
@@ -49,6 +56,7 @@ def _swap(body: Body, group: Sequence[int], x: Point, y: Point, mode: Mode) -> S
         return None
     if all(same(one[result], other[result], exact=mode.strict) for result in group):
         return None
+    read = sorted(body.indices(group))
     return Swap(
         tuple(group),
         tuple(x.accumulators[result] for result in group),
@@ -56,6 +64,9 @@ def _swap(body: Body, group: Sequence[int], x: Point, y: Point, mode: Mode) -> S
         tuple(y.inputs),
         tuple(one[result] for result in group),
         tuple(other[result] for result in group),
+        tuple(read),
+        tuple(x.indices[iterator] for iterator in read),
+        tuple(y.indices[iterator] for iterator in read),
         ".9g" if mode.strict else "g",
     )
 

@@ -149,6 +149,25 @@ def test_combiner_is_shown_by_two_points() -> None:
     assert (last.x_then_y, last.y_then_x) == (last.y, last.x)
 
 
+def test_positions_of_the_two_points_are_shown() -> None:
+    body = """
+      %i = linalg.index 1 : index
+      %j = arith.index_cast %i : index to i32
+      %d = arith.addi %a0, %a0 : i32
+      %r = arith.addi %d, %j : i32
+      yield %r : i32"""
+    axis = axes([("d0, d1, d2", "i32")], ("d0", "i32"), body, 3)[2]
+    shown = axis.counterexample
+    assert isinstance(shown, Swap)
+    assert shown.positions == (1,)
+    (acc,), (one,), (other,) = shown.accumulators, shown.x_then_y, shown.y_then_x
+    # i32 wraps: 2 * (2 * acc + x) + y, and with x and y swapped.
+    assert one - other == shown.x_at[0] - shown.y_at[0]
+    assert (one - 4 * acc - 2 * shown.x_at[0] - shown.y_at[0]) % 2**32 == 0
+    assert f"at d1 = {shown.x_at[0]}" in str(shown)
+    assert f"at j = {shown.y_at[0]}: y = {one}, in the other" in shown.text(["x"], ["y"], ["i", "j", "k"])
+
+
 def test_what_cannot_be_run_is_not_shown() -> None:
     body = "%r = complex.mul %x0, %x0 : complex<f32>\nyield %r : complex<f32>"
     axis = axes([("d0 * 2", "complex<f32>")], ("d0", "complex<f32>"), body, 1)[0]
