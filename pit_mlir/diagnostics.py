@@ -1,5 +1,6 @@
 """Diagnostics of the compiler: our own small type, since the MLIR bindings can emit errors only."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -45,6 +46,12 @@ class Report:
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     operators: list[Operator] = field(default_factory=list[Operator])
     listener: Callable[[Diagnostic], None] | None = None
+    statistics: Counter[str] = field(default_factory=Counter[str])
+    """What the pass that runs has counted, by the names that it declares."""
+
+    def count(self, statistic: str, number: int = 1) -> None:
+        """Adds `number` to a statistic of the pass that runs."""
+        self.statistics[statistic] += number
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keeps `diagnostic` and shows it to the listener."""

@@ -1,6 +1,7 @@
 """What a pass is: one file, one frozen dataclass, one kebab-case name; its options are its fields."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -19,10 +20,24 @@ class Pass(ABC):
     """
 
     name: ClassVar[str]
+    anchors: ClassVar[tuple[str, ...]] = ()
+    """The operations it runs on, by name; with none given, any operation that is isolated from above."""
+    statistics: ClassVar[Mapping[str, str]] = {}
+    """What it counts with `report.count(name)`: names and what they mean, for `--mlir-pass-statistics`."""
 
     @abstractmethod
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites `op` in place; what is worth saying goes to `report`. Raises `PitError` where it cannot."""
+
+    @classmethod
+    def runs_on(cls, anchor: str) -> bool:
+        """Whether `anchor` names an operation that the pass runs on; `any` leaves it open."""
+        return not cls.anchors or anchor in (*cls.anchors, "any")
+
+    @classmethod
+    def anchor_fault(cls, anchor: str) -> str:
+        """What to say where the pass stands in the pipeline of an operation that it does not run on."""
+        return f"pass '{cls.name}' runs on {' or '.join(map(repr, cls.anchors))}, not on '{anchor}'"
 
     @classmethod
     def from_options(cls, text: str) -> Self:

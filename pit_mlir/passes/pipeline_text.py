@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.registry import PASSES, pass_class
+from pit_mlir.passes.upstream_names import UPSTREAM_NAMES
 
 _NAME = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*")
 
@@ -56,9 +57,26 @@ class Nested:
 Step = Pass | Upstream | Nested
 
 
-def pipeline_text(steps: Sequence[Step]) -> str:
-    """`steps` as the text that `parse_pipeline` reads back."""
-    return f"builtin.module({','.join(map(str, steps))})"
+def pipeline_text(steps: Sequence[Step], anchor: str = "builtin.module") -> str:
+    """`steps` on operations called `anchor` as the text that `parse_pipeline` reads back."""
+    return f"{anchor}({','.join(map(str, steps))})"
+
+
+def pipeline_listing(steps: Sequence[Step], indent: str = "  ") -> str:
+    """`steps` line by line, one more level of indentation for each operation, as MLIR prints a pass manager."""
+    lines = [
+        f"{indent}{step.anchor}(\n{pipeline_listing(step.steps, indent + '  ')}\n{indent})"
+        if isinstance(step, Nested)
+        else f"{indent}{step}"
+        for step in steps
+    ]
+    return ",\n".join(lines)
+
+
+def suggestion(name: str, others: Sequence[str] = ()) -> str:
+    """`; did you mean ...?` with the pass, or the one of `others`, whose name is nearest; empty if none is near."""
+    near = get_close_matches(name, [*PASSES, *others, *UPSTREAM_NAMES], 1, 0.75)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def pipeline_steps(pipeline: "str | Sequence[Step | str]") -> tuple[Step, ...]:
@@ -75,7 +93,10 @@ def pipeline_steps(pipeline: "str | Sequence[Step | str]") -> tuple[Step, ...]:
 
 def parse_pipeline(text: str) -> tuple[Step, ...]:
     """The steps on a module that `text` describes; an unanchored list stands inside `builtin.module`."""
-    steps = _Parser(text).pipeline()
+    try:
+        steps = _Parser(text).pipeline()
+    except RecursionError:
+        raise PassError("the pipeline is nested too deeply") from None
     match steps:
         case (Nested(anchor="builtin.module" | "any", steps=inner),):
             return inner
@@ -91,22 +112,22 @@ class _Parser:
         self.offset = 0
 
     def pipeline(self) -> tuple[Step, ...]:
-        steps = self.steps(end="")
+        steps = self.steps("builtin.module", end="")
         if self.offset < len(self.text):
             raise self.error(f"expected ',' or the end of the pipeline, got '{self.text[self.offset]}'")
         return steps
 
-    def steps(self, *, end: str) -> tuple[Step, ...]:
-        """A list up to `end`, which is left in place; the list may be empty."""
+    def steps(self, anchor: str, *, end: str) -> tuple[Step, ...]:
+        """A list for operations called `anchor` up to `end`, which is left in place; the list may be empty."""
         self.skip_space()
         if self.text[self.offset : self.offset + 1] == end:
             return ()
-        steps = [self.step()]
+        steps = [self.step(anchor)]
         while self.accept(","):
-            steps.append(self.step())
+            steps.append(self.step(anchor))
         return tuple(steps)
 
-    def step(self) -> Step:
+    def step(self, anchor: str) -> Step:
         match = _NAME.match(self.text, self.offset)
         if match is None:
             self.skip_space()
@@ -115,11 +136,11 @@ class _Parser:
         name, place = match.group(1), Place(self.text, match.start(1))
         self.offset = match.end()
         if self.accept("("):
-            steps = self.steps(end=")")
+            steps = self.steps(name, end=")")
             if not self.accept(")"):
                 raise self.error(f"expected ',' or ')' to close '{name}('")
             return Nested(name, steps, place)
-        return self.make(name, self.options() if self.accept("{") else "", place)
+        return self.make(name, self.options() if self.accept("{") else "", anchor, place)
 
     def options(self) -> str:
         """The text up to the brace that closes the options, which may hold braces and quotes themselves."""
@@ -138,16 +159,18 @@ class _Parser:
         raise self.error("missing '}' after these options")
 
     @staticmethod
-    def make(name: str, options: str, place: Place) -> Step:
+    def make(name: str, options: str, anchor: str, place: Place) -> Step:
         """Our pass called `name`, or an upstream one; names that begin with `pit-` are ours."""
         if name not in PASSES and not name.startswith("pit-"):
             return Upstream(name, options, place)
         if name not in PASSES:
-            close = get_close_matches(name, PASSES, 1)
-            hint = f"; did you mean '{close[0]}'?" if close else "; see pit-mlir-opt --list-passes"
+            hint = suggestion(name) or "; see pit-mlir-opt --list-passes"
             raise place.error(f"unknown pass '{name}'{hint}")
+        cls = pass_class(name)
+        if not cls.runs_on(anchor):
+            raise place.error(cls.anchor_fault(anchor))
         try:
-            return pass_class(name).from_options(options)
+            return cls.from_options(options)
         except PassError as error:
             fault = place.error(error.message)
         raise fault

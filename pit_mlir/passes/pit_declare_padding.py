@@ -29,6 +29,7 @@ class DeclarePadding(Pass):
     """
 
     name: ClassVar[str] = "pit-declare-padding"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     argument: int = -1
 

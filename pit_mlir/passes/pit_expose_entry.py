@@ -13,6 +13,7 @@ class ExposeEntry(Pass):
     """Gives `entry` a C interface and declares its arguments read-only; other functions become private."""
 
     name: ClassVar[str] = "pit-expose-entry"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     entry: str = "main"
 

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from pit_mlir.analysis.attention import Attention, NotAttention, find_attention
 from pit_mlir.analysis.expressions import Leaf, emit
-from pit_mlir.bindings import func, ir, tensor
+from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import attend
 from pit_mlir.dialect.attend import score_type
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner, projection_map
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.rules.functions import functions_of
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,12 @@ class FormAttention(Pass):
     """
 
     name: ClassVar[str] = "pit-form-attention"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function in the module."""
-        for function in op.regions[0].blocks[0].operations:
-            if isinstance(function, func.FuncOp) and not function.is_external:
-                form_attention(function.regions[0].blocks[0], report)
+        for function in functions_of(op):
+            form_attention(function.regions[0].blocks[0], report)
 
 
 def form_attention(block: ir.Block, report: Report) -> None:

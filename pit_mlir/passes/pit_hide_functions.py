@@ -22,6 +22,7 @@ class HideFunctions(Pass):
     """
 
     name: ClassVar[str] = "pit-hide-functions"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Functions that are only declared stay as they are."""

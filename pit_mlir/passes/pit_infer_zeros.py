@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.analysis.zeros import Fact, MaskedKeys, Zeros, masked_keys
-from pit_mlir.bindings import func, ir
+from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import owner
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.rules.functions import functions_of
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,14 @@ class InferZeros(Pass):
     """
 
     name: ClassVar[str] = "pit-infer-zeros"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     masks: bool = False
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Remarks on every function in the module."""
-        for function in op.regions[0].blocks[0].operations:
-            if isinstance(function, func.FuncOp) and not function.is_external:
-                self.show(function.operation, report)
+        for function in functions_of(op):
+            self.show(function, report)
 
     def show(self, function: ir.Operation, report: Report) -> None:
         """One remark for each fact about a value of `function`."""

@@ -37,6 +37,7 @@ class InsertSparsity(Pass):
     """
 
     name: ClassVar[str] = "pit-insert-sparsity"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     only: Literal["all", "rows", "lists"] = "all"
 

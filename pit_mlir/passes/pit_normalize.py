@@ -44,6 +44,7 @@ class Normalize(Pass):
     """
 
     name: ClassVar[str] = "pit-normalize"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites the module `op`; what is not understood stays as it is."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pit_mlir.bindings import func, ir
+from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp
@@ -19,6 +19,7 @@ from pit_mlir.passes.contractions.absorb import (
 )
 from pit_mlir.passes.contractions.blocks import choose_block
 from pit_mlir.passes.contractions.form import form
+from pit_mlir.passes.rules.functions import functions_of
 
 Absorb = Callable[[ContractOp], ContractOp | None]
 
@@ -41,13 +42,13 @@ class SelectTiles(Pass):
     """
 
     name: ClassVar[str] = "pit-select-tiles"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function in the module."""
         with op.context:
-            for function in op.regions[0].blocks[0].operations:
-                if isinstance(function, func.FuncOp) and not function.is_external:
-                    select_tiles(function.regions[0].blocks[0], report)
+            for function in functions_of(op):
+                select_tiles(function.regions[0].blocks[0], report)
 
 
 def select_tiles(block: ir.Block, report: Report) -> None:

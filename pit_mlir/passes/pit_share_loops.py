@@ -24,6 +24,7 @@ class ShareLoops(Pass):
     """
 
     name: ClassVar[str] = "pit-share-loops"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Outermost loops, in one or several functions."""

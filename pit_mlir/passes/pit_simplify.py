@@ -23,6 +23,7 @@ class Simplify(Pass):
     """
 
     name: ClassVar[str] = "pit-simplify"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function; dead operations and duplicates are gone afterwards."""

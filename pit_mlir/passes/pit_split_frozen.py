@@ -25,6 +25,7 @@ class SplitFrozen(Pass):
     """
 
     name: ClassVar[str] = "pit-split-frozen"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """See `Pass`."""

@@ -2,23 +2,22 @@
 
 import logging
 import os
-import re
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pit_mlir.bindings import PassManager, ir
+from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Diagnostic, Report, Severity
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import PassError, PitError
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.pipeline_text import Nested, Step, Upstream, pipeline_steps, pipeline_text
-
-_RESTRICTED = re.compile(r"restricted to '([\w.]+)' on a PassManager intended to run on '([\w.]+)'")
+from pit_mlir.passes.reproducer import Reproducer
+from pit_mlir.passes.upstream import Managers
 
 logger = logging.getLogger("pit_mlir.passes")
 
@@ -31,6 +30,9 @@ class Observer:
 
     def after(self, step: Pass | Upstream, op: ir.Operation, seconds: float) -> None:
         """`step` ran on `op`, which is valid where verification is on."""
+
+    def counted(self, step: Pass | Upstream, statistics: Mapping[str, int]) -> None:
+        """What `step`, which ended well, counted on one operation."""
 
     def failed(self, step: Pass | Upstream, op: ir.Operation) -> None:
         """`step` failed or left `op` invalid; `op` is as it was left."""
@@ -53,25 +55,27 @@ def run_pipeline(
     files, nowhere if it is None or False.
     """
     report = Report() if report is None else report
-    steps = pipeline_steps(pipeline)
     op = module.operation
-    for step in steps:
-        _check(step, "builtin.module", op.context)
-    runner = _Runner(report, verify_each, (_Log(), *observers))
+    managers = Managers(op.context)
+    steps = managers.resolve(pipeline_steps(pipeline), op.name)
+    runner = _Runner(report, managers, verify_each, (_Log(), *observers))
     backup = op.clone() if reproducer else None
-    with op.context, _forwarding(op.context, report):
+    with op.context, forwarding(op.context, report):
         # Not a lambda, here and below: its cells would keep the IR alive as long as the error.
         failure = _failure_of(partial(runner.run, op, steps))
     if failure is not None and backup is not None:
-        _write_reproducer(failure, backup, runner.done, reproducer)
+        _write_reproducer(failure, backup, runner, reproducer)
     if failure is not None:
         raise failure
     return report
 
 
 class _Runner:
-    def __init__(self, report: Report, verify_each: bool, observers: Sequence[Observer]) -> None:
+    def __init__(
+        self, report: Report, managers: Managers, verify_each: bool, observers: Sequence[Observer] = ()
+    ) -> None:
         self.report = report
+        self.managers = managers
         self.verify_each = verify_each
         self.observers = observers
         self.done: list[Step] = []
@@ -84,12 +88,13 @@ class _Runner:
 
     def step(self, op: ir.Operation, step: Step) -> None:
         if isinstance(step, Nested):
-            for child in _children(op, step.anchor):
+            for child in self.children(op, step):
                 for inner in step.steps:
                     self.step(child, inner)
             return
         for observer in self.observers:
             observer.before(step, op)
+        self.report.statistics.clear()
         start = time.perf_counter()
         failure = _failure_of(partial(self.apply, op, step), f"pass '{step.name}'")
         seconds = time.perf_counter() - start
@@ -99,14 +104,39 @@ class _Runner:
             raise failure
         for observer in self.observers:
             observer.after(step, op, seconds)
+            observer.counted(step, self.report.statistics)
+
+    def children(self, op: ir.Operation, nested: Nested) -> list[ir.Operation]:
+        """The operations directly in `op` that `nested` is for; `any` is for those on which all its steps may run."""
+        inside = [
+            child.operation for region in op.regions for block in region.blocks for child in block.operations
+        ]
+        if nested.anchor == "any":
+            return [
+                child
+                for child in inside
+                if child.has_trait(ir.IsIsolatedFromAboveTrait)
+                and all(self.managers.fits(step, child.name) for step in nested.steps)
+            ]
+        found = [child for child in inside if child.name == nested.anchor]
+        for child in found:
+            if not child.has_trait(ir.IsIsolatedFromAboveTrait):
+                raise PassError(
+                    f"'{child.name}' op trying to schedule a pass on an operation not marked as "
+                    "'IsolatedFromAbove'",
+                    location=location_text(child.location),
+                )
+        return found
 
     def apply(self, op: ir.Operation, step: Pass | Upstream) -> None:
         if isinstance(step, Upstream):
-            manager = _manager(step, op.name, op.context)
+            manager = self.managers.manager(step, op.name)
             manager.enable_verifier(self.verify_each)
             manager.run(op)
             return
         step.run(op, self.report)
+        unknown = self.report.statistics.keys() - step.statistics.keys()
+        assert not unknown, f"'{step.name}' does not declare the statistics {sorted(unknown)}"
         if self.verify_each:
             op.verify()
 
@@ -123,10 +153,16 @@ class _Log(Observer):
 
 def count_operations(op: ir.Operation) -> int:
     """How many operations `op` holds at any depth."""
-    inner = [
-        child.operation for region in op.regions for block in region.blocks for child in block.operations
-    ]
-    return len(inner) + sum(map(count_operations, inner))
+    # The walk counts `op` itself.
+    count = -1
+
+    def visit(_: ir.Operation) -> ir.WalkResult:
+        nonlocal count
+        count += 1
+        return ir.WalkResult.ADVANCE
+
+    op.walk(visit)
+    return count
 
 
 def diagnostics_of(error: ir.MLIRError) -> list[Diagnostic]:
@@ -146,8 +182,8 @@ def _diagnostic(info: ir.DiagnosticInfo | ir.Diagnostic) -> Diagnostic:
 
 
 @contextmanager
-def _forwarding(context: ir.Context, report: Report) -> Iterator[None]:
-    """Meanwhile, warnings and remarks of upstream passes go to `report`."""
+def forwarding(context: ir.Context, report: Report) -> Iterator[None]:
+    """Meanwhile, the warnings and remarks of MLIR itself go to `report`."""
 
     def handle(diagnostic: ir.Diagnostic) -> bool:
         is_error = diagnostic.severity == ir.DiagnosticSeverity.ERROR
@@ -180,57 +216,8 @@ def _failure_of(action: Callable[[], None], name: str = "pipeline") -> PitError 
     return None
 
 
-def _children(op: ir.Operation, anchor: str) -> Iterator[ir.Operation]:
-    """The operations called `anchor` directly in the regions of `op`."""
-    for region in op.regions:
-        for block in region.blocks:
-            yield from [child.operation for child in block.operations if child.operation.name == anchor]
-
-
-def _manager(step: Upstream, anchor: str, context: ir.Context) -> PassManager:
-    """A manager for one upstream pass on operations called `anchor`; ValueError where MLIR rejects it."""
-    return PassManager.parse(f"{anchor}({step})", context)
-
-
-def nested_where_needed(step: Step, context: ir.Context) -> Step:
-    """`step`, put inside the operation it is restricted to if that is not the module: mlir-opt's flags do so."""
-    if isinstance(step, Upstream):
-        try:
-            _manager(step, "builtin.module", context)
-        except ValueError as error:
-            if restricted := _RESTRICTED.search(str(error)):
-                return Nested(restricted.group(1), (step,), step.place)
-    return step
-
-
-def _check(step: Step, anchor: str, context: ir.Context) -> None:
-    """Raises `PassError` if MLIR does not know an upstream pass in `step`, or not with these options here."""
-    if isinstance(step, Nested):
-        for inner in step.steps:
-            _check(inner, step.anchor, context)
-    if not isinstance(step, Upstream):
-        return
-    try:
-        _manager(step, anchor, context)
-        return
-    except ValueError as error:
-        message = _upstream_message(step, str(error))
-    raise step.place.error(message) if step.place is not None else PassError(message)
-
-
-def _upstream_message(step: Upstream, text: str) -> str:
-    """What is wrong with `step`, from the text of MLIR's ValueError."""
-    if "does not refer to a registered" in text:
-        return f"unknown pass '{step.name}'"
-    if restricted := _RESTRICTED.search(text):
-        needed, given = restricted.groups()
-        return f"pass '{step.name}' runs on '{needed}', not on '{given}': write {needed}({step})"
-    reason = re.sub(r"^<.*?>:\s*", "", text.strip().splitlines()[0])
-    return f"pass '{step.name}' does not take the options '{step.options}': {reason}"
-
-
 def _write_reproducer(
-    failure: PitError, module: ir.Operation, done: Sequence[Step], place: Path | bool | None
+    failure: PitError, module: ir.Operation, runner: _Runner, place: Path | bool | None
 ) -> None:
     """Adds to a `PassError` a file with the module before the failed step and the command that runs just that step.
 
@@ -239,16 +226,21 @@ def _write_reproducer(
     """
     if not isinstance(failure, PassError):
         return
-    *before, failed = done
+    *before, failed = runner.done
     failing, start = [failed], module.clone()
-    if _failure_of(partial(_Runner(Report(), False, ()).run, module, before)) is not None:
-        failing, module = list(done), start
-    command = f"--pass-pipeline='{pipeline_text(failing)}'"
+    again = _Runner(Report(), runner.managers, verify_each=False)
+    if _failure_of(partial(again.run, module, before)) is not None:
+        failing, module = runner.done, start
     if isinstance(place, Path):
         path = place
     else:
         descriptor, name = tempfile.mkstemp(prefix="pit-reproducer-", suffix=".mlir")
         os.close(descriptor)
         path = Path(name)
-    path.write_text(f"// configuration: {command}\n{module}\n")
+    reproducer = Reproducer(pipeline_text(failing, module.name), runner.verify_each)
+    try:
+        path.write_text(reproducer.text(str(module)))
+    except OSError as error:
+        logger.warning("cannot write the reproducer %s: %s", path, error.strerror)
+        return
     failure.reproduce_with(f"pit-mlir-opt {path} --run-reproducer")

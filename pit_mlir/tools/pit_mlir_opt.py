@@ -12,7 +12,9 @@ from pit_mlir.diagnostics import Diagnostic, Report
 from pit_mlir.dialect import make_context
 from pit_mlir.errors import InputError, PassError, PitError
 from pit_mlir.passes.pipeline_text import Step, parse_pipeline, pipeline_text
-from pit_mlir.passes.runner import diagnostics_of, nested_where_needed, run_pipeline
+from pit_mlir.passes.reproducer import Reproducer
+from pit_mlir.passes.runner import diagnostics_of, run_pipeline
+from pit_mlir.passes.upstream import Managers
 from pit_mlir.tools.opt_arguments import Arguments, parse_arguments, usage
 from pit_mlir.tools.opt_listing import pass_listing, version_text
 from pit_mlir.tools.opt_observers import PrintIR, Timing, op_text
@@ -62,7 +64,7 @@ class _Driver:
     def flag(self, name: str, options: str) -> Step:
         """The step of a pass flag, nested in `func.func` if the pass runs on functions only."""
         (step,) = parse_pipeline(f"{name}{{{options}}}" if options else name)
-        return nested_where_needed(step, self.context)
+        return Managers(self.context).nested_where_needed(step)
 
     def run(self) -> int:
         """All parts of the input in turn; 1 if any of them fails."""
@@ -200,13 +202,11 @@ def _parts(source: bytes) -> Iterator[bytes]:
 
 
 def _reproducer_pipeline(source: bytes, name: str) -> str:
-    """The pipeline in a reproducer's first line."""
-    match = re.match(rb"// configuration: --pass-pipeline='(.*)'$", source, re.MULTILINE)
-    if match is None:
-        raise InputError(
-            "no '// configuration: --pass-pipeline=...' in the first line", location=f"{name}:1:1"
-        )
-    return match[1].decode()
+    """The pipeline that a reproducer names."""
+    found = Reproducer.find(source.decode(errors="replace"))
+    if found is None:
+        raise InputError("no pipeline of a reproducer in this file", location=f"{name}:1:1")
+    return found.pipeline
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def test_invalid_ir_names_the_pass_and_reproduces(tmp_path: Path) -> None:
     )
     assert str(error).endswith(f"reproduce with: pit-mlir-opt {path} --run-reproducer")
     text = path.read_text()
-    assert text.startswith("// configuration: --pass-pipeline='builtin.module(test-call")
+    assert 'pipeline: "builtin.module(test-call' in text and "verify_each: true" in text
     assert text.count("arith.addi") == 1, "the module before the failing pass, so after cse"
 
 

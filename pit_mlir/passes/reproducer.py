@@ -1,0 +1,67 @@
+"""Reproducers: a module and the pipeline that fails on it in one file, in the format of MLIR, so for mlir-opt too."""
+
+import re
+from dataclasses import dataclass
+
+_METADATA = re.compile(r"\n?\{-#(?P<body>.*)#-\}\s*\Z", re.DOTALL)
+_ENTRY = re.compile(r"mlir_reproducer\s*:\s*\{(?P<body>(?:[^\"{}]|\"(?:[^\"\\]|\\.)*\")*)\}", re.DOTALL)
+_FIELD = re.compile(r"(?P<key>\w+)\s*:\s*(?:\"(?P<text>(?:[^\"\\]|\\.)*)\"|(?P<word>\w+))", re.DOTALL)
+_COMMENT = re.compile(r"// configuration: -{1,2}pass-pipeline='(.*)'")
+_ESCAPE = re.compile(r"\\([0-9A-Fa-f]{2}|.)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Reproducer:
+    """How to run the module of a reproducer: `pipeline` is text, anchored."""
+
+    pipeline: str
+    verify_each: bool = True
+    disable_threading: bool = True
+
+    @classmethod
+    def find(cls, source: str) -> "Reproducer | None":
+        """What `source` says: in its metadata, or in the comment that older versions of MLIR write first."""
+        entry = _ENTRY.search(source)
+        if entry is not None:
+            fields = {field["key"]: field for field in _FIELD.finditer(entry["body"])}
+            if "pipeline" not in fields:
+                return None
+            flags = {
+                key: field["word"] == "true" for key, field in fields.items() if field["word"] is not None
+            }
+            return cls(
+                _unescaped(fields["pipeline"]["text"] or ""),
+                flags.get("verify_each", True),
+                flags.get("disable_threading", True),
+            )
+        comment = _COMMENT.match(source)
+        return cls(comment[1]) if comment is not None else None
+
+    def text(self, module: str) -> str:
+        """The reproducer of the module with the text `module`; resources that it carries stay."""
+        quoted = self.pipeline.replace("\\", "\\\\").replace('"', "\\22")
+        entry = (
+            f'  external_resources: {{\n    mlir_reproducer: {{\n      pipeline: "{quoted}",\n'
+            f"      disable_threading: {_word(self.disable_threading)},\n"
+            f"      verify_each: {_word(self.verify_each)}\n    }}\n  }}\n"
+        )
+        metadata = _METADATA.search(module)
+        if metadata is None:
+            return f"{module.rstrip()}\n\n{{-#\n{entry}#-}}\n"
+        kept = metadata["body"].strip()
+        return f"{module[: metadata.start()].rstrip()}\n\n{{-#\n  {kept},\n{entry}#-}}\n"
+
+
+def _word(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+def _unescaped(text: str) -> str:
+    """The characters of a quoted string of MLIR."""
+    plain = {"n": "\n", "t": "\t"}
+
+    def character(match: re.Match[str]) -> str:
+        code = match[1]
+        return chr(int(code, 16)) if len(code) == 2 else plain.get(code, code)
+
+    return _ESCAPE.sub(character, text)
