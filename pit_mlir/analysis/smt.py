@@ -263,7 +263,10 @@ class Answer:
 
 
 def ask(claim: Bool, hypotheses: Sequence[Bool], timeout_ms: int) -> Answer:
-    """Whether `claim` follows from `hypotheses`; `unknown` when the time is over."""
+    """Whether `claim` follows from `hypotheses`; `unknown` when the time is over.
+
+    Raises `KeyboardInterrupt` for Ctrl-C: Z3 catches the signal itself, and stops without an answer.
+    """
     if isinstance(claim, bool):
         return Answer("proved" if claim else "refuted")
     solver = z3.Solver()
@@ -272,4 +275,6 @@ def ask(claim: Bool, hypotheses: Sequence[Bool], timeout_ms: int) -> Answer:
     outcome = solver.check()
     if outcome == z3.unsat:
         return Answer("proved")
+    if outcome == z3.unknown and solver.reason_unknown() == "interrupted from keyboard":
+        raise KeyboardInterrupt
     return Answer("refuted", solver.model()) if outcome == z3.sat else Answer("unknown")
