@@ -36,7 +36,7 @@ def run(module: ir.Module, *arguments: Array) -> list[Array]:
 
 def as_working(array: Array) -> Array:
     """`array` in the type that it is computed in."""
-    if array.dtype.kind == "f":
+    if array.dtype.kind in "fV":  # V: bf16
         return array.astype(np.float64)
     return array if array.dtype == np.bool_ else array.astype(np.int64)
 
