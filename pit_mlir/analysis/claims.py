@@ -142,7 +142,8 @@ def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | No
     return Point(
         inputs,
         accumulators,
-        tuple(map(draw, captures)),
+        # A captured tensor has no value of its own: its elements are made up where they are read.
+        tuple(draw(node) if is_float(node.type) or width(node.type) else 0 for node in captures),
         tuple(
             rng.choice(positions) if has_ties and positions else rng.randrange(MOST_POSITIONS)
             for _ in range(1 + max(indices, default=-1))

@@ -198,6 +198,8 @@ def test_captured_values_are_the_same_everywhere() -> None:
       yield %r : f32"""
     gathered = generic([("d0, d1", "i64")], [("d0", "f32")], body, iterators=2, captures="%t: tensor<8xf32>")
     assert axis_of(gathered, 1).verdict == "reduction"
+    # Equal leaves at random points must not reach the table, which is no number.
+    assert axis_of(gathered, 1, floats="strict").verdict == "none"
 
 
 def test_effects_and_regions_are_not_reasoned_about() -> None:
