@@ -182,16 +182,19 @@ def _differs(body: Body, given: Mapping[int, Special], mode: Mode, number: int) 
 
 @lru_cache(maxsize=8192)
 def body_background(body: Body, values: Fixed, mode: Mode) -> Background | None:
-    """What the results hold where one input holds a value, for an operation without reductions."""
-    ((_, value),) = values
+    """What the results hold where one input holds a value, for an operation without reductions.
+
+    None where a result is computed from an init: that differs from place to place.
+    """
+    ((number, value),) = values
+    if not applicable(value, body.nodes[number].type):
+        return None
     image = body_image(body, values, mode)
     masked = body_masks(body, values, mode)
-    reads = body.read - masked.operands - {number for number, _ in values}
+    reads = body.read - masked.operands - {number}
     rest = Expression(frozenset(reads), body.indices(body.live))
-    results = tuple(
-        rest if outcome is None and body.yields[result] is not None else outcome
-        for result, outcome in enumerate(image.results)
-    )
-    if not all(applicable(value, body.nodes[number].type) for number, value in values):
+    computed = [result for result in body.live if image[result] is None]
+    if body.accumulators(computed):
         return None
+    results = tuple(rest if result in computed else outcome for result, outcome in enumerate(image.results))
     return Background(value, results, image.assumptions | masked.assumptions)

@@ -1,149 +1,72 @@
-"""Random operations are executed point by point, permuted, skipped and padded: the prover is never contradicted."""
+"""Random operations are executed point by point, permuted, skipped, padded, poisoned: the prover is never contradicted."""
 
 import itertools
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from structured_text import Operand, generic, with_op
+from random_operations import random_operation
+from structured_text import with_op
 
 from pit_mlir.analysis import facts
-from pit_mlir.analysis.body import Compound, Map, Scheme, scheme_of
+from pit_mlir.analysis.body import Compound, Map, Scheme, is_float, scheme_of
 from pit_mlir.analysis.claims import Mode, random_scalar, special_scalar
 from pit_mlir.analysis.evaluate import Point, Scalar, evaluate, same
-from pit_mlir.analysis.facts import Accumulator, Expression, Proof
-from pit_mlir.analysis.masking import body_masks
+from pit_mlir.analysis.facts import Accumulator, Assumption, Delta, Expression, Index, Operand, Proof
 from pit_mlir.analysis.permutation import prove
+from pit_mlir.analysis.special_values import special_text
 
 Coordinates = tuple[int, ...]
 Tensor = dict[Coordinates, Scalar]
 
-BINARY = {
-    "f32": "addf addf subf mulf mulf maximumf minimumf".split(),
-    "i8": "addi subi muli andi ori xori maxsi minui".split(),
-    "i1": "andi ori xori".split(),
-}
-CONSTANTS = {
-    "f32": ["0.0", "1.0", "-2.0", "0.5", "0xFF800000"],
-    "i8": ["0", "1", "-1", "3"],
-    "i1": ["false", "true"],
-}
-CASTS = [("i1", "uitofp", "f32"), ("i1", "extui", "i8"), ("i8", "sitofp", "f32"), ("i8", "trunci", "i1")]
-UNARY = ["arith.negf", "math.absf"]
-
-
-class Lines:
-    """A random body: every value made so far may be used by the next line."""
-
-    def __init__(self, rng: random.Random, inputs: list[Operand], outputs: list[Operand]) -> None:
-        self.rng = rng
-        self.text: list[str] = []
-        self.values = [(f"%x{n}", type_) for n, (_, type_) in enumerate(inputs)]
-        self.values += [(f"%a{n}", type_) for n, (_, type_) in enumerate(outputs)]
-
-    def pick(self, type_: str) -> str:
-        """A value of `type_`, one made lately being likely."""
-        known = [name for name, other in self.values if other == type_]
-        if not known or self.rng.random() < 0.1:
-            return self.make(
-                f"arith.constant {self.rng.choice(CONSTANTS[type_])}", type_, shown=type_ != "i1"
-            )
-        return self.rng.choice(known[-3:] if self.rng.random() < 0.7 else known)
-
-    def make(self, operation: str, type_: str, *, shown: bool = True, types: str | None = None) -> str:
-        """A new value of `type_`."""
-        name = f"%n{len(self.text)}"
-        self.text.append(f"{name} = {operation}{f' : {types or type_}' if shown else ''}")
-        self.values.append((name, type_))
-        return name
-
-    def line(self) -> None:
-        """One more operation."""
-        kind, pick = self.rng.randrange(6), self.pick
-        if kind <= 2:
-            type_ = self.rng.choice(("f32", "f32", "i8", "i1"))
-            self.make(f"arith.{self.rng.choice(BINARY[type_])} {pick(type_)}, {pick(type_)}", type_)
-        elif kind == 3:
-            name, type_ = self.rng.choice((("cmpf ogt", "f32"), ("cmpf oeq", "f32"), ("cmpi slt", "i8")))
-            self.make(f"arith.{name}, {pick(type_)}, {pick(type_)}", "i1", types=type_)
-        elif kind == 4:
-            type_ = self.rng.choice(("f32", "i8"))
-            self.make(f"arith.select {pick('i1')}, {pick(type_)}, {pick(type_)}", type_)
-        elif self.rng.random() < 0.5:
-            self.make(f"{self.rng.choice(UNARY)} {pick('f32')}", "f32")
-        else:
-            source, cast, target = self.rng.choice(CASTS)
-            self.make(f"arith.{cast} {pick(source)}", target, types=f"{source} to {target}")
-
-
-def random_map(rng: random.Random, iterators: int) -> str:
-    """Some iterators in some order, now and then the sum of two."""
-    chosen = rng.sample(range(iterators), rng.randint(0, iterators))
-    results = [f"d{iterator}" for iterator in chosen]
-    if len(results) > 1 and rng.random() < 0.1:
-        results = [f"{results[0]} + {results[1]}", *results[2:]]
-    return ", ".join(results)
-
-
-def random_operation(rng: random.Random) -> str:
-    """A `linalg.generic` with up to three iterators and inputs and one or two outputs."""
-    iterators = rng.randint(1, 3)
-    every = ", ".join(f"d{iterator}" for iterator in range(iterators))
-    inputs: list[Operand] = [(every, rng.choice(("f32", "f32", "i8", "i1")))]
-    inputs += [
-        (random_map(rng, iterators), rng.choice(("f32", "f32", "i8", "i1"))) for _ in range(rng.randint(0, 2))
-    ]
-    outputs: list[Operand] = []
-    for _ in range(rng.choice((1, 1, 2))):
-        kept = sorted(rng.sample(range(iterators), rng.randint(0, iterators)))
-        outputs.append(
-            (", ".join(f"d{iterator}" for iterator in kept), rng.choice(("f32", "f32", "i8", "i1")))
-        )
-    lines = Lines(rng, inputs, outputs)
-    for _ in range(rng.randint(0, 4)):
-        lines.line()
-    results: list[str] = []
-    for number, (_, type_) in enumerate(outputs):
-        value = lines.pick(type_)
-        if rng.random() < 0.8:
-            value = lines.make(f"arith.{rng.choice(BINARY[type_])} %a{number}, {value}", type_)
-        results.append(value)
-    types = ", ".join(type_ for _, type_ in outputs)
-    body = "\n".join([*lines.text, f"yield {', '.join(results)} : {types}"])
-    return generic(inputs, outputs, body, iterators=iterators)
-
 
 @dataclass
 class Run:
-    """An operation with data: sizes of its iterators, tensors of its inputs and inits."""
+    """An operation with data: sizes of its iterators, tensors of its inputs and inits, captured scalars."""
 
     scheme: Scheme
     extents: tuple[int, ...]
     inputs: list[Tensor]
     inits: list[Tensor]
+    captures: tuple[Scalar, ...]
     rounding: bool
+
+    @property
+    def points(self) -> list[Coordinates]:
+        """The iteration space, in order."""
+        return list(itertools.product(*map(range, self.extents)))
+
+    def at(self, point: Coordinates, state: tuple[Scalar, ...]) -> Point:
+        """The leaves of the body at one point of the iteration space."""
+        scalars = (
+            tensor[place(map_, point)] for tensor, map_ in zip(self.inputs, self.scheme.maps, strict=False)
+        )
+        return Point(tuple(scalars), state, self.captures, point, self.rounding)
 
     def execute(self, skip: Callable[[Coordinates], bool] = lambda point: False) -> list[Tensor]:
         """The outputs, points visited in order, those of `skip` left out."""
         outputs = [dict(init) for init in self.inits]
-        count = len(self.inputs)
-        for point in itertools.product(*map(range, self.extents)):
+        maps = self.scheme.maps[len(self.inputs) :]
+        for point in self.points:
             if skip(point):
                 continue
-            places = [place(map_, point) for map_ in self.scheme.maps]
-            scalars = tuple(tensor[at] for tensor, at in zip(self.inputs, places, strict=False))
-            state = tuple(output[at] for output, at in zip(outputs, places[count:], strict=True))
-            values = evaluate(self.scheme.body, Point(scalars, state, rounding=self.rounding))
-            for output, at, value in zip(outputs, places[count:], values, strict=True):
+            places = [place(map_, point) for map_ in maps]
+            state = tuple(output[at] for output, at in zip(outputs, places, strict=True))
+            values = evaluate(self.scheme.body, self.at(point, state))
+            for output, at, value in zip(outputs, places, values, strict=True):
                 if value is not None:
                     assume(not isinstance(value, Fraction) or value.numerator.bit_length() < 2000)
                     output[at] = value
         return outputs
+
+    def with_input(self, operand: int, tensor: Tensor) -> "Run":
+        """The run with other data of one input."""
+        return replace(self, inputs=[tensor if n == operand else old for n, old in enumerate(self.inputs)])
 
 
 def place(map_: Map, point: Coordinates) -> Coordinates:
@@ -156,11 +79,13 @@ def random_run(scheme: Scheme, rng: random.Random, mode: Mode, extents: tuple[in
     """`scheme` with random sizes and data."""
     sizes = extents or tuple(rng.randint(1, 3) for _ in range(scheme.iterators))
     points = list(itertools.product(*map(range, sizes)))
+    nodes, count = scheme.body.nodes, scheme.body.inputs
     tensors: list[Tensor] = []
-    for node, map_ in zip(scheme.body.nodes, scheme.maps, strict=False):
+    for node, map_ in zip(nodes, scheme.maps, strict=False):
         tensors.append({place(map_, point): random_scalar(rng, node.type, mode.strict) for point in points})
-    count = scheme.body.inputs
-    return Run(scheme, sizes, tensors[:count], tensors[count:], mode.strict)
+    captures = [node for node in nodes if node.op == "capture"]
+    scalars = tuple(random_scalar(rng, node.type, mode.strict) for node in captures)
+    return Run(scheme, sizes, tensors[:count], tensors[count:], scalars, mode.strict)
 
 
 def moved(tensor: Tensor, map_: Map, iterator: int, order: Mapping[int, int]) -> Tensor:
@@ -171,10 +96,13 @@ def moved(tensor: Tensor, map_: Map, iterator: int, order: Mapping[int, int]) ->
     return {(*at[:dim], order[at[dim]], *at[dim + 1 :]): value for at, value in tensor.items()}
 
 
+def is_nan(value: Scalar | None) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def assert_same(one: list[Tensor], other: list[Tensor], scheme: Scheme, mode: Mode, what: str) -> None:
     """The live outputs agree; NaN comes of inf - inf, which finite data excludes."""
-    values = [value for output in (*one, *other) for value in output.values()]
-    if any(isinstance(value, float) and math.isnan(value) for value in values):
+    if any(is_nan(value) for output in (*one, *other) for value in output.values()):
         return
     for result in scheme.body.live:
         for at, value in one[result].items():
@@ -196,24 +124,49 @@ def check_permutations(run: Run, proof: Proof, rng: random.Random, mode: Mode) -
         back = {to: at for at, to in order.items()}
         inputs = [moved(t, m, iterator, order) for t, m in zip(run.inputs, scheme.maps, strict=False)]
         inits = [moved(t, m, iterator, order) for t, m in zip(run.inits, scheme.maps[count:], strict=True)]
-        results = Run(scheme, run.extents, inputs, inits, run.rounding).execute()
+        results = replace(run, inputs=inputs, inits=inits).execute()
         found = [moved(t, m, iterator, back) for t, m in zip(results, scheme.maps[count:], strict=True)]
         assert_same(expected, found, scheme, mode, f"d{iterator} is {axis.verdict} in the order {there}")
 
 
 def check_skipping(run: Run, proof: Proof, rng: random.Random, mode: Mode) -> None:
-    """Points where an operand is neutral may be left out; where it is not, backgrounds hold."""
+    """Points where an operand is neutral may be left out."""
     scheme = run.scheme
     for operand, values in enumerate(proof.neutral):
         for value in values:
             scalar = special_scalar(value, scheme.body.nodes[operand].type, mode.strict)
             dead = {at for at in run.inputs[operand] if rng.random() < 0.5}
             tensor = {at: scalar if at in dead else old for at, old in run.inputs[operand].items()}
-            inputs = [tensor if number == operand else old for number, old in enumerate(run.inputs)]
-            changed = Run(scheme, run.extents, inputs, run.inits, run.rounding)
+            changed = run.with_input(operand, tensor)
             map_ = scheme.maps[operand]
             skipped = changed.execute(lambda point, map_=map_, dead=dead: place(map_, point) in dead)
             assert_same(changed.execute(), skipped, scheme, mode, f"input {operand} is neutral at {value}")
+
+
+def check_background(run: Run, proof: Proof, rng: random.Random, mode: Mode) -> None:
+    """Where an operand is zero in whole slices along a parallel axis, each slice of a result is its background."""
+    scheme = run.scheme
+    for operand, background in enumerate(proof.background):
+        for iterator in scheme.input_iterators(operand):
+            if background is None or proof.axes[iterator].verdict != "parallel" or scheme.has_reductions:
+                continue
+            if proof.background_along(operand, iterator) is None or iterator not in scheme.maps[operand]:
+                continue
+            dim = scheme.maps[operand].index(iterator)
+            dead = {at for at in range(run.extents[iterator]) if rng.random() < 0.6}
+            scalar = special_scalar(background.value, scheme.body.nodes[operand].type, mode.strict)
+            tensor = {at: scalar if at[dim] in dead else value for at, value in run.inputs[operand].items()}
+            outputs = run.with_input(operand, tensor).execute()
+            for result in scheme.body.live:
+                slices: dict[Coordinates, Scalar] = {}
+                place_ = scheme.output_map(result).index(iterator)
+                for at, value in outputs[result].items():
+                    if at[place_] not in dead or not isinstance(background.results[result], Expression):
+                        continue
+                    first = slices.setdefault((*at[:place_], *at[place_ + 1 :]), value)
+                    assert is_nan(first) or is_nan(value) or same(first, value, exact=mode.strict), (
+                        f"input {operand}, d{iterator}: {background}"
+                    )
 
 
 def check_fill(scheme: Scheme, proof: Proof, rng: random.Random, mode: Mode) -> None:
@@ -233,54 +186,122 @@ def check_fill(scheme: Scheme, proof: Proof, rng: random.Random, mode: Mode) -> 
                 at: scalar if at[dim] == extents[iterator] else old
                 for at, old in padded.inputs[operand].items()
             }
-        expected = Run(scheme, extents, padded.inputs, padded.inits, mode.strict).execute()
+        expected = replace(padded, extents=extents).execute()
         assert_same(expected, padded.execute(), scheme, mode, f"fill {fill} along d{iterator}")
 
 
-def check_point(scheme: Scheme, proof: Proof, rng: random.Random, mode: Mode) -> None:
-    """At one point: zero gives the background, and what it masks is not read."""
-    body = scheme.body
-    run = random_run(scheme, rng, mode, (1,) * scheme.iterators)
-    scalars = [next(iter(tensor.values())) for tensor in run.inputs]
-    state = tuple(next(iter(tensor.values())) for tensor in run.inits)
+def check_point(run: Run, proof: Proof, mode: Mode) -> None:
+    """At one point: zero gives the background."""
+    body = run.scheme.body
+    point = run.at(run.points[0], tuple(next(iter(tensor.values())) for tensor in run.inits))
     for operand, background in enumerate(proof.background):
         if background is None:
             continue
-        zeroed = list(scalars)
+        zeroed = list(point.inputs)
         zeroed[operand] = special_scalar(background.value, body.nodes[operand].type, mode.strict)
-        results = evaluate(body, Point(tuple(zeroed), state, rounding=mode.strict))
+        results = evaluate(body, replace(point, inputs=tuple(zeroed)))
         for result in body.live:
             outcome, type_ = background.results[result], body.nodes[body.inputs + result].type
             if isinstance(outcome, Expression) or outcome is None:
                 continue
             if isinstance(outcome, Accumulator):
-                expected = state[result]
-            elif isinstance(outcome, facts.Operand):
+                expected = point.accumulators[result]
+            elif isinstance(outcome, Operand):
                 expected = zeroed[outcome.number]
             else:
                 expected = special_scalar(outcome, type_, mode.strict)
             assert same(expected, results[result], exact=mode.strict), f"input {operand}: {background}"
-        for other in body_masks(body, ((operand, background.value),), mode):
-            read = list(zeroed)
-            read[other] = random_scalar(rng, body.nodes[other].type, mode.strict)
-            again = evaluate(body, Point(tuple(read), state, rounding=mode.strict))
+
+
+def check_masks(run: Run, proof: Proof, rng: random.Random, mode: Mode) -> None:
+    """Where an operand masks others, they hold anything, NaN included unless the fact is about finite data."""
+    body = run.scheme.body
+    state = tuple(next(iter(tensor.values())) for tensor in run.inits)
+    for operand, masks in enumerate(proof.masks):
+        for value, unread in masks.items():
+            under = proof.assumptions[f"input {operand} = {special_text(value)} masks"]
+            given = run.at(run.points[-1], state)
+            inputs = list(given.inputs)
+            inputs[operand] = special_scalar(value, body.nodes[operand].type, mode.strict)
+            expected = evaluate(body, replace(given, inputs=tuple(inputs)))
+            for other in unread:
+                type_ = body.nodes[other].type
+                poison = is_float(type_) and Assumption.FINITE_DATA not in under
+                inputs[other] = math.nan if poison else random_scalar(rng, type_, mode.strict)
+            found = evaluate(body, replace(given, inputs=tuple(inputs)))
             for result in body.live:
-                assert same(results[result], again[result], exact=mode.strict), f"input {other} is read"
+                one, other = expected[result], found[result]
+                assert same(one, other, exact=mode.strict) or (under and (is_nan(one) or is_nan(other))), (
+                    f"input {operand} = {value} masks {unread}: {one}, {other}"
+                )
 
 
-@pytest.mark.parametrize("floats", ["real", "strict"])
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32))
-def test_prover_is_never_contradicted(floats: facts.Floats, seed: int) -> None:
+def check_delta(run: Run, proof: Proof, rng: random.Random, iterator: int, delta: Delta) -> None:
+    """Along `iterator` the results are zero, or their inits stay, but at one position, which is where it is said."""
+    scheme, body = run.scheme, run.scheme.body
+    if isinstance(delta.position, Operand):
+        operand = delta.position.number
+        if scheme.maps[operand].count(iterator) != 1:
+            return
+        distinct(run, operand, iterator, rng)
+    live: dict[Coordinates, int] = {}
+    for at in run.points:
+        state = tuple(
+            random_scalar(rng, node.type, run.rounding) for node in body.nodes[body.inputs :][: body.outputs]
+        )
+        point = run.at(at, state)
+        values = evaluate(body, point)
+        rest = [state[result] if scheme.reduced(result) else 0 for result in range(body.outputs)]
+        if any(is_nan(value) for value in values):
+            continue
+        if all(same(values[result], rest[result]) for result in body.live):
+            continue
+        line = (*at[:iterator], *at[iterator + 1 :])
+        assert live.setdefault(line, at[iterator]) == at[iterator], f"d{iterator}: {delta}"
+        if delta.value is not None:
+            assert leaf(delta.position, point) == leaf(delta.value, point), f"d{iterator}: {delta}"
+
+
+def distinct(run: Run, operand: int, iterator: int, rng: random.Random) -> None:
+    """Makes the entries of an input along `iterator` distinct: those of an iota, or any."""
+    dim = run.scheme.maps[operand].index(iterator)
+    entries = rng.sample(range(-5, 12), 1 + max(at[dim] for at in run.inputs[operand]))
+    if rng.random() < 0.5:
+        entries = list(range(len(entries)))
+    run.inputs[operand] = {at: entries[at[dim]] for at in run.inputs[operand]}
+
+
+def leaf(what: Operand | Index | int, point: Point) -> Scalar:
+    """The number that a position or a value of a delta is at a point."""
+    if isinstance(what, Operand):
+        return point.inputs[what.number]
+    return point.indices[what.iterator] if isinstance(what, Index) else what
+
+
+def check(seed: int, floats: facts.Floats, runs: int = 4) -> Proof:
+    """Proves a random operation, and executes it."""
     rng = random.Random(seed)
     text = random_operation(rng)
     mode = Mode(floats, 500)
     scheme, proof = with_op(text, lambda op: (scheme_of(op), prove(op, floats=floats, timeout_ms=500)))
     assert scheme is not None
     assert proof is not None
-    for _ in range(4):
+    for _ in range(runs):
         run = random_run(scheme, rng, mode)
         check_permutations(run, proof, rng, mode)
         check_skipping(run, proof, rng, mode)
+        check_background(run, proof, rng, mode)
         check_fill(scheme, proof, rng, mode)
-        check_point(scheme, proof, rng, mode)
+        check_point(run, proof, mode)
+        check_masks(run, proof, rng, mode)
+        for iterator, delta in enumerate(proof.deltas):
+            if delta is not None:
+                check_delta(random_run(scheme, rng, mode), proof, rng, iterator, delta)
+    return proof
+
+
+@pytest.mark.parametrize("floats", ["real", "strict"])
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_prover_is_never_contradicted(floats: facts.Floats, seed: int) -> None:
+    check(seed, floats)
