@@ -1,5 +1,6 @@
 """Two orders of an iterator that give different results: why it may not be permuted, in numbers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -109,19 +110,18 @@ def scalar_text(value: Scalar, digits: str = "g") -> str:
 
 
 def tensor_text(tensor: Tensor, digits: str = "g") -> str:
-    """A tensor for a reader: nested lists, or `[2]: 5` by element where it has gaps; one without dimensions bare."""
-    rank = len(next(iter(tensor)))
-    extents = [1 + max(at[dim] for at in tensor) for dim in range(rank)]
+    """A tensor for a reader: nested lists without dimensions of one place, or `[2]: 5` by element where it has gaps."""
+    ranges = [sorted(set(places)) for places in zip(*tensor, strict=True)]
+    kept = [dim for dim, places in enumerate(ranges) if len(places) > 1]
+    elements = {tuple(at[dim] for dim in kept): value for at, value in sorted(tensor.items())}
+    extents = [1 + ranges[dim][-1] for dim in kept]
 
     def nested(at: Coordinates) -> str:
-        if len(at) == rank:
-            return scalar_text(tensor[at], digits)
+        if len(at) == len(extents):
+            return scalar_text(elements[at], digits)
         return f"[{', '.join(nested((*at, place)) for place in range(extents[len(at)]))}]"
 
-    size = 1
-    for extent in extents:
-        size *= extent
-    if size == len(tensor):
+    if math.prod(extents) == len(elements):
         return nested(())
-    elements = (f"{list(at)}: {scalar_text(value, digits)}" for at, value in sorted(tensor.items()))
-    return f"{{{', '.join(elements)}}}"
+    texts = (f"{list(at)}: {scalar_text(value, digits)}" for at, value in elements.items())
+    return f"{{{', '.join(texts)}}}"

@@ -171,17 +171,19 @@ def _wished(scheme: Scheme) -> dict[int, str]:
     window = [iterator for iterator in windowed if iterator not in result]
     if windowed and not (len(space) in RESULT_SPACE and len(window) in WINDOW_SPACE):
         return {}
-    grouped = any(
-        d in first and d in second and d not in result and d not in windowed for d in range(scheme.iterators)
+    contracted = any(
+        d in first and d in second for d in range(scheme.iterators) if d not in (*result, *windowed)
     )
+    if not (windowed or contracted):
+        return {}
     wished: dict[int, str] = {}
     for iterator in range(scheme.iterators):
         where = (iterator in first, iterator in second, iterator in result)
         if windowed:
             letters = {
-                (True, True, True): "g" if grouped else "c",
+                (True, True, True): "g" if contracted else "c",
                 (True, False, True): "nc",
-                (False, True, True): "f" if grouped else "m",
+                (False, True, True): "f" if contracted else "m",
                 (True, True, False): "c",
             }
         else:
