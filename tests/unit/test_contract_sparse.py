@@ -100,6 +100,42 @@ def test_nan_in_the_sparse_operand_is_live() -> None:
     numpy.testing.assert_array_equal(actual, expected)
 
 
+DEEP_LIST = """
+func.func @main(%a: tensor<?x?x?xf32>, %b: tensor<?x?x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
+  %K = "pit.detect"(%a) {{segments = array<i64: 0>, axis = array<i64: 2>, block = array<i64: {block}>, micro_tile = 0 : i64}}
+      : (tensor<?x?x?xf32>) -> !pit.index
+  %r = "pit.generic"(%c, %K) ({{
+  ^bb0(%acc: f32):
+    %x = "pit.element"(%a) {{map = affine_map<(m, n, h, k) -> (m, h, k)>, compact = false}} : (tensor<?x?x?xf32>) -> f32
+    %y = "pit.element"(%b) {{map = affine_map<(m, n, h, k) -> ({right})>, compact = false}} : (tensor<?x?x?xf32>) -> f32
+    %p = arith.mulf %x, %y : f32
+    %s = arith.addf %acc, %p : f32
+    "pit.yield"(%s) : (f32) -> ()
+  }}) {{indexing_maps = [affine_map<(m, n, h, k) -> (m, n)>],
+      iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>, #linalg.iterator_type<reduction>,
+                        #linalg.iterator_type<reduction>],
+      group = array<i64: 0, 3>, compact = false}} : (tensor<?x?xf32>, !pit.index) -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}}"""
+
+
+@pytest.mark.parametrize("right", ["hkn", "hnk"])
+@pytest.mark.parametrize("block", [1, 5])
+@settings(max_examples=5, deadline=None)
+@given(m=SIZES, n=SIZES, k=SIZES, h=st.sampled_from((0, 1, 3)), zeros=ZEROS)
+def test_lists_beside_a_sum_that_is_not_listed(
+    right: str, block: int, m: int, n: int, k: int, h: int, zeros: float
+) -> None:
+    """The sum runs over two iterators, of which one is listed."""
+    rng = numpy.random.default_rng(m + n + k)
+    a = rng.standard_normal((m, h, k)).astype(numpy.float32) * (rng.random((m, 1, k)) >= zeros)
+    b = rng.standard_normal((h, k, n) if right == "hkn" else (h, n, k)).astype(numpy.float32)
+    a, init = a.astype(numpy.float32), rng.standard_normal((m, n)).astype(numpy.float32)
+    compiled = cached(DEEP_LIST.format(block=block, right=", ".join(right)))
+    [actual] = compiled.run_numpy(a, b, init)
+    assert_close(actual, init + numpy.einsum(f"mhk,{right}->mn", a.astype(float), b), "f32", h * k)
+
+
 PARALLEL_LIST = """
 func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %mask: tensor<?xi1>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
   %I = "pit.detect"(%mask) {{segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 0 : i64}}

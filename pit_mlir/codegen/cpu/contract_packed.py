@@ -89,7 +89,8 @@ class PackedForm:
         depth = frame.depth_axes[-1]
         # A pair of bf16 is packed as 32 bits.
         self.packed_type = ir.IntegerType.get_signless(32) if frame.is_paired else frame.plan.sum_type
-        self.shares = self.is_listed and lies_across(frame.factors.columns, frame.column_axis, depth)
+        across = lies_across(frame.factors.columns, frame.column_axis, depth)
+        self.shares = self.is_listed and across and len(frame.depth_axes) == 1
         self.shared: Shared | None = None
         rows = {p for a in frame.row_axes for p in self.plan.axes[a].iterators}
         blocks = zip(self.plan.group, self.plan.block, strict=False) if self.is_listed else ()
@@ -216,7 +217,8 @@ class PackedForm:
         """Finds the rows of `task` that are not zero throughout; the others share a row of sums that is zero."""
         frame, tile = self.frame, self.tile
         axis = frame.depth_axes[-1]
-        if not any(is_unit(view.strides[axis]) for view in factor.views.values()):
+        along = any(is_unit(view.strides[axis]) for view in factor.views.values())
+        if not along or len(frame.depth_axes) > 1:
             return buffers
         i32 = ir.IntegerType.get_signless(32)
         slots, places = scratch(i32, high), scratch(i32, high)
@@ -238,25 +240,30 @@ class PackedForm:
         return replace(buffers, live=live, slots=slots, places=places)
 
     def build_listed_depth(self, task: Task, buffers: Buffers, factors: Factors) -> None:
-        """The steps along the entries of the task's segment."""
+        """The steps along the entries of the task's segment, for each coordinate of the axes that are not listed."""
         frame, tile = self.frame, self.tile
-        entries, extent = frame.list_of(task)
-        axis = frame.depth_axes[-1]
+        entries, listed = frame.list_of(task)
+        *outside, axis = frame.depth_axes
+        extents = [frame.extents[a] for a in outside]
+        runs = product(extents)
+        extent = minimum(listed, mul(listed, runs)) if outside else listed
         offset = frame.row_offset_in(task)
 
         def place(view: View, row: Index) -> Index:
             return offset(view, row if buffers.places is None else index_in(buffers.places, row))
 
-        with loop(0, maximum(extent, 1), tile.depth) as first:
+        with loop(0, maximum(runs, 1)) as run, loop(0, maximum(extent, 1), tile.depth) as first:
+            coordinates = delinearize(run, extents)
+            moved = factors.moved(lambda view: dot(coordinates, [view.strides[a] for a in outside]))
             count = minimum(tile.depth, sub(extent, first))
             here = entries.moved(first)
-            fresh = compare("eq", first, 0)
+            fresh = compare("eq", add(run, first), 0)
             rows = Rows(buffers.rows, tile.pitch, 0, tile.lanes)
-            rows.pack_listed(factors.rows, buffers.live, place, axis, here, count)
+            rows.pack_listed(moved.rows, buffers.live, place, axis, here, count)
             if self.shares:
                 self.multiply(task, buffers, count, fresh, here)
             else:
-                self.multiply_gathered(task, buffers, factors.columns, here, count, fresh)
+                self.multiply_gathered(task, buffers, moved.columns, here, count, fresh)
 
     def multiply_gathered(
         self, task: Task, buffers: Buffers, factor: Factor, entries: View, count: Index, fresh: ir.Value
