@@ -81,16 +81,15 @@ class Lines:
         position = self.make(f"linalg.index {self.rng.randrange(self.iterators)}", "index")
         return self.make(f"arith.index_cast {position}", "i8", types="index to i8")
 
-    def one_hot(self) -> None:
-        """A value that is left, or not zero, where two bytes are equal."""
+    def one_hot(self) -> str:
+        """A float that is not zero only where two bytes are equal."""
         one = self.position() if self.rng.random() < 0.5 else self.pick("i8")
         equal = self.make(f"arith.cmpi eq, {one}, {self.pick('i8')}", "i1", types="i8")
         if self.rng.random() < 0.5:
             zero = self.make("arith.constant 0.0", "f32")
-            self.make(f"arith.select {equal}, {self.pick('f32')}, {zero}", "f32")
-        else:
-            weight = self.make(f"arith.uitofp {equal}", "f32", types="i1 to f32")
-            self.make(f"arith.mulf {weight}, {self.pick('f32')}", "f32")
+            return self.make(f"arith.select {equal}, {self.pick('f32')}, {zero}", "f32")
+        weight = self.make(f"arith.uitofp {equal}", "f32", types="i1 to f32")
+        return self.make(f"arith.mulf {weight}, {self.pick('f32')}", "f32")
 
 
 def random_map(rng: random.Random, iterators: int) -> str:
@@ -113,23 +112,24 @@ def random_operation(rng: random.Random) -> str:
     every = ", ".join(f"d{iterator}" for iterator in range(iterators))
     inputs: list[Operand] = [(every, rng.choice(TYPES))]
     inputs += [(random_map(rng, iterators), rng.choice(TYPES)) for _ in range(rng.randint(0, 2))]
-    routed = rng.random() < 0.25
+    routed = rng.random() < 0.35
     if routed:
         inputs += [(f"d{iterator}", "i8") for iterator in rng.sample(range(iterators), min(2, iterators))]
     outputs: list[Operand] = []
     for _ in range(rng.choice((1, 1, 2))):
         kept = sorted(rng.sample(range(iterators), rng.randint(0, iterators)))
-        outputs.append((", ".join(f"d{iterator}" for iterator in kept), rng.choice(TYPES)))
+        outputs.append(
+            (", ".join(f"d{iterator}" for iterator in kept), "f32" if routed else rng.choice(TYPES))
+        )
     lines = Lines(rng, inputs, outputs, iterators)
     for _ in range(rng.randint(0, 4)):
         lines.line()
-    if routed:
-        lines.one_hot()
     results: list[str] = []
-    for number, (_, type_) in enumerate(outputs):
-        value = lines.pick(type_)
-        if rng.random() < (0.5 if routed else 0.8):
-            value = lines.make(f"arith.{rng.choice(BINARY[type_])} %a{number}, {value}", type_)
+    for number, (results_of_map, type_) in enumerate(outputs):
+        value = lines.one_hot() if routed else lines.pick(type_)
+        if rng.random() < 0.8 and not (routed and results_of_map == every):
+            name = "addf" if routed and rng.random() < 0.7 else rng.choice(BINARY[type_])
+            value = lines.make(f"arith.{name} %a{number}, {value}", type_)
         results.append(value)
     types = ", ".join(type_ for _, type_ in outputs)
     body = "\n".join([*lines.text, f"yield {', '.join(results)} : {types}"])
