@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import Structured, owner, projection
+from pit_mlir.dialect.yield_ import yielded
 
 FLOAT_CASTS = ("arith.extf", "arith.truncf")
 IGNORED_ATTRIBUTES = ("fastmath", "overflowFlags")
@@ -137,56 +138,50 @@ def fold(leaf: Leaf, axis: int) -> Fold | None:
 
 def body_expression(view: Structured, number: int, bind: Callable[[int], Expression]) -> Expression:
     """What the body of `view` yields for output `number`; `bind(i)` is the meaning of block argument `i`."""
-    known: dict[ir.Value, Expression] = {}
 
-    def scalar(value: ir.Value) -> Expression:
-        if value not in known:
-            known[value] = compute(value)
-        return known[value]
+    def read(value: ir.Value) -> Expression | None:
+        is_argument = isinstance(value.owner, ir.Block) and value.owner == view.body
+        return bind(ir.BlockArgument(value).arg_number) if is_argument else None
 
-    def compute(value: ir.Value) -> Expression:
-        constant = constant_of(value)
-        if constant is not None:
-            return constant
-        if isinstance(value.owner, ir.Block):
-            inside = value.owner == view.body
-            return bind(ir.BlockArgument(value).arg_number) if inside else Leaf(value, ())
-        op = value.owner.operation
-        if op.block != view.body:
-            return Leaf(value, ())
-        if op.name in FLOAT_CASTS:
-            return scalar(op.operands[0])
-        return apply(op, [scalar(operand) for operand in op.operands])
-
-    return scalar(view.yields[number])
+    return scalar_expression(view.yields[number], view.body, read)
 
 
 def attend_score(op: ir.Operation, key: int) -> Expression:
     """What the body of a `pit.attend` yields, its key iterator called `key`."""
     batch = op.attributes["batch"].value
     block = op.regions[0].blocks[0]
+
+    def read(value: ir.Value) -> Expression | None:
+        maker = owner(value)
+        if maker is None or maker.name != "pit.element":
+            return None
+        dims = projection(maker.attributes["map"].value) or ()
+        return element(maker.operands[0], [key if dim == batch + 1 else dim for dim in dims])
+
+    [score] = yielded(block)
+    return scalar_expression(score, block, read)
+
+
+def scalar_expression(
+    result: ir.Value, block: ir.Block, read: Callable[[ir.Value], Expression | None]
+) -> Expression:
+    """What `result`, a scalar of `block`, is; `read` knows the values that stand for elements of operands."""
     known: dict[ir.Value, Expression] = {}
 
     def scalar(value: ir.Value) -> Expression:
         if value not in known:
-            known[value] = compute(value)
+            known[value] = constant_of(value) or read(value) or compute(value)
         return known[value]
 
     def compute(value: ir.Value) -> Expression:
-        constant = constant_of(value)
         maker = owner(value)
-        if constant is not None:
-            return constant
         if maker is None or maker.block != block:
             return Leaf(value, ())
-        if maker.name == "pit.element":
-            dims = projection(maker.attributes["map"].value) or ()
-            return element(maker.operands[0], [key if dim == batch + 1 else dim for dim in dims])
         if maker.name in FLOAT_CASTS:
             return scalar(maker.operands[0])
         return apply(maker, [scalar(operand) for operand in maker.operands])
 
-    return scalar(block.operations[len(block.operations) - 1].operands[0])
+    return scalar(result)
 
 
 def apply(op: ir.Operation, args: Sequence[Expression]) -> Apply:

@@ -6,8 +6,8 @@ from typing import Any
 from pit_mlir.bindings import ext, ir
 from pit_mlir.dialect.element import element, elements, verify_elements
 from pit_mlir.dialect.generic import affine_maps, verify_body, verify_map
+from pit_mlir.dialect.group import group_size
 from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, integer, require, require_dims
-from pit_mlir.dialect.sread import group_size
 from pit_mlir.dialect.structured import projection
 from pit_mlir.dialect.yield_ import yield_
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pit_mlir.bindings import ext, ir
 from pit_mlir.dialect.element import elements, verify_elements, verify_rows
 from pit_mlir.dialect.generic import affine_maps, boolean, iterator_count, verify_map
-from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require, require_dims
-from pit_mlir.dialect.sread import group_size
+from pit_mlir.dialect.group import verify_iterators
+from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require
 from pit_mlir.dialect.structured import Iterator, iterator_attribute, projection
 from pit_mlir.dialect.yield_ import yield_, yielded
 
@@ -87,20 +87,12 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
     def verify_index(self, indices: Sequence[ir.Value], iterators: int) -> list[int]:
         """The group lies in the iterators and fits the index and `block`; returns the group."""
         group, block = int_array(self, "group"), int_array(self, "block")
-        require_dims("group", group, iterators)
         if not indices:
             require(not group and not block, "has group {} and block {} but no index", group, block)
             return group
         is_index = isinstance(indices[0].type, IndexType)
         require(is_index, "index must be !pit.index, got {}", indices[0].type)
-        size = group_size(indices[0])
-        require(
-            size is None or size == len(group),
-            "attribute 'group' = {} has {} iterators for an index over {} coordinates",
-            group,
-            len(group),
-            size,
-        )
+        verify_iterators(group, indices[0], iterators)
         require(
             len(block) < max(1, len(group)) and all(size >= 0 for size in block),
             "attribute 'block' = {} must give a size that is not negative for each segment of group {}",

@@ -5,8 +5,8 @@ from typing import Any
 
 from pit_mlir.bindings import ext, ir
 from pit_mlir.dialect.element import element, verify_elements, verify_rows
-from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require, require_dims
-from pit_mlir.dialect.sread import group_size
+from pit_mlir.dialect.group import verify_iterators
+from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require
 from pit_mlir.dialect.structured import Iterator, iterator_attribute
 from pit_mlir.dialect.yield_ import yield_, yielded
 
@@ -55,15 +55,7 @@ class GenericOp(PitOperation, name="generic", traits=[ext.Pure]):
         iterators = iterator_count(self)
         maps = affine_maps(self, len(outputs))
         group = int_array(self, "group")
-        require_dims("group", group, iterators)
-        size = group_size(self.operation.operands[len(outputs)])
-        require(
-            size is None or size == len(group),
-            "attribute 'group' = {} has {} iterators for an index over {} coordinates",
-            group,
-            len(group),
-            size,
-        )
+        verify_iterators(group, self.operation.operands[len(outputs)], iterators)
         compact = boolean(self, "compact")
         for output, map_ in zip(outputs, maps, strict=True):
             verify_map(output.type, map_, iterators)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pit_mlir.bindings import ext, ir
-from pit_mlir.dialect.detect import DetectOp
-from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require, require_dims
+from pit_mlir.dialect.group import compact_type, verify_group
+from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require
 
 
 class SReadOp(PitOperation, name="sread", traits=[ext.Pure]):
@@ -43,41 +43,6 @@ class SReadOp(PitOperation, name="sread", traits=[ext.Pure]):
             expected,
             self.result.type,
         )
-
-
-def verify_group(op: Any, axis: Sequence[int], group: Sequence[int], rank: int) -> None:
-    """Checks `axis` against a tensor's `rank` and `group` against the `pit.detect` that made the index."""
-    require_dims("axis", axis, rank)
-    require(bool(axis), "attribute 'axis' must name at least one dimension")
-    require(
-        len(axis) == len(group),
-        "attribute 'axis' has {} dimensions but 'group' has {} coordinates",
-        len(axis),
-        len(group),
-    )
-    size = group_size(op.index)
-    require_dims("group", group, len(group) + max(group, default=0) + 1 if size is None else size)
-
-
-def group_size(index: ir.Value) -> int | None:
-    """How many coordinates the group of `index` has (segments and axis), None where its maker is not visible."""
-    owner = index.owner
-    if isinstance(owner, ir.Block) or not isinstance(owner.opview, DetectOp):
-        return None
-    maker = owner.opview
-    return len(int_array(maker, "segments")) + len(int_array(maker, "axis"))
-
-
-def compact_type(source: ir.Type, axis: Sequence[int]) -> ir.RankedTensorType:
-    """The type of `source` with the dimensions `axis` replaced by one dynamic dimension of rows."""
-    tensor = ir.RankedTensorType(source)
-    dynamic = ir.ShapedType.get_dynamic_size()
-    shape = [
-        dynamic if dim == min(axis) else size
-        for dim, size in enumerate(tensor.shape)
-        if dim == min(axis) or dim not in axis
-    ]
-    return ir.RankedTensorType.get(shape, tensor.element_type)
 
 
 def sread(

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.group import compact_type, group_size, verify_group
 from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require
-from pit_mlir.dialect.sread import compact_type, group_size, verify_group
 
 Combine = Literal["store", "add", "max", "min"]
 COMBINES: tuple[Combine, ...] = ("store", "add", "max", "min")

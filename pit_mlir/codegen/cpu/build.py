@@ -185,11 +185,6 @@ def flat(element: ir.Type) -> ir.MemRefType:
     return ir.MemRefType.get([ir.ShapedType.get_dynamic_size()], element)
 
 
-def lanes_of(vector_type: ir.Type) -> int:
-    """The number of elements of a one-dimensional vector type."""
-    return ir.VectorType(vector_type).shape[0]
-
-
 def splat(scalar: ir.Value, lanes: int) -> ir.Value:
     """`scalar` in every lane."""
     return vector.broadcast(ir.VectorType.get([lanes], scalar.type), scalar)

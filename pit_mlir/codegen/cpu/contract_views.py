@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu.build import Index, add, dot, flat, mul, splat, value, zero
+from pit_mlir.codegen.cpu.build import Index, add, flat, splat, value, zero
 from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
 
 
@@ -203,13 +203,3 @@ def as_stored(buffer: ir.Value) -> ir.Value:
     return ir.Operation.create(
         "builtin.unrealized_conversion_cast", results=[result], operands=[cast.results[0]]
     ).results[0]
-
-
-def coordinates_offset(view: View, coordinates: Sequence[Index]) -> Index:
-    """How far the row at `coordinates` of a list lies from the base of a view that is read there."""
-    return dot(coordinates, view.coordinates)
-
-
-def along(view: View, number: int, coordinate: Index) -> Index:
-    """How far `coordinate` along axis `number` lies from the base."""
-    return mul(coordinate, view.strides[number])

@@ -89,6 +89,24 @@ def transpose(rows: Sequence[ir.Value]) -> list[ir.Value]:
     return result
 
 
+def transposed_square(
+    factor: Factor, along: int, mask: ir.Value | None, across: int, first: Index, count: Index, lanes: int
+) -> list[ir.Value]:
+    """Vectors of `factor` along axis `across`, read as vectors along axis `along`, of which `mask` is there.
+
+    They begin at coordinate `first` of `across`, which has `count`: behind the last one, that is read again.
+    """
+    lines: list[ir.Value] = []
+    for number in range(lanes):
+        line = minimum(add(first, number), sub(count, 1))
+
+        def load(view: View, line: Index = line) -> ir.Value:
+            return view.load(mul(line, view.strides[across]), view.strides[along], lanes, mask)
+
+        lines.append(factor.compute(load, lanes))
+    return transpose(lines)
+
+
 def vectors(count: Index, lanes: int, body: Callable[[ir.Value, ir.Value | None], None]) -> None:
     """Runs `body(first, mask)` over `0 .. count` in steps of a vector; only the last, short step has a mask."""
     whole = mul(floor_div(count, lanes), lanes)
@@ -163,22 +181,10 @@ class Rows:
 
         def block(first_row: ir.Value, mask: ir.Value | None) -> None:
             with loop(0, steps, self.lanes) as first:
-                columns: list[ir.Value] = []
-                for k in range(self.lanes):
-                    step = minimum(add(first, k), sub(steps, 1))
-                    columns.append(
-                        factor.compute(
-                            lambda view, step=step: view.load(
-                                add(mul(first_row, view.strides[row]), mul(step, view.strides[depth])),
-                                view.strides[row],
-                                self.lanes,
-                                mask,
-                            ),
-                            self.lanes,
-                        )
-                    )
                 target = add(mul(first_row, self.pitch), add(self.start, first))
-                for number, packed in enumerate(transpose(columns)):
+                at = factor.moved(lambda view: mul(first_row, view.strides[row]))
+                square = transposed_square(at, row, mask, depth, first, steps, self.lanes)
+                for number, packed in enumerate(square):
                     vector.store(packed, self.buffer, [value(add(target, number * self.pitch))])
 
         vectors(count, self.lanes, block)
@@ -239,22 +245,10 @@ class Panels:
         with loop(0, count, self.lanes) as first:
 
             def block(step: ir.Value, mask: ir.Value | None) -> None:
-                rows: list[ir.Value] = []
-                for number in range(self.lanes):
-                    one = minimum(add(first, number), sub(count, 1))
-                    rows.append(
-                        factor.compute(
-                            lambda view, one=one: view.load(
-                                add(mul(one, view.strides[column]), mul(step, view.strides[depth])),
-                                view.strides[depth],
-                                self.lanes,
-                                mask,
-                            ),
-                            self.lanes,
-                        )
-                    )
                 place = self.place(step, first)
-                for number, packed in enumerate(transpose(rows)):
+                at = factor.moved(lambda view: mul(step, view.strides[depth]))
+                square = transposed_square(at, depth, mask, column, first, count, self.lanes)
+                for number, packed in enumerate(square):
                     vector.store(packed, self.buffer, [value(add(place, number * self.width))])
 
             vectors(steps, self.lanes, block)

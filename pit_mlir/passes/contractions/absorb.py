@@ -9,7 +9,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.element import element, elements
-from pit_mlir.dialect.sread import group_size
+from pit_mlir.dialect.group import group_size
 from pit_mlir.dialect.structured import Iterator, Structured, owner, projection, projection_map
 from pit_mlir.dialect.yield_ import yielded
 from pit_mlir.passes.contractions.form import copy, needed

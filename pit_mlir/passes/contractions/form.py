@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pit_mlir.analysis.expressions import constant_of
 from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.contract import ContractOp, contract
@@ -45,7 +46,7 @@ def form(view: Structured) -> ContractOp | None:
 
         def epilogue(total: ir.Value) -> ir.Value:
             result_type = ir.RankedTensorType(init.type).element_type
-            if not is_zero_filled(init):
+            if not is_zero(init):
                 total = add(total, cast(element(init, map_, compact=is_rows), product.sum_type))
             return cast(total, result_type)
 
@@ -234,24 +235,7 @@ def cast(value: ir.Value, type_: ir.Type) -> ir.Value:
     return arith.extsi(type_, value) if narrow else arith.trunci(type_, value)
 
 
-def is_zero_filled(value: ir.Value) -> bool:
-    """Whether `value` is made by a `linalg.fill` with 0, or is a constant 0 throughout."""
-    maker = owner(value)
-    if maker is None:
-        return False
-    if maker.name == "linalg.fill":
-        return is_zero_constant(maker.operands[0])
-    return maker.name == "arith.constant" and is_zero_constant(value)
-
-
-def is_zero_constant(value: ir.Value) -> bool:
-    """Whether `value` is a constant 0, a scalar or a splat."""
-    maker = owner(value)
-    if maker is None or maker.name != "arith.constant":
-        return False
-    constant = maker.attributes["value"]
-    if isinstance(constant, ir.DenseElementsAttr):
-        if not constant.is_splat:
-            return False
-        constant = constant.get_splat_value()
-    return isinstance(constant, ir.FloatAttr | ir.IntegerAttr) and constant.value == 0
+def is_zero(value: ir.Value) -> bool:
+    """Whether `value`, a scalar or a tensor, is the constant 0 everywhere."""
+    constant = constant_of(value)
+    return constant is not None and constant.value == 0

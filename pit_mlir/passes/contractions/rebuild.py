@@ -1,7 +1,7 @@
 """A `pit.contract` made anew with something changed; its regions move over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.contract import ContractOp
@@ -38,10 +38,6 @@ class Header:
             attributes["compact"].value,
             attributes["combine"].value,
         )
-
-    def with_init(self, init: ir.Value) -> "Header":
-        """The header with another init."""
-        return replace(self, init=init)
 
 
 def rebuild(op: ContractOp, header: Header, *, before: ir.Operation | None = None) -> ContractOp:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir
-from pit_mlir.dialect.sread import compact_type, group_size
+from pit_mlir.dialect.group import compact_type, group_size
 
 
 @dataclass(frozen=True)
