@@ -27,3 +27,24 @@ func.func @main(%a: tensor<2x4xf32> {pit.kind = "weight"}, %x: tensor<8xf32> {pi
   %y = arith.addf %v, %x : tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// -----
+
+// A size that a weight tells is found on both sides: numbers are no results.
+// CHECK-LABEL: func.func @prepare
+// CHECK-SAME: (%{{.*}}: tensor<?xf32>) -> tensor<?xf32> {
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[W:.*]]: tensor<?xf32> {pit.kind = "weight"}, %{{[^:]*}}: tensor<f32> {pit.kind = "input"}, %[[P:[^:]*]]: tensor<?xf32> {pit.kind = "prepared"})
+// CHECK: %[[N:.*]] = tensor.dim %[[W]]
+// CHECK: %[[E:.*]] = tensor.empty(%[[N]])
+// CHECK: linalg.broadcast {{.*}} outs(%[[E]]
+// CHECK: arith.addf %{{.*}}, %[[P]]
+func.func @main(%w: tensor<?xf32> {pit.kind = "weight"}, %x: tensor<f32> {pit.kind = "input"}) -> tensor<?xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %w, %c0 : tensor<?xf32>
+  %q = arith.mulf %w, %w : tensor<?xf32>
+  %e = tensor.empty(%n) : tensor<?xf32>
+  %b = linalg.broadcast ins(%x : tensor<f32>) outs(%e : tensor<?xf32>) dimensions = [0]
+  %y = arith.addf %b, %q : tensor<?xf32>
+  return %y : tensor<?xf32>
+}

@@ -98,15 +98,28 @@ class Split:
             is_frozen = any(value in decided for value in outside)
             (split.frozen if is_frozen else split.free).append(op)
             (decided if is_frozen else known).update(op.results)
-        inside = set(split.frozen)
+        inside = set(split.frozen) - split.staying()
         split.border = [
             result
             for op in split.frozen
-            if op.name not in VIEWS
+            if op in inside and op.name not in VIEWS
             for result in op.results
             if any(top_level(use.owner, main) not in inside or is_view(use.owner) for use in result.uses)
         ]
         return split
+
+    def staying(self) -> set[ir.Operation]:
+        """The frozen operations that what is not frozen finds anew: sizes, and memory without values."""
+        inside = set(self.frozen)
+        found: set[ir.Operation] = set()
+        for op in reversed(self.frozen):
+            users = [top_level(use.owner, self.main) for result in op.results for use in result.uses]
+            is_number = not isinstance(op.results[0].type, ir.RankedTensorType)
+            if (is_number or op.name == "tensor.empty") and any(
+                user not in inside or user in found for user in users
+            ):
+                found.add(op)
+        return found
 
     def apply(self, report: Report) -> None:
         """Builds @prepare and hands its results to @main."""
