@@ -1,28 +1,15 @@
 """`pit-mlir`: the compiler from a shell."""
 
-import os
-import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
-from pit_mlir.analysis.facts import Floats
-from pit_mlir.analysis.permutation import TIMEOUT_MS
-from pit_mlir.diagnostics import Diagnostic
-from pit_mlir.errors import PitError
 from pit_mlir.tools.doctor import Finding, findings
-from pit_mlir.tools.prove import Question, Statement, statements
-from pit_mlir.tools.prove_text import json_report, report
-from pit_mlir.tools.source import InvalidMLIR, Source
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-PROGRESS_FROM = 40
-"""Operations from which on a bar shows how far the prover is."""
 
 
 @app.callback()
@@ -66,14 +53,15 @@ The status is 0 whatever the verdicts are; it is 1 where there is nothing to pro
 def prove(
     file: Annotated[str, typer.Argument(help="MLIR, as text or bytecode; - is standard input.")],
     floats: Annotated[
-        Floats, typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order.")
+        Literal["real", "strict"],
+        typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order."),
     ] = "real",
     timeout_ms: Annotated[
         int,
         typer.Option(
             min=1, metavar="MS", help="How long the solver may work on one question; then it is not proved."
         ),
-    ] = TIMEOUT_MS,
+    ] = 5000,
     function: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Only operations of this function; may be repeated."),
@@ -84,22 +72,10 @@ def prove(
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Says of each operation along which iterators its points may be permuted, which may be skipped, and why."""
-    try:
-        source = Source.read(file)
-        question = Question(floats, timeout_ms, function or (), line or ())
-        found = _with_progress(source, question)
-    except PitError as error:
-        _print_error(error)
-        raise typer.Exit(1) from None
-    if json:
-        print(json_report(source.name, question, found))
-        return
-    # Without colour means without any style here (no-color.org).
-    console = Console(
-        soft_wrap=True, highlight=False, color_system=None if "NO_COLOR" in os.environ else "auto"
-    )
-    for text in report(found):
-        console.print(text)
+    # Loads MLIR and the solver, which `--help` and `doctor` do without.
+    from pit_mlir.tools.prove_command import run
+
+    raise typer.Exit(run(file, floats, timeout_ms, function or (), line or (), as_json=json))
 
 
 def _table(found: list[Finding]) -> Table:
@@ -112,31 +88,6 @@ def _table(found: list[Finding]) -> Table:
     return table
 
 
-def _with_progress(source: Source, question: Question) -> list[Statement]:
-    """What is proved about `source`, with a bar on a terminal's standard error if it takes a while."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return statements(source, question, lambda done, of: None)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("proving", visible=False)
-
-        def each(done: int, of: int) -> None:
-            progress.update(task, completed=done, total=of, visible=of >= PROGRESS_FROM)
-
-        return statements(source, question, each)
-
-
-def _print_error(error: PitError) -> None:
-    diagnostics = error.diagnostics if isinstance(error, InvalidMLIR) else ()
-    for diagnostic in diagnostics or (Diagnostic("error", error.location or "pit-mlir", error.message),):
-        print(diagnostic, file=sys.stderr)
-
-
 def main() -> None:
     """The console script."""
-    try:
-        app()
-    except BrokenPipeError:
-        # The reader of the output went away, as `head` does; what Python still has buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    app()

@@ -27,8 +27,12 @@ def report(statements: Sequence[Statement]) -> Iterator[Text]:
     counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in COLORS)
     proved = sum(statement.proof is not None for statement in statements)
     yield Text(
-        f"{proved} operation{'s' * (proved != 1)}, {sum(verdicts.values())} iterators: {counts}", "bold"
+        f"{_counted(proved, 'operation')}, {_counted(sum(verdicts.values()), 'iterator')}: {counts}", "bold"
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _operation(statement: Statement) -> Iterator[Text]:
