@@ -1,12 +1,11 @@
 """Writes `passes.md` beside this file, from the registry: python docs/make_passes.py."""
 
 import inspect
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from pit_mlir.passes.options import option_lines
-from pit_mlir.passes.pipelines import CPU_PIPELINE, rewrite_pipeline
+from pit_mlir.passes.pipelines import phases
 from pit_mlir.passes.registry import PASSES, pass_class
 
 ROOT = Path(__file__).parent.parent
@@ -29,27 +28,10 @@ Behind each pass stands a lit test, which is its example: input, command and wha
 
 def document() -> str:
     """The text of `passes.md`."""
-    rewriting = ", ".join(rewrite_pipeline([0]))
-    freezing = ", ".join(rewrite_pipeline([0], freeze=True))
-    lowering = ", ".join(CPU_PIPELINE)
     parts = [HEAD]
-    seen: set[str] = set()
-    for title, pipeline in (
-        ("From linalg on tensors to a sparse program", rewriting),
-        ("With frozen weights", freezing),
-        ("From a sparse program to code for the CPU", lowering),
-        ("Others", ", ".join(sorted(PASSES))),
-    ):
-        names = [name for name in names_in(pipeline) if name not in seen]
-        seen.update(names)
-        if names:
-            parts += [f"## {title}\n", *("\n".join(section(name)) for name in names)]
+    for title, names in phases().items():
+        parts += [f"## {title}\n", *("\n".join(section(name)) for name in names)]
     return "\n".join(parts)
-
-
-def names_in(pipeline: str) -> Sequence[str]:
-    """Our passes in the text of a pipeline, each once, in order."""
-    return [name for name in dict.fromkeys(re.findall(r"pit-[a-z-]+", pipeline)) if name in PASSES]
 
 
 def section(name: str) -> Iterator[str]:
@@ -61,6 +43,12 @@ def section(name: str) -> Iterator[str]:
     if options:
         yield "Options:\n"
         yield from (f"- `{option}`" for option in options)
+        yield ""
+    if cls.anchors:
+        yield f"Runs on {' and '.join(f'`{anchor}`' for anchor in cls.anchors)}.\n"
+    if cls.statistics:
+        yield "Counts:\n"
+        yield from (f"- `{name}`: {text}" for name, text in cls.statistics.items())
         yield ""
     examples = sorted(
         (path.name for path in (ROOT / "lit_tests" / "passes").glob(f"{name}*.mlir")),

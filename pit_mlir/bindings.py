@@ -84,6 +84,23 @@ def register_imported_dialects(context: ir.Context) -> None:
         )
 
 
+def load_irdl(module: ir.Module) -> None:
+    """Makes the dialects that the IRDL operations in `module` define known to its context."""
+    import_module("torch_mlir.dialects.irdl").load_dialects(module)
+
+
+def available_dialects(context: ir.Context) -> list[str]:
+    """The names of the dialects that `context` knows; MLIR lists them only in a note on an unknown one."""
+    try:
+        ir.Module.parse("no_such_dialect.op", context)
+    except ir.MLIRError as error:
+        listed = str(error.error_diagnostics[0].notes[0].message)
+    else:
+        raise AssertionError("an operation of no dialect was parsed")
+    names = listed.removeprefix("Available dialects: ").partition(" (* ")[0].partition(";")[0]
+    return sorted(name.removesuffix(" (*)") for name in names.split(", "))
+
+
 def live_contexts() -> int:
     """How many MLIR contexts are alive in the process; a test that leaves one behind leaks."""
     return ir.Context._get_live_count()

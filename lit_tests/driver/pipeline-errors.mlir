@@ -20,7 +20,7 @@
 // CLOSE: pass-pipeline:1:4: error: expected ',' or the end of the pipeline, got ')'
 // BRACE: pass-pipeline:1:13: error: missing '}' after these options
 // UNKNOWN: pass-pipeline:1:5: error: unknown pass 'no-such-pass'
-// FLAG: error: unknown pass 'no-such-pass'
+// FLAG: pit-mlir-opt: error: unknown option or pass '--no-such-pass' (--help lists them)
 // CLOSEST: error: unknown pass 'pit-normalise'; did you mean 'pit-normalize'?
 // OPTION: error: pass 'canonicalize' does not take the options 'a=1': no such option a
 // ANCHOR: error: pass 'llvm-request-c-wrappers' runs on 'func.func', not on 'builtin.module': write func.func(llvm-request-c-wrappers)

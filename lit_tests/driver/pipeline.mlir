@@ -7,8 +7,17 @@
 // RUN: pit-mlir-opt %s -p "" | filecheck %s --check-prefix=NONE
 // RUN: pit-mlir-opt %s --llvm-request-c-wrappers --dump-pass-pipeline 2>&1 | filecheck %s --check-prefix=IMPLICIT
 
-// DUMP: builtin.module(func.func(cse,canonicalize{top-down=false}),cse)
-// IMPLICIT: builtin.module(func.func(llvm-request-c-wrappers))
+//      DUMP: Pass Manager with 2 passes:
+// DUMP-NEXT: builtin.module(
+// DUMP-NEXT:   func.func(
+// DUMP-NEXT:     cse,
+// DUMP-NEXT:     canonicalize{top-down=false}
+// DUMP-NEXT:   ),
+// DUMP-NEXT:   cse
+// DUMP-NEXT: )
+
+//      IMPLICIT: func.func(
+// IMPLICIT-NEXT: llvm-request-c-wrappers
 
 // CHECK-LABEL: func.func @twice
 // CHECK-COUNT-1: arith.addi

@@ -24,7 +24,7 @@
 //     GENERIC: "builtin.module"() ({
 //     GENERIC: "arith.addi"(%{{.*}}, %{{.*}})
 //         LOC: loc("{{.*}}print-ir.mlir":{{[0-9]+}}:8)
-//        TIME: Pass execution timing report
+//        TIME: ... Execution time report ...
 //        TIME: cse
 func.func @twice(%a: i32) -> (i32, i32) {
   %0 = arith.addi %a, %a : i32

@@ -1,7 +1,7 @@
 // RUN: pit-mlir-opt %s --split-input-file --verify-diagnostics
 // RUN: sed 's/but got .builtin.integer./but got other/' %s | not pit-mlir-opt --split-input-file --verify-diagnostics 2>&1 | filecheck %s
 
-// CHECK: <stdin>:{{[0-9]+}}: error: expected error "expected base type 'pit.index' but got other" was not produced
+// CHECK: <stdin>:{{[0-9]+}}:1: error: expected error "expected base type 'pit.index' but got other" was not produced
 // CHECK: error: unexpected error: expected base type 'pit.index' but got 'builtin.integer'
 func.func @above(%a: i32) {
   // expected-error@+1 {{expected base type 'pit.index' but got 'builtin.integer'}}

@@ -1,6 +1,9 @@
 """Pipelines as data: phases of passes, each with the reason why it stands where it stands."""
 
+import re
 from collections.abc import Sequence
+
+from pit_mlir.passes.registry import PASSES
 
 
 def rewrite_pipeline(
@@ -70,3 +73,21 @@ CPU_PIPELINE: tuple[str, ...] = (
     # Only the C interface is called from outside: LLVM need not keep the rest callable.
     "pit-hide-functions",
 )
+
+
+def phases() -> dict[str, tuple[str, ...]]:
+    """All our passes, each once, by the phase of the compiler in which it runs first, in order."""
+    found: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    for title, pipeline in (
+        ("From linalg on tensors to a sparse program", rewrite_pipeline([0])),
+        ("With frozen weights", rewrite_pipeline([0], freeze=True)),
+        ("From a sparse program to code for the CPU", CPU_PIPELINE),
+        ("Others", sorted(PASSES)),
+    ):
+        named = re.findall(r"pit-[a-z-]+", ", ".join(pipeline))
+        names = tuple(name for name in dict.fromkeys(named) if name in PASSES and name not in seen)
+        seen.update(names)
+        if names:
+            found[title] = names
+    return found

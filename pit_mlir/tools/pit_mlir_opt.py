@@ -1,62 +1,142 @@
 """`pit-mlir-opt`: runs our passes and upstream ones on MLIR text, as mlir-opt does. Needs no torch."""
 
 import io
+import logging
 import os
-import re
+import resource
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from pit_mlir.bindings import ir
+from pit_mlir.bindings import ir, load_irdl
 from pit_mlir.diagnostics import Diagnostic, Report
 from pit_mlir.dialect import make_context
 from pit_mlir.errors import InputError, PassError, PitError
-from pit_mlir.passes.pipeline_text import Step, parse_pipeline, pipeline_text
+from pit_mlir.passes.pipeline_text import (
+    Nested,
+    Step,
+    Upstream,
+    parse_pipeline,
+    pipeline_listing,
+    pipeline_text,
+)
 from pit_mlir.passes.reproducer import Reproducer
-from pit_mlir.passes.runner import diagnostics_of, run_pipeline
+from pit_mlir.passes.runner import Observer, diagnostics_of, forwarding, run_pipeline
 from pit_mlir.passes.upstream import Managers
-from pit_mlir.tools.opt_arguments import Arguments, parse_arguments, usage
-from pit_mlir.tools.opt_listing import pass_listing, version_text
-from pit_mlir.tools.opt_observers import PrintIR, Timing, op_text
-from pit_mlir.tools.verify_diagnostics import mismatches
+from pit_mlir.tools.opt_arguments import MARKER, Arguments, parse_arguments, unknown_option, usage
+from pit_mlir.tools.opt_input import Input
+from pit_mlir.tools.opt_observers import PrintIR, op_text
+from pit_mlir.tools.opt_statistics import Statistics
+from pit_mlir.tools.opt_timing import Timing
+from pit_mlir.tools.verify_diagnostics import SHOWN_OPERATION, mismatches
 
-_SEPARATOR = re.compile(rb"^// -----.*$\n?", re.MULTILINE)
 _BYTECODE = b"ML\xefR"
+_STACK = 100 << 20
+
+logger = logging.getLogger("pit_mlir.tools")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the command line `words` (that of the process by default); the exit status."""
+    if words is None:
+        _prepare_process()
     try:
         arguments = parse_arguments(sys.argv[1:] if words is None else words)
-        if arguments.help or arguments.list_passes or arguments.version:
-            print(usage() if arguments.help else pass_listing() if arguments.list_passes else version_text())
+        text = _about(arguments)
+        if text is not None:
+            _write("-", f"{text}\n".encode())
             return 0
         return _Driver(arguments).run()
     except PitError as error:
         print(f"{error.location or 'pit-mlir-opt'}: error: {error.message}", file=sys.stderr)
-        return 1
     except BrokenPipeError:
         # The reader of the output went away, as `head` does; what Python still has buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except Exception as error:
+        logger.debug("the driver raised", exc_info=True)
+        print(
+            f"pit-mlir-opt: error: internal error, please report it: {type(error).__name__}: {error}; "
+            "PIT_LOG=debug tells more",
+            file=sys.stderr,
+        )
+    return 1
+
+
+def _prepare_process() -> None:
+    """Makes an interrupt end the process at once, also in a long pass, and deep nesting less of a danger."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        # Else what is meant for it goes to standard output.
+        sys.stderr = io.TextIOWrapper(io.BytesIO())
+    # MLIR's parser and printer recurse. A platform that allows no more keeps what it has.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_STACK, (_STACK, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+
+def _about(arguments: Arguments) -> str | None:
+    """What the driver says about itself where it is asked."""
+    if arguments.help:
+        return usage()
+    if not (arguments.list_passes or arguments.show_dialects or arguments.version):
+        return None
+    from pit_mlir.tools import opt_listing
+
+    if arguments.list_passes:
+        return opt_listing.pass_listing()
+    return opt_listing.dialect_listing() if arguments.show_dialects else opt_listing.version_text()
 
 
 class _Driver:
     def __init__(self, arguments: Arguments) -> None:
         self.arguments = arguments
-        self.source = _read(arguments.input)
-        self.name = "<stdin>" if arguments.input == "-" else arguments.input
+        self.input = Input.read(arguments.input)
         self.context = make_context()
         self.context.allow_unregistered_dialects = arguments.allow_unregistered_dialect
-        self.steps = self.pipeline()
-        self.timing = Timing()
+        if arguments.irdl_file is not None:
+            self.load_irdl(arguments.irdl_file)
+        self.managers = Managers(self.context)
+        self.verify_each = arguments.verify_each
+        self.steps = self.managers.resolve(self.pipeline(), "builtin.module")
+        self.timing = Timing(self.steps)
+        self.statistics = Statistics(self.steps)
+        self.observers = self.chosen_observers()
+
+    def load_irdl(self, path: str) -> None:
+        """Loads the dialects that the file at `path` defines."""
+        definitions = Input.read(path)
+        try:
+            load_irdl(ir.Module.parse(definitions.data, self.context))
+        except ir.MLIRError as error:
+            raise PassError(
+                f"{path} cannot be loaded: {diagnostics_of(error)[0].message}",
+                location=definitions.named(diagnostics_of(error)[0]).location,
+            ) from None
+
+    def chosen_observers(self) -> list[Observer]:
+        """What watches the passes, as far as the command line asks for it."""
+        arguments = self.arguments
         prints = any(value for name, value in vars(arguments).items() if name.startswith("mlir_print_ir"))
-        self.observers = [self.timing, *([PrintIR(arguments)] if prints else [])]
+        chosen: list[tuple[bool, Observer]] = [
+            (arguments.mlir_timing, self.timing),
+            (arguments.mlir_pass_statistics, self.statistics),
+            (prints, PrintIR(arguments)),
+        ]
+        return [observer for wanted, observer in chosen if wanted]
 
     def pipeline(self) -> tuple[Step, ...]:
         """The steps of `--pass-pipeline`, of a reproducer, or of the pass flags."""
         if self.arguments.run_reproducer:
-            return parse_pipeline(_reproducer_pipeline(self.source, self.name))
+            reproducer = Reproducer.find(self.input.data.decode(errors="replace"))
+            if reproducer is None:
+                raise InputError(
+                    "no reproducer: it has no 'mlir_reproducer' among its resources",
+                    location=f"{self.input.name}:1:1",
+                )
+            self.verify_each &= reproducer.verify_each
+            return parse_pipeline(reproducer.pipeline)
         if self.arguments.pass_pipeline is not None:
             return parse_pipeline(self.arguments.pass_pipeline)
         return tuple(self.flag(name, options) for name, options in self.arguments.passes)
@@ -64,86 +144,121 @@ class _Driver:
     def flag(self, name: str, options: str) -> Step:
         """The step of a pass flag, nested in `func.func` if the pass runs on functions only."""
         (step,) = parse_pipeline(f"{name}{{{options}}}" if options else name)
-        return Managers(self.context).nested_where_needed(step)
+        if isinstance(step, Upstream) and not self.managers.knows(name):
+            raise unknown_option(name)
+        return self.managers.nested_where_needed(step)
 
     def run(self) -> int:
         """All parts of the input in turn; 1 if any of them fails."""
-        if self.arguments.dump_pass_pipeline:
-            print(pipeline_text(self.steps), file=sys.stderr)
-        parts = list(_parts(self.source)) if self.arguments.split_input_file else [self.source]
+        arguments = self.arguments
+        if arguments.dump_pass_pipeline:
+            listing = (
+                f"builtin.module(\n{pipeline_listing(self.steps)}\n)" if self.steps else "builtin.module()"
+            )
+            print(f"Pass Manager with {len(self.steps)} passes:\n{listing}\n", file=sys.stderr)
+        split = arguments.split_input_file
+        parts = [self.input.data] if split is None else list(self.input.parts(split))
         outputs: list[bytes] = []
         succeeded = True
         for part in parts:
             output, valid = self.part(part)
             outputs += [] if output is None else [output]
             succeeded &= valid
-        if self.arguments.mlir_timing:
-            self.timing.show()
-        if succeeded or self.arguments.o == "-":
-            _write(self.arguments.o, b"\n// -----\n".join(outputs))
+        marker = MARKER if arguments.output_split_marker is None else arguments.output_split_marker
+        if succeeded or arguments.o == "-":
+            with self.timing.measure("Output"):
+                _write(arguments.o, f"\n{marker}\n".encode().join(outputs))
+        if arguments.mlir_timing:
+            self.timing.show(arguments)
+        if arguments.mlir_pass_statistics:
+            self.statistics.show(arguments.mlir_pass_statistics_display)
         return 0 if succeeded else 1
 
     def part(self, source: bytes) -> tuple[bytes | None, bool]:
         """The result of one part, None where it failed, and whether it went as it should."""
-        report = Report(listener=None if self.arguments.verify_diagnostics else self.show)
+        expected = self.arguments.verify_diagnostics
+        report = Report(listener=None if expected else self.show)
         output = self.transform(source, report)
-        if not self.arguments.verify_diagnostics:
+        if expected is None:
             return output, output is not None
-        faults = mismatches(source.decode(), self.name, map(self.named, report))
+        said = map(self.input.named, report)
+        faults = mismatches(
+            source.decode(errors="replace"), self.input.name, said, only_expected=expected == "only-expected"
+        )
         for fault in faults:
             print(fault, file=sys.stderr)
         return output, not faults
 
     def transform(self, source: bytes, report: Report) -> bytes | None:
         """Parses, runs the passes, prints; what goes wrong is in the report."""
-        module = self.parse(source, report)
-        if module is None:
+        with self.timing.measure("Parser"):
+            op = self.parse(source, report)
+        if op is None:
             return None
-        crash = self.arguments.mlir_pass_pipeline_crash_reproducer
         try:
-            run_pipeline(
-                module,
-                self.steps,
-                report,
-                verify_each=self.arguments.verify_each,
-                observers=self.observers,
-                reproducer=Path(crash) if crash else None,
-            )
+            if self.arguments.verify_roundtrip:
+                self.check_roundtrip(op)
+            self.run_passes(op, report)
         except PitError as error:
             for diagnostic in _diagnostics(error):
                 report.add(diagnostic)
+            if isinstance(error, PassError) and error.command and not self.arguments.verify_diagnostics:
+                print(f"note: reproduce with: {error.command}", file=sys.stderr)
             return None
-        return self.result(module)
+        with self.timing.measure("Output"):
+            return self.result(op)
 
-    def parse(self, source: bytes, report: Report) -> ir.Module | None:
-        """The module in `source`; a whole file is parsed as such, so that its locations carry its name."""
+    def run_passes(self, op: ir.Operation, report: Report) -> None:
+        """Runs the pipeline on `op`; a reproducer is there already should a pass end the process."""
+        arguments = self.arguments
+        steps = tuple(step for outer in self.steps for step in _at_root(outer, op.name))
+        reproducer = Reproducer(pipeline_text(steps, op.name), self.verify_each)
+        crash = arguments.mlir_pass_pipeline_crash_reproducer
+        for path in filter(None, (arguments.mlir_generate_reproducer, crash)):
+            _write(path, reproducer.text(str(op)).encode())
+        run_pipeline(
+            op,
+            steps,
+            report,
+            verify_each=self.verify_each,
+            observers=self.observers,
+            reproducer=Path(crash) if crash else None,
+        )
+        if crash:
+            Path(crash).unlink()
+
+    def parse(self, source: bytes, report: Report) -> ir.Operation | None:
+        """The operation in `source`; a whole file is parsed as such, so that its locations carry its name."""
         try:
-            with self.context:
-                if self.arguments.input != "-" and not self.arguments.split_input_file:
-                    return ir.Module.parseFile(self.arguments.input)
-                return ir.Module.parse(source if source.startswith(_BYTECODE) else source.decode())
+            with self.context, forwarding(self.context, report):
+                if self.arguments.no_implicit_module and not source.startswith(_BYTECODE):
+                    return ir.Operation.parse(source.decode(), source_name=self.input.name).operation
+                if self.input.is_file and self.arguments.split_input_file is None:
+                    return ir.Module.parseFile(self.input.name).operation
+                return ir.Module.parse(source).operation
         except ir.MLIRError as error:
             for diagnostic in diagnostics_of(error):
                 report.add(diagnostic)
         except UnicodeDecodeError as error:
-            report.add(
-                Diagnostic("error", f"{self.name}:1:1", f"neither text in UTF-8 nor bytecode: {error}")
-            )
+            report.add(Diagnostic("error", f"{self.input.name}:1:1", f"this is no text in UTF-8: {error}"))
         return None
 
-    def result(self, module: ir.Module) -> bytes:
-        """The module as the command line wants it."""
-        if self.arguments.emit_bytecode:
-            buffer = io.BytesIO()
-            module.operation.write_bytecode(buffer)
-            return buffer.getvalue()
-        return op_text(module.operation, self.arguments).rstrip("\n").encode() + b"\n"
+    def check_roundtrip(self, op: ir.Operation) -> None:
+        """Raises `PassError` if what is written of `op`, text or bytecode, is read back as something else."""
+        written = op.get_asm(enable_debug_info=True)
+        for kind, source in (("text", written), ("bytecode", _bytecode(op, None))):
+            try:
+                again = ir.Module.parse(source, self.context).operation
+            except ir.MLIRError as error:
+                raise PassError(f"the {kind} written of it cannot be read: {error}") from None
+            if again.get_asm(enable_debug_info=True) != written:
+                raise PassError(f"the {kind} written of it is read as something else:\n{again}")
 
-    def named(self, diagnostic: Diagnostic) -> Diagnostic:
-        """`diagnostic` with the input's name where MLIR, which was given a text, says `-`."""
-        location = re.sub(r"^-:(?=\d)", f"{self.name}:", diagnostic.location)
-        notes = tuple(map(self.named, diagnostic.notes))
-        return Diagnostic(diagnostic.severity, location, diagnostic.message, notes)
+    def result(self, op: ir.Operation) -> bytes:
+        """`op` as the command line wants it."""
+        if self.arguments.emit_bytecode:
+            return _bytecode(op, self.arguments.emit_bytecode_version)
+        return op_text(op, self.arguments).rstrip("\n").encode() + b"\n"
 
     def show(self, diagnostic: Diagnostic) -> None:
         """Prints `diagnostic` and its notes with the lines of the input they are about."""
@@ -151,62 +266,52 @@ class _Driver:
         level = self.arguments.mlir_diagnostic_verbosity_level
         if diagnostic.severity not in shown.get(level, (diagnostic.severity,)):
             return
-        for one in (self.named(diagnostic), *map(self.named, diagnostic.notes)):
+        notes = () if self.arguments.mlir_disable_diagnostic_notes else diagnostic.notes
+        if not self.arguments.mlir_print_op_on_diagnostic:
+            notes = tuple(note for note in notes if not note.message.startswith(SHOWN_OPERATION))
+        for one in map(self.input.named, (replace(diagnostic, notes=()), *notes)):
             print(f"{one.location}: {one.severity}: {one.message}", file=sys.stderr)
-            print(self.excerpt(one.location), end="", file=sys.stderr)
+            print(self.input.excerpt(one.location), end="", file=sys.stderr)
 
-    def excerpt(self, location: str) -> str:
-        """The line of the input at `location` with a caret under the column; empty for another file."""
-        match = re.fullmatch(re.escape(self.name) + r":(\d+):(\d+)", location)
-        lines = self.source.splitlines()
-        if match is None or not 1 <= int(match[1]) <= len(lines):
-            return ""
-        line = lines[int(match[1]) - 1].decode(errors="replace")
-        return f"{line}\n{' ' * (int(match[2]) - 1)}^\n"
+
+def _at_root(step: Step, name: str) -> tuple[Step, ...]:
+    """`step` of a pipeline on a module as steps on a top-level operation called `name`."""
+    return step.steps if isinstance(step, Nested) and name == step.anchor != "builtin.module" else (step,)
 
 
 def _diagnostics(error: PitError) -> list[Diagnostic]:
-    """What to print for a failed pipeline: MLIR's own errors where there are some, and how to reproduce them."""
+    """What to print for a failed pipeline: MLIR's own errors where there are some."""
     given = list(error.diagnostics) if isinstance(error, PassError) else []
-    found = given or [Diagnostic("error", error.location or "<unknown>:0", error.message)]
-    if isinstance(error, PassError) and error.command:
-        found.append(Diagnostic("note", found[0].location, f"reproduce with: {error.command}"))
-    return found
+    return given or [Diagnostic("error", error.location or "<unknown>:0", error.message)]
 
 
-def _read(name: str) -> bytes:
+def _bytecode(op: ir.Operation, version: int | None) -> bytes:
+    buffer = io.BytesIO()
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot open input file '{name}': {error.strerror}") from None
+        op.write_bytecode(buffer, desired_version=version)
+    except ValueError as error:
+        raise InputError(f"cannot write bytecode of version {version}: {error}") from None
+    return buffer.getvalue()
 
 
-def _write(name: str, output: bytes) -> None:
-    if name == "-":
+def _write(path: str, output: bytes) -> None:
+    """Writes to the file at `path`, to standard output for `-`."""
+    try:
+        if path != "-":
+            Path(path).write_bytes(output)
+            return
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise InputError("cannot write to standard output: it is closed")
         sys.stdout.buffer.write(output)
         sys.stdout.flush()
-        return
-    try:
-        Path(name).write_bytes(output)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise InputError(f"cannot write output file '{name}': {error.strerror}") from None
-
-
-def _parts(source: bytes) -> Iterator[bytes]:
-    """The parts between `// -----` lines, each behind empty lines so that its line numbers are those of the file."""
-    start = 0
-    for separator in [*_SEPARATOR.finditer(source), None]:
-        end = len(source) if separator is None else separator.start()
-        yield b"\n" * source.count(b"\n", 0, start) + source[start:end]
-        start = end if separator is None else separator.end()
-
-
-def _reproducer_pipeline(source: bytes, name: str) -> str:
-    """The pipeline that a reproducer names."""
-    found = Reproducer.find(source.decode(errors="replace"))
-    if found is None:
-        raise InputError("no pipeline of a reproducer in this file", location=f"{name}:1:1")
-    return found.pipeline
+        if path == "-":
+            # Python would try again, and complain, when it ends.
+            sys.stdout = None
+        what = "to standard output" if path == "-" else f"output file '{path}'"
+        raise InputError(f"cannot write {what}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -11,32 +11,42 @@ _EXPECTED = re.compile(
 )
 
 
-def mismatches(source: str, name: str, diagnostics: Iterable[Diagnostic]) -> list[str]:
+SHOWN_OPERATION = "see current operation"
+"""How the note begins that MLIR adds to each error about an operation; nobody needs to expect it."""
+
+
+def mismatches(
+    source: str, name: str, diagnostics: Iterable[Diagnostic], *, only_expected: bool = False
+) -> list[str]:
     """The complaints: what is expected in `source` and was not said, and what was said unexpectedly.
 
     A comment speaks of its own line, `@+n` and `@-n` of one relative to it, `@above` and `@below` of the next line
     that has no such comment, `@n` of line n, `@unknown` of a diagnostic without a position. The text must
-    be part of the message; `-re` comments hold regular expressions in inner `{{}}`.
+    be part of the message; `-re` comments hold regular expressions in inner `{{}}`. With `only_expected`, more may
+    be said than is expected.
     """
     said = list(_flat(diagnostics))
     faults: list[str] = []
     for line, severity, pattern, text in _expectations(source):
+        if isinstance(pattern, re.error):
+            faults.append(f'{name}:{line or 0}:1: error: invalid regex "{text}": {pattern}')
+            continue
         fits = (
             d for d in said if _line(d, name) == line and d.severity == severity and pattern.search(d.message)
         )
         found = next(fits, None)
         if found is None:
-            faults.append(f'{name}:{line or 0}: error: expected {severity} "{text}" was not produced')
+            faults.append(f'{name}:{line or 0}:1: error: expected {severity} "{text}" was not produced')
         else:
             said.remove(found)
-    return faults + [
-        f"{d.location}: error: unexpected {d.severity}: {d.message}" for d in said if d.severity != "note"
-    ]
+    unexpected = [] if only_expected else said
+    return faults + [f"{d.location}: error: unexpected {d.severity}: {d.message}" for d in unexpected]
 
 
 def _flat(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     for diagnostic in diagnostics:
-        yield diagnostic
+        if not diagnostic.message.startswith(SHOWN_OPERATION):
+            yield diagnostic
         yield from _flat(diagnostic.notes)
 
 
@@ -46,7 +56,7 @@ def _line(diagnostic: Diagnostic, name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _expectations(source: str) -> Iterator[tuple[int | None, str, re.Pattern[str], str]]:
+def _expectations(source: str) -> Iterator[tuple[int | None, str, re.Pattern[str] | re.error, str]]:
     lines = source.splitlines()
     for number, line in enumerate(lines, start=1):
         for match in _EXPECTED.finditer(line):
@@ -68,11 +78,15 @@ def _target(place: str | None, number: int, lines: list[str]) -> int | None:
     return number + int(place) if place[0] in "+-" else int(place)
 
 
-def _pattern(match: re.Match[str]) -> re.Pattern[str]:
+def _pattern(match: re.Match[str]) -> re.Pattern[str] | re.error:
+    """What the message must match, or what is wrong with the regular expression."""
     if not match["regex"]:
         return re.compile(re.escape(match["text"]))
     pieces = re.split(r"\{\{(.*?)\}\}", match["text"])
-    return re.compile("".join(piece if odd else re.escape(piece) for odd, piece in _odd(pieces)))
+    try:
+        return re.compile("".join(piece if odd else re.escape(piece) for odd, piece in _odd(pieces)))
+    except re.error as error:
+        return error
 
 
 def _odd(pieces: list[str]) -> Iterator[tuple[bool, str]]:

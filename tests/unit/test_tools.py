@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import pit_mlir
 from pit_mlir.log import configure
+from pit_mlir.passes.registry import PASSES
 from pit_mlir.tools import doctor
 from pit_mlir.tools.pit_mlir import app
 from pit_mlir.tools.pit_mlir_opt import main
@@ -84,5 +85,5 @@ def test_bad_options_of_the_driver(words: list[str], capsys: pytest.CaptureFixtu
 def test_list_passes_documents_every_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-passes"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  --pit-")]
-    assert lines == sorted(lines) and lines
+    assert len(lines) == len(PASSES)
     assert all(line.split(maxsplit=1)[1].endswith(".") for line in lines), lines
