@@ -1,11 +1,15 @@
-"""The leak gate: no test may leave an MLIR context alive."""
+"""What holds for every test: each pass is verified, and none may leave an MLIR context alive."""
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from pit_mlir.bindings import live_contexts
+from pit_mlir.passes.verification import VARIABLE
+
+os.environ[VARIABLE] = "each"
 
 
 @pytest.fixture(autouse=True)

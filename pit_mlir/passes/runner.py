@@ -18,6 +18,7 @@ from pit_mlir.passes.base import Pass
 from pit_mlir.passes.pipeline_text import Nested, Step, Upstream, pipeline_steps, pipeline_text
 from pit_mlir.passes.reproducer import Reproducer
 from pit_mlir.passes.upstream import Managers
+from pit_mlir.passes.verification import Verify, verify_by_default
 
 logger = logging.getLogger("pit_mlir.passes")
 
@@ -43,7 +44,7 @@ def run_pipeline(
     pipeline: str | Sequence[Step | str],
     report: Report | None = None,
     *,
-    verify_each: bool = True,
+    verify: Verify | None = None,
     observers: Sequence[Observer] = (),
     reproducer: Path | bool | None = True,
 ) -> Report:
@@ -52,18 +53,26 @@ def run_pipeline(
     `pipeline` is text, or a sequence of passes and texts. All of it is checked before anything runs. Raises the
     `PitError` that a pass raised, or a `PassError` where a pass failed otherwise or left invalid IR; the latter
     names a file and a command that reproduce it: at `reproducer`, by default in the directory for temporary
-    files, nowhere if it is None or False.
+    files, nowhere if it is None or False. Where `verify` is not given, it is `verify_by_default()`.
     """
     report = Report() if report is None else report
     op = module.operation
     managers = Managers(op.context)
     steps = managers.resolve(pipeline_steps(pipeline), op.name)
-    runner = _Runner(report, managers, verify_each, (_Log(), *observers))
+    verify = verify_by_default() if verify is None else verify
+    runner = _Runner(report, managers, verify, (_Log(), *observers))
     backup = op.clone() if reproducer else None
     with op.context, forwarding(op.context, report):
         # Not a lambda, here and below: its cells would keep the IR alive as long as the error.
         failure = _failure_of(partial(runner.run, op, steps))
-    if failure is not None and backup is not None:
+    if isinstance(failure, PassError) and backup is not None:
+        # An error of the user's model, another kind of `PitError`, needs no reproducer.
+        if verify == "ours":
+            again = _Runner(Report(), managers, "each")
+            found = _failure_of(partial(again.run, backup.clone(), steps))
+            if isinstance(found, PassError):
+                # The pass that is to blame, which need not be the one that stumbled.
+                failure, runner = found, again
         _write_reproducer(failure, backup, runner, reproducer)
     if failure is not None:
         raise failure
@@ -72,11 +81,11 @@ def run_pipeline(
 
 class _Runner:
     def __init__(
-        self, report: Report, managers: Managers, verify_each: bool, observers: Sequence[Observer] = ()
+        self, report: Report, managers: Managers, verify: Verify, observers: Sequence[Observer] = ()
     ) -> None:
         self.report = report
         self.managers = managers
-        self.verify_each = verify_each
+        self.verify: Verify = verify
         self.observers = observers
         self.done: list[Step] = []
         """The steps on the module that were begun: all but the last have ended well."""
@@ -85,6 +94,8 @@ class _Runner:
         for step in steps:
             self.done.append(step)
             self.step(op, step)
+        if self.verify == "ours":
+            op.verify()
 
     def step(self, op: ir.Operation, step: Step) -> None:
         if isinstance(step, Nested):
@@ -131,13 +142,13 @@ class _Runner:
     def apply(self, op: ir.Operation, step: Pass | Upstream) -> None:
         if isinstance(step, Upstream):
             manager = self.managers.manager(step, op.name)
-            manager.enable_verifier(self.verify_each)
+            manager.enable_verifier(self.verify == "each")
             manager.run(op)
             return
         step.run(op, self.report)
         unknown = self.report.statistics.keys() - step.statistics.keys()
         assert not unknown, f"'{step.name}' does not declare the statistics {sorted(unknown)}"
-        if self.verify_each:
+        if self.verify != "never":
             op.verify()
 
 
@@ -217,18 +228,16 @@ def _failure_of(action: Callable[[], None], name: str = "pipeline") -> PitError 
 
 
 def _write_reproducer(
-    failure: PitError, module: ir.Operation, runner: _Runner, place: Path | bool | None
+    failure: PassError, module: ir.Operation, runner: _Runner, place: Path | bool | None
 ) -> None:
     """Adds to a `PassError` a file with the module before the failed step and the command that runs just that step.
 
     The module is made anew by the steps before the failed one, which are deterministic; an error of the user's
     model (another kind of `PitError`) needs no reproducer.
     """
-    if not isinstance(failure, PassError):
-        return
     *before, failed = runner.done
     failing, start = [failed], module.clone()
-    again = _Runner(Report(), runner.managers, verify_each=False)
+    again = _Runner(Report(), runner.managers, "never")
     if _failure_of(partial(again.run, module, before)) is not None:
         failing, module = runner.done, start
     if isinstance(place, Path):
@@ -237,7 +246,7 @@ def _write_reproducer(
         descriptor, name = tempfile.mkstemp(prefix="pit-reproducer-", suffix=".mlir")
         os.close(descriptor)
         path = Path(name)
-    reproducer = Reproducer(pipeline_text(failing, module.name), runner.verify_each)
+    reproducer = Reproducer(pipeline_text(failing, module.name), runner.verify != "never")
     try:
         path.write_text(reproducer.text(str(module)))
     except OSError as error:

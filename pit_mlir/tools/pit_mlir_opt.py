@@ -220,7 +220,7 @@ class _Driver:
             op,
             steps,
             report,
-            verify_each=self.verify_each,
+            verify="each" if self.verify_each else "never",
             observers=self.observers,
             reproducer=Path(crash) if crash else None,
         )

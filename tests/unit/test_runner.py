@@ -12,10 +12,12 @@ from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.dialect.location import location_text
-from pit_mlir.errors import PassError, UnsupportedError
+from pit_mlir.errors import InputError, PassError, UnsupportedError
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.pipeline_text import Nested, Upstream, parse_pipeline, pipeline_text
 from pit_mlir.passes.runner import Observer, run_pipeline
+from pit_mlir.passes.upstream import Managers
+from pit_mlir.passes.verification import VARIABLE
 from pit_mlir.tools.pit_mlir_opt import main
 
 TWICE = """
@@ -108,8 +110,58 @@ def test_invalid_ir_names_the_pass_and_reproduces(tmp_path: Path) -> None:
 
 def test_verification_can_be_off() -> None:
     found = module()
-    run_pipeline(found, (Call(break_return),), verify_each=False)
+    run_pipeline(found, (Call(break_return),), verify="never")
     assert '"func.return"() : () -> ()' in found.operation.get_asm(print_generic_op_form=True)
+
+
+class Breaking:
+    """A manager whose pass leaves invalid IR."""
+
+    is_verified = True
+
+    def enable_verifier(self, enable: bool) -> None:
+        self.is_verified = enable
+
+    def run(self, op: ir.Operation) -> None:
+        break_return(op)
+        if self.is_verified:
+            op.verify()
+
+
+def test_what_is_found_late_is_blamed_on_the_pass_that_did_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Managers.manager
+    monkeypatch.setattr(
+        Managers,
+        "manager",
+        lambda self, step, anchor: Breaking() if step.name == "cse" else make(self, step, anchor),
+    )
+    path, names = tmp_path / "repro.mlir", Names()
+    with pytest.raises(PassError, match="pass 'cse' failed"):
+        run_pipeline(
+            module(),
+            (Call(lambda op: None), "cse", "loop-invariant-code-motion"),
+            verify="ours",
+            observers=[names],
+            reproducer=path,
+        )
+    assert names.seen[1:] == ["cse on builtin.module", "loop-invariant-code-motion on builtin.module"]
+    assert 'pipeline: "builtin.module(cse)"' in path.read_text()
+
+
+def test_passes_of_ours_are_verified_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE)
+    seen: list[str] = []
+    with pytest.raises(PassError, match="pass 'test-call' failed"):
+        run_pipeline(module(), (Call(break_return), Call(lambda op: seen.append(op.name))), reproducer=None)
+    assert not seen
+
+
+def test_verification_by_a_word_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "often")
+    with pytest.raises(InputError, match="PIT_VERIFY=often, expected one of"):
+        run_pipeline(module(), "cse")
 
 
 def test_upstream_failure_reproduces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
