@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from pit_mlir.analysis import skipping, smt
+from pit_mlir.analysis import exponentials, skipping, smt
 from pit_mlir.analysis.body import Body, Compound, Node, Scheme, scheme_of
 from pit_mlir.analysis.claims import (
     Mode,
@@ -272,7 +272,12 @@ def _left_commutes(
             for result in group
         )
     )
-    return smt.ask(claim, terms.hypotheses, mode.timeout_ms), {"x": leaves(".x"), "y": leaves(".y")}
+    answer = smt.ask(claim, terms.hypotheses, mode.timeout_ms)
+    has_powers = any(node.op in exponentials.LAWFUL for node in body.nodes)
+    if answer.verdict != "proved" and has_powers and domain is not Domain.ANY:
+        by_law = exponentials.ask_by_cases(claim, terms.hypotheses, mode.timeout_ms)
+        answer = by_law if by_law.verdict == "proved" else answer
+    return answer, {"x": leaves(".x"), "y": leaves(".y")}
 
 
 def background(

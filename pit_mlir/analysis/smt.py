@@ -278,3 +278,77 @@ def ask(claim: Bool, hypotheses: Sequence[Bool], timeout_ms: int) -> Answer:
     if outcome == z3.unknown and solver.reason_unknown() == "interrupted from keyboard":
         raise KeyboardInterrupt
     return Answer("refuted", solver.model()) if outcome == z3.sat else Answer("unknown")
+
+
+def simplified(term: Any) -> Any:
+    """`term` in a simpler form, a `bool` if it is a known truth value."""
+    if isinstance(term, bool):
+        return term
+    simple = z3.simplify(term)
+    return z3.is_true(simple) if z3.is_true(simple) or z3.is_false(simple) else simple
+
+
+def replaced(term: Any, pairs: Sequence[tuple[Any, Any]]) -> Any:
+    """`term` with the first of each pair, wherever it occurs, replaced by the second."""
+    return z3.substitute(term, *pairs) if pairs else term
+
+
+def parts(term: Any) -> list[Any]:
+    """Every subterm once, operands before what they are operands of."""
+    found: dict[int, Any] = {}
+    todo = [(term, False)]
+    while todo:
+        part, is_ready = todo.pop()
+        if is_ready:
+            found.setdefault(part.get_id(), part)
+        elif part.get_id() not in found:
+            todo.append((part, True))
+            todo.extend((child, False) for child in part.children())
+    return list(found.values())
+
+
+def choices(term: Any) -> list[Any]:
+    """The atoms of the conditions of choices in `term`, those that contain no choice themselves first."""
+    conditions = [part.arg(0) for part in parts(term) if z3.is_app_of(part, z3.Z3_OP_ITE)]
+    atoms: dict[int, Any] = {}
+    for condition in conditions:
+        todo = [condition]
+        while todo:
+            part = todo.pop()
+            if any(z3.is_app_of(part, kind) for kind in (z3.Z3_OP_AND, z3.Z3_OP_OR, z3.Z3_OP_NOT)):
+                todo.extend(part.children())
+            else:
+                atoms.setdefault(part.get_id(), part)
+    return list(atoms.values())
+
+
+def calls(term: Any, name: str) -> list[Any]:
+    """The calls of the function `name` in `term`, inner ones first."""
+    return [
+        part for part in parts(term) if z3.is_app(part) and part.num_args() and part.decl().name() == name
+    ]
+
+
+Linear = frozenset[tuple[Any, Fraction]]
+"""A linear combination: each term, None for the number 1, with the factor that it has."""
+
+
+def linear(term: Any) -> Linear:
+    """A real term as a linear combination of terms that are not sums or multiples."""
+    factors: dict[Any, Fraction] = {}
+
+    def add(part: Any, factor: Fraction) -> None:
+        if z3.is_rational_value(part):
+            factors[None] = factors.get(None, Fraction(0)) + factor * part.as_fraction()
+        elif z3.is_add(part) or z3.is_sub(part):
+            for place, child in enumerate(part.children()):
+                add(child, -factor if place and z3.is_sub(part) else factor)
+        elif z3.is_app_of(part, z3.Z3_OP_UMINUS):
+            add(part.arg(0), -factor)
+        elif z3.is_mul(part) and part.num_args() == 2 and z3.is_rational_value(part.arg(0)):
+            add(part.arg(1), factor * part.arg(0).as_fraction())
+        else:
+            factors[part] = factors.get(part, Fraction(0)) + factor
+
+    add(term, Fraction(1))
+    return frozenset((part, factor) for part, factor in factors.items() if factor)

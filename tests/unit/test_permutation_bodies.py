@@ -124,6 +124,21 @@ ONLINE_SOFTMAX = """
   %h = arith.mulf %a1, %e : f32
   %s = arith.addf %h, %g : f32
   yield %m, %s : f32, f32"""
+ONLINE_ATTENTION = ONLINE_SOFTMAX.replace(
+    "yield %m, %s : f32, f32",
+    """
+  %k = arith.mulf %a2, %e : f32
+  %l = arith.mulf %g, %x1 : f32
+  %o = arith.addf %k, %l : f32
+  yield %m, %s, %o : f32, f32, f32""",
+)
+SCALED_WRONG = ONLINE_SOFTMAX.replace("arith.mulf %a1, %e", "arith.mulf %a1, %g")
+LOG_SUM_EXP = """
+  %e = math.exp %a0 : f32
+  %f = math.exp %x0 : f32
+  %g = arith.addf %e, %f : f32
+  %r = math.log %g : f32
+  yield %r : f32"""
 SQUARED_DIFFERENCE = """
   %d = arith.subf %x0, %x1 : f32
   %q = arith.mulf %d, %d : f32
@@ -172,7 +187,11 @@ CASES: list[tuple[str, str, str, str, str | None, list[set[float]]]] = [
     ("acc / x", "f32", "f32", binary("divf"), "yes", [{1}]),
     ("squared differences", "f32 f32", "f32", SQUARED_DIFFERENCE, "yes", [set(), set()]),
     ("last writer", "f32", "f32", "yield %x0 : f32", None, [set()]),
-    ("online softmax", "f32", "f32 f32", ONLINE_SOFTMAX, None, [set()]),
+    ("online softmax", "f32", "f32 f32", ONLINE_SOFTMAX, "yes", [set()]),
+    ("online softmax in base 2", "f32", "f32 f32", ONLINE_SOFTMAX.replace("exp", "exp2"), "yes", [set()]),
+    ("online attention", "f32 f32", "f32 f32 f32", ONLINE_ATTENTION, "yes", [set(), set()]),
+    ("online softmax, scaled wrong", "f32", "f32 f32", SCALED_WRONG, None, [set()]),
+    ("log of a sum of exp", "f32", "f32", LOG_SUM_EXP, None, [set()]),
 ]
 
 
@@ -198,3 +217,20 @@ def test_quotient_assumes_a_denominator() -> None:
     proof = with_op(text, prove)
     assert proof is not None
     assert Assumption.NONZERO_DENOMINATOR in proof.assumptions["input 0 = 0.0"]
+
+
+@pytest.mark.parametrize("time_ms", [1, 30])
+def test_law_of_exponentials_needs_time(time_ms: int) -> None:
+    text = generic([("d0, d1", "f32")], [("d0", "f32")] * 2, ONLINE_SOFTMAX, iterators=2)
+    proof = with_op(text, lambda op: prove(op, timeout_ms=time_ms))
+    assert proof is not None
+    assert proof.axes[1].verdict == "none"
+    assert proof.axes[1].reason.startswith("not proved that the order does not matter")
+
+
+def test_what_no_axiom_tells_is_not_proved() -> None:
+    text = generic([("d0, d1", "f32")], [("d0", "f32")], LOG_SUM_EXP, iterators=2)
+    proof = with_op(text, prove)
+    assert proof is not None
+    assert proof.axes[1].reason == "not proved that the order does not matter"
+    assert proof.axes[1].counterexample is None
