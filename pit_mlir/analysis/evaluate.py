@@ -167,7 +167,7 @@ def divide(a: Scalar, b: Scalar) -> Scalar:
 
 def power(a: Scalar, b: Scalar) -> Scalar:
     """a ** b; exact for small whole exponents."""
-    if isinstance(a, Fraction) and b == int(float_of(b)) and abs(b) <= 64:
+    if isinstance(a, Fraction) and isinstance(b, int | Fraction) and b.denominator == 1 and abs(b) <= 64:
         return a ** int(b) if a != 0 or b >= 0 else math.inf
     return _guarded(math.pow, a, b)
 

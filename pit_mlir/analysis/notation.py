@@ -9,7 +9,7 @@ from pit_mlir.analysis.body import LEAVES, Body, Node
 ATOM, POWER, SIGN, TIMES, PLUS, SHIFT, BITS, COMPARE, NOT, TRUTH = range(10, 0, -1)
 """How tightly a formula binds; what binds less than its surroundings gets parentheses."""
 
-LONGEST = 60
+LONGEST = 80
 """A formula of more characters gets a name of its own before it is used in another."""
 
 
