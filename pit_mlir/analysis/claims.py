@@ -38,6 +38,7 @@ MOST_POSITIONS = 6
 FLOATS = (0, 1, -1, 2, -3, "1/2", "-5/4", 3, "7/2", -2)
 ROUGH_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.1, 3.3, 1e8, -1e8, 0.7, 1e-3)
 """Floats whose sums depend on the order."""
+NOT_FINITE = (math.nan, math.inf, -math.inf)
 
 
 @dataclass(frozen=True)
@@ -105,16 +106,20 @@ def leaf_terms(
     return leaf
 
 
-def random_scalar(rng: random.Random, type_: str, strict: bool) -> Scalar:
-    """A number of `type_`, often one of a few, so that ties happen."""
+def random_scalar(rng: random.Random, type_: str, strict: bool, *, finite: bool = True) -> Scalar:
+    """A number of `type_`, often one of a few, so that ties happen; a float may be NaN or infinite if not `finite`."""
     if is_float(type_):
+        if not finite and rng.random() < 0.4:
+            return rng.choice(NOT_FINITE)
         return rounded(rng.choice(ROUGH_FLOATS), type_) if strict else Fraction(rng.choice(FLOATS))
     bits = width(type_) or 64
     extremes = (signed(1 << (bits - 1), bits), (1 << max(bits - 1, 1)) - 1) if rng.random() < 0.2 else ()
     return signed(rng.choice((0, 1, 2, 3, -1, 5, 17, -40, *extremes)), bits)
 
 
-def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | None = None) -> Point:
+def random_point(
+    body: Body, rng: random.Random, mode: Mode, values: Values | None = None, *, finite: bool = True
+) -> Point:
     """A point with random leaves, the inputs in `values` fixed; at every other one or so many leaves are equal."""
     fixed = values or {}
     leaves = body.nodes[: body.inputs + body.outputs]
@@ -127,7 +132,7 @@ def random_point(body: Body, rng: random.Random, mode: Mode, values: Values | No
     has_ties = rng.random() < 0.5
 
     def draw(node: Node) -> Scalar:
-        value = random_scalar(rng, node.type, mode.strict)
+        value = random_scalar(rng, node.type, mode.strict, finite=finite)
         alike = [other for other in seen if isinstance(other, int) == isinstance(value, int)]
         if has_ties and alike and rng.random() < 0.5:
             value = typed(rng.choice(alike), node.type, mode.strict)
@@ -156,11 +161,11 @@ Sample = tuple[Point, list[Scalar | None]]
 """A point, and what the body yields there."""
 
 
-def samples(body: Body, mode: Mode, values: Values | None = None) -> Iterator[Sample]:
+def samples(body: Body, mode: Mode, values: Values | None = None, *, finite: bool = True) -> Iterator[Sample]:
     """Random points with what `body` yields there; none where it cannot be evaluated."""
     rng = random.Random(1)
     for _ in range(SAMPLES):
-        point = random_point(body, rng, mode, values)
+        point = random_point(body, rng, mode, values, finite=finite)
         try:
             yield point, evaluate(body, point)
         except Unevaluable:
@@ -226,9 +231,24 @@ Claim = Callable[[Terms, Level], Bool]
 """What is claimed of a body whose operations `Terms` translates, at a level."""
 
 
-def settle(body: Body, mode: Mode, claim: Claim, values: Values | None = None) -> Assumptions | None:
-    """The assumptions under which `claim` is proved, None if it is not under any."""
-    for level in levels(body):
+Check = Callable[[Point, list[Scalar | None]], bool]
+"""Whether a claim holds at a point with what the body yields there."""
+
+
+def settle(
+    body: Body, mode: Mode, claim: Claim, values: Values | None = None, check: Check | None = None
+) -> Assumptions | None:
+    """The assumptions under which `claim` is proved, None if it is not under any.
+
+    What holds for finite data alone is by far the most frequent. `check` finds that with NaN and infinities in
+    microseconds, the solver takes a tenth of a second for a body with four factors.
+    """
+    tried = levels(body)
+    if check is not None and len(tried) > 1:
+        wild = samples(body, mode, values, finite=False)
+        if not all(check(point, yields) for point, yields in wild):
+            tried = tried[1:]
+    for level in tried:
         terms = Terms(strict=mode.strict, lowest=level.lowest, tables=level.inputs)
         try:
             holds = claim(terms, level)
@@ -276,7 +296,12 @@ def _unchanged(body: Body, mode: Mode, key: Fixed) -> Assumptions | None:
         nodes = [(result, body.nodes[body.inputs + result]) for result in body.live]
         return both(*(agree(yields[result], leaf(node), node.type, level, mode) for result, node in nodes))
 
-    return settle(body, mode, claim, values)
+    def check(point: Point, yields: list[Scalar | None]) -> bool:
+        return all(
+            same(yields[result], point.accumulators[result], exact=mode.strict) for result in body.live
+        )
+
+    return settle(body, mode, claim, values, check)
 
 
 def consistent(

@@ -10,7 +10,7 @@ from itertools import product
 
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, Scheme, is_float, width
-from pit_mlir.analysis.claims import Level, Mode, agree, has_lowest, leaf_terms, samples, settle
+from pit_mlir.analysis.claims import Check, Level, Mode, agree, has_lowest, leaf_terms, samples, settle
 from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, same
 from pit_mlir.analysis.facts import Delta, Index, Operand
 from pit_mlir.analysis.smt import Bool, both, either, negate
@@ -40,7 +40,7 @@ def delta(scheme: Scheme, iterator: int, mode: Mode) -> Delta | None:
         for value in (*_values(scheme, iterator), None):
             if value == position or search.contradicts(position, value):
                 continue
-            under = settle(body, mode, search.claim(position, value))
+            under = settle(body, mode, search.claim(position, value), check=search.check(position, value))
             if under is not None:
                 return Delta(position, value, under)
     return None
@@ -127,6 +127,18 @@ class _Search:
             if value == value and not same(value, resting):
                 return True
         return False
+
+    def check(self, position: Index | Operand, value: Value) -> Check:
+        """Whether the results at one point are zero, or it is the one of `value`, for data with NaN and infinities."""
+
+        def holds(point: Point, yields: list[Scalar | None]) -> bool:
+            at_rest = all(
+                same(yields[result], point.accumulators[result] if self.scheme.reduced(result) else 0)
+                for result in self.body.live
+            )
+            return value is None or at_rest or _at(point, position) == _at(point, value)
+
+        return holds
 
     def claim(self, position: Index | Operand, value: Value) -> Callable[[Terms, Level], Bool]:
         """Results that are not zero are at `value`, or, if it has no name, at the same position."""

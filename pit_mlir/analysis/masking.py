@@ -24,7 +24,7 @@ from pit_mlir.analysis.claims import (
     settle,
     special_term,
 )
-from pit_mlir.analysis.evaluate import Scalar, Unevaluable, evaluate, same
+from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, same
 from pit_mlir.analysis.facts import (
     Accumulator,
     Assumption,
@@ -158,18 +158,32 @@ def _unread(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -
         one, other = sides
         return both(*(agree(one[result], other[result], types[result], level, mode) for result in body.live))
 
-    return settle(body, mode, claim, given)
+    rng = random.Random(3)
+
+    def check(point: Point, yields: list[Scalar | None]) -> bool:
+        changed = _changed(body, point, number, random_point(body, rng, mode, finite=False))
+        return changed is None or all(
+            same(yields[result], changed[result], exact=mode.strict) for result in body.live
+        )
+
+    return settle(body, mode, claim, given, check)
+
+
+def _changed(body: Body, point: Point, number: int, other: Point) -> list[Scalar | None] | None:
+    """What the body yields where input `number` alone is as in `other`; None if it cannot be evaluated."""
+    inputs = (*point.inputs[:number], other.inputs[number], *point.inputs[number + 1 :])
+    try:
+        return evaluate(body, replace(point, inputs=inputs))
+    except Unevaluable:
+        return None
 
 
 def _differs(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -> bool:
     """Whether some sample changes a result when input `number` alone changes; NaN is left to the solver."""
     rng = random.Random(2)
     for point, yields in samples(body, mode, given):
-        other = random_point(body, rng, mode).inputs[number]
-        inputs = (*point.inputs[:number], other, *point.inputs[number + 1 :])
-        try:
-            changed = evaluate(body, replace(point, inputs=inputs))
-        except Unevaluable:
+        changed = _changed(body, point, number, random_point(body, rng, mode))
+        if changed is None:
             continue
         for result in body.live:
             pair = (yields[result], changed[result])
