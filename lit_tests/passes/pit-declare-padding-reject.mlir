@@ -5,7 +5,7 @@
 
 // NUMBER: error: {{.*}}argument = 3 is not among the 3 arguments
 // RANK: error: {{.*}}argument 0 has type tensor<2x5x8xf32>; expected a (batch, token) mask of rank 2
-// UNREAD: error: the model does not read the mask that is declared as padding
+// UNREAD: pit-declare-padding-reject.mlir:{{[0-9]+}}:1: error: the model does not read argument 1, which is declared as a mask of padding
 // SCALAR: error: {{.*}}argument 2 has type index; expected a (batch, token) mask of rank 2
 func.func @rank(%x: tensor<2x5x8xf32>, %mask: tensor<2x5xi1>, %n: index) -> tensor<2x5x8xf32> {
   return %x : tensor<2x5x8xf32>

@@ -350,3 +350,19 @@ func.func @kept(%x: tensor<1x3x8x8xf32>, %k: tensor<4x3x3x3xf32>, %s: tensor<3x7
   %into = tensor.insert_slice %p into %zeros[3, 0] [3, 7] [1, 1] : tensor<3x7xf32> into tensor<9x7xf32>
   return %y, %into : tensor<1x4x6x6xf32>, tensor<9x7xf32>
 }
+
+// -----
+
+// Arithmetic on whole tensors, which programs written by hand have, is taken in.
+
+// CHECK-LABEL: func.func @whole_tensors
+// CHECK-NOT: arith.addf {{.*}} : tensor
+// CHECK: linalg.generic
+// CHECK: arith.addf {{.*}} : f32
+// CHECK: linalg.generic
+// CHECK: math.exp {{.*}} : f32
+func.func @whole_tensors(%a: tensor<4x?xf32>, %b: tensor<4x?xf32>) -> tensor<4x?xf32> {
+  %0 = arith.addf %a, %b : tensor<4x?xf32>
+  %1 = math.exp %0 : tensor<4x?xf32>
+  return %1 : tensor<4x?xf32>
+}

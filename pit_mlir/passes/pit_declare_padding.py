@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.analysis.axes import Axes, is_whole
-from pit_mlir.analysis.expressions import Leaf, element
+from pit_mlir.analysis.expressions import Leaf, body_expression, element
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.images import ZERO, Abstract, image
 from pit_mlir.bindings import arith, ir, tensor
@@ -13,9 +13,10 @@ from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Iterator as Kind
 from pit_mlir.dialect.structured import Structured, build_generic, projection, projection_map
-from pit_mlir.errors import PassError
+from pit_mlir.errors import InputError
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.rules.functions import functions_of
+from pit_mlir.passes.rules.spread import name_of, selected
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class DeclarePadding(Pass):
         masked: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
         for use in list(cutting_uses(function, axes, mask)):
             pair = carried(axes, use, mask)
-            if pair is None or use.value == mask:
+            if pair is None or use.value == mask or is_selected(use.value, mask):
                 continue
             with op.context, use.user.location, insertion_after(use.value, function):
                 if (use.value, pair) not in masked:
@@ -68,39 +69,49 @@ def main_function(op: ir.Operation) -> ir.Operation:
     """The one function with a body of the module `op` (or `op` itself)."""
     functions = list(functions_of(op))
     if len(functions) != 1:
-        raise PassError(f"pit-declare-padding needs one function of a single block, found {len(functions)}")
+        raise InputError(
+            f"pit-declare-padding needs one function of a single block, found {len(functions)}",
+            location=place(op),
+        )
     return functions[0]
+
+
+def place(op: ir.Operation) -> str | None:
+    """Where `op` comes from, if that is known; an imported function has no line."""
+    text = location_text(op.location)
+    return None if text.startswith("<unknown>") else text
 
 
 def mask_argument(function: ir.Operation, number: int) -> ir.Value:
     """Argument `number` of `function`, checked to be a (batch, token) mask."""
     arguments = list(function.regions[0].blocks[0].arguments)
     if not 0 <= number < len(arguments):
-        raise PassError(
+        raise InputError(
             f"pit-declare-padding: argument = {number} is not among the {len(arguments)} arguments",
-            location=location_text(function.location),
+            location=place(function),
         )
     mask = arguments[number]
     if not isinstance(mask.type, ir.RankedTensorType) or mask.type.rank != 2:
-        raise PassError(
+        raise InputError(
             f"pit-declare-padding: argument {number} has type {mask.type}; expected a (batch, token) mask of rank 2",
-            location=location_text(function.location),
+            location=place(function),
         )
     if not isinstance(mask.type.element_type, ir.IntegerType | ir.FloatType):
-        raise PassError(
+        raise InputError(
             f"pit-declare-padding: argument {number} holds {mask.type.element_type}; expected integers, i1 or floats",
-            location=location_text(function.location),
+            location=place(function),
         )
     return mask
 
 
 def verify_read(mask: ir.Value, function: ir.Operation) -> None:
-    """Raises `PassError` where nothing reads `mask`: then nothing says which values carry its axes."""
+    """Raises `InputError` where nothing reads `mask`: then nothing says which values carry its axes."""
     if not any(True for _ in mask.uses) and list(ir.RankedTensorType(mask.type).shape) != [1, 1]:
-        raise PassError(
-            "the model does not read the mask that is declared as padding, so nothing tells which values carry its "
-            "(batch, token) axes; use it in the model (in attention, or as a factor), or leave the declaration out",
-            location=location_text(function.location),
+        raise InputError(
+            f"the model does not read {name_of(mask, function)}, which is declared as a mask of padding, so nothing "
+            "tells which values carry its (batch, token) axes; use it in the model (in attention, or as a factor), "
+            "or leave the declaration out",
+            location=place(function),
         )
 
 
@@ -112,9 +123,12 @@ def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
         return mask
     block = function.regions[0].blocks[0]
     with function.context, function.location, ir.InsertionPoint.at_block_begin(block):
-        return tensor.CollapseShapeOp(
-            ir.RankedTensorType.get(rest, type_.element_type), mask, [[0, 1]]
-        ).result
+        row = ir.RankedTensorType.get(rest, type_.element_type)
+        for use in mask.uses:
+            reader = use.owner.operation
+            if reader.name == "tensor.collapse_shape" and reader.results[0].type == row:
+                return reader.results[0]
+        return tensor.CollapseShapeOp(row, mask, [[0, 1]]).result
 
 
 def carried(axes: Axes, use: Use, mask: ir.Value) -> tuple[int, ...] | None:
@@ -157,6 +171,21 @@ def gathers(generic: ir.Operation) -> Iterator[Use]:
         if inner.operation.name == "tensor.extract":
             why = "assumes: the rows that this gather reads are live (others read 0)"
             yield Use(inner.operation, 0, inner.operation.operands[0], why)
+
+
+def is_selected(value: ir.Value, mask: ir.Value) -> bool:
+    """Whether `value` is what `select_live` makes by `mask`: the declaration was here already."""
+    maker = value.owner
+    if isinstance(maker, ir.Block) or maker.operation.name != "linalg.generic":
+        return False
+    view = Structured.of(maker)
+    if view is None or len(view.inputs) != 2 or view.inputs[0] != mask:
+        return False
+    terms = [
+        Leaf(value, projection(map_) or ()) for value, map_ in zip(view.inputs, view.input_maps, strict=True)
+    ]
+    body = body_expression(view, 0, lambda number: (*terms, Leaf(view.outputs[0], ()))[number])
+    return image(body, {terms[0]: ZERO}).value == ZERO and selected(body, terms, terms[0]) == terms[1]
 
 
 def insertion_after(value: ir.Value, function: ir.Operation) -> ir.InsertionPoint:

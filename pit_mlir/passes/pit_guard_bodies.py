@@ -1,5 +1,6 @@
 """`pit-guard-bodies`: reads and divisions that are safe for any data."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,26 +10,38 @@ from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
 
+GUARDED = "pit.guarded"
 SIGNED = ("arith.divsi", "arith.remsi", "arith.floordivsi", "arith.ceildivsi")
 UNSIGNED = ("arith.divui", "arith.remui", "arith.ceildivui")
 
 
 @dataclass(frozen=True)
 class GuardBodies(Pass):
-    """Clamps the indices of `tensor.extract` into its tensor, and makes integer division by zero a failed check."""
+    """Clamps the indices of `tensor.extract` into its tensor, and makes integer division by zero a failed check.
+
+    What was looked at is marked by `pit.guarded`.
+    """
 
     name: ClassVar[str] = "pit-guard-bodies"
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """A `pit.check` of the model reports an index out of range; here it only must not be followed."""
         with op.context:
-            for extract in operations(op, "tensor.extract"):
+            for extract in unguarded(op, "tensor.extract"):
                 with ir.InsertionPoint(extract), extract.location:
                     clamp_indices(extract)
-            for division in operations(op, *SIGNED, *UNSIGNED):
+            for division in unguarded(op, *SIGNED, *UNSIGNED):
                 if isinstance(division.operands[1].type, ir.IntegerType | ir.IndexType):
                     with ir.InsertionPoint(division), division.location:
                         guard_division(division)
+
+
+def unguarded(root: ir.Operation, *names: str) -> Iterator[ir.Operation]:
+    """The operations called `names` in `root` that the pass has not seen yet; they are marked by `pit.guarded`."""
+    for op in operations(root, *names):
+        if GUARDED not in op.attributes:
+            op.attributes[GUARDED] = ir.UnitAttr.get()
+            yield op
 
 
 def clamp_indices(extract: ir.Operation) -> None:

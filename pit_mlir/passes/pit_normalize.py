@@ -48,10 +48,11 @@ class Normalize(Pass):
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites the module `op`; what is not understood stays as it is."""
-        assert op.name == "builtin.module", f"pit-normalize runs on a module, got {op.name}"
         context = op.context
         with context:
             clean = upstream("canonicalize,cse", context)
+            # arith and math on whole tensors, which models written by hand have.
+            upstream("convert-elementwise-to-linalg", context).run(op)
             clean.run(op)
             # Before the asserts, whose conditions are then read through broadcasts.
             generalize_named(op)

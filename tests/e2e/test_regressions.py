@@ -91,5 +91,5 @@ class Ignorant(nn.Module):
 
 
 def test_padding_that_the_model_does_not_read() -> None:
-    with pytest.raises(pit.PitError, match="does not read the mask"):
+    with pytest.raises(pit.PitError, match="does not read .mask., which is declared"):
         pit.compile(Ignorant(), (torch.randn(3, 5, 4), torch.ones(3, 5)), sparsity=[pit.Padding("mask")])

@@ -51,7 +51,7 @@ def spread_masks(function: ir.Operation, report: Report) -> None:
     """R3 at every result of `function` that a mask over some of its dimensions makes 0."""
     for op in list(function.regions[0].blocks[0].operations):
         view = Structured.of(op)
-        masked = None if view is None else find_mask(view)
+        masked = None if view is None or is_read_by_rows(view.op) else find_mask(view)
         if masked is not None:
             with op.location:
                 spread(op.operation, masked)
@@ -176,6 +176,11 @@ def spread(op: ir.Operation, masked: Masked) -> None:
         written = swrite(rows, zeros_like(result), index, axis=masked.axis)
     for user, number in users:
         user.operands[number] = written
+
+
+def is_read_by_rows(op: ir.Operation) -> bool:
+    """Whether nothing reads the results of `op` as a whole: R3 was here already."""
+    return all(use.owner.operation.name == "pit.sread" for result in op.results for use in result.uses)
 
 
 def operands_reading(value: ir.Value) -> Iterator[tuple[ir.Operation, int]]:

@@ -8,7 +8,7 @@ from pit_mlir.analysis.zeros import unbroadcast
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
-from pit_mlir.passes.rules.spread import Masked, is_float, name_of, spread
+from pit_mlir.passes.rules.spread import Masked, is_float, is_read_by_rows, name_of, spread
 
 
 def spread_marks(function: ir.Operation, report: Report) -> None:
@@ -16,6 +16,8 @@ def spread_marks(function: ir.Operation, report: Report) -> None:
     for op in list(function.regions[0].blocks[0].operations):
         operation = op.operation
         if operation.name != "pit.mark" or len(operation.operands) == 1 or not is_float(operation.results[0]):
+            continue
+        if is_read_by_rows(operation):
             continue
         source, mask = operation.operands
         with op.location, ir.InsertionPoint(operation):
