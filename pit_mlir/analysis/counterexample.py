@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pit_mlir.analysis.body import Body
 from pit_mlir.analysis.evaluate import Scalar, float_of
 
 Coordinates = tuple[int, ...]
@@ -102,6 +103,13 @@ Counterexample = Swap | Move
 def grouped(texts: Sequence[str]) -> str:
     """One text bare, several as a tuple."""
     return ", ".join(texts) if len(texts) < 2 else f"({', '.join(texts)})"
+
+
+def digits(strict: bool, body: Body) -> str:
+    """The format of the floats of `body`: six digits, in strict mode those that tell two numbers apart."""
+    if not strict:
+        return "g"
+    return ".17g" if any(node.type == "f64" for node in body.nodes) else ".9g"
 
 
 def scalar_text(value: Scalar, digits: str = "g") -> str:

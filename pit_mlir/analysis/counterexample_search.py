@@ -8,8 +8,8 @@ from itertools import islice
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, is_float
 from pit_mlir.analysis.claims import Mode, random_point
-from pit_mlir.analysis.counterexample import Swap
-from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, same
+from pit_mlir.analysis.counterexample import Swap, digits
+from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, float_of, rounded, same
 from pit_mlir.analysis.terms import Term
 
 ORDER_SAMPLES = 64
@@ -67,7 +67,7 @@ def _swap(body: Body, group: Sequence[int], x: Point, y: Point, mode: Mode) -> S
         tuple(read),
         tuple(x.indices[iterator] for iterator in read),
         tuple(y.indices[iterator] for iterator in read),
-        ".9g" if mode.strict else "g",
+        digits(mode.strict, body),
     )
 
 
@@ -88,17 +88,17 @@ def surviving_swap(
     """The solver's counterexample at the points `x` and `y`, if it survives evaluation with the real functions."""
     leaves = {
         name: Point(
-            tuple(_value(answer, leaf(node), node) for node in body.nodes[: body.inputs]),
+            tuple(_value(answer, leaf(node), node, mode) for node in body.nodes[: body.inputs]),
             tuple(
-                _value(answer, leaf(node), node)
+                _value(answer, leaf(node), node, mode)
                 for node in body.nodes[body.inputs : body.inputs + body.outputs]
             ),
             tuple(
-                _value(answer, leaf(node), node)
+                _value(answer, leaf(node), node, mode)
                 for node in body.nodes
                 if node.op == "capture" and isinstance(node.detail, int)
             ),
-            _indices(body, answer, leaf),
+            _indices(body, answer, leaf, mode),
             mode.strict,
         )
         for name, leaf in points.items()
@@ -106,20 +106,24 @@ def surviving_swap(
     return _swap(body, group, leaves["x"], leaves["y"], mode)
 
 
-def _indices(body: Body, answer: smt.Answer, leaf: Callable[[Node], Term]) -> tuple[int, ...]:
+def _indices(body: Body, answer: smt.Answer, leaf: Callable[[Node], Term], mode: Mode) -> tuple[int, ...]:
     positions = {
-        node.number: int(_value(answer, leaf(node), node)) for node in body.nodes if node.op == "index"
+        node.number: int(_value(answer, leaf(node), node, mode)) for node in body.nodes if node.op == "index"
     }
     return tuple(positions.get(iterator, 0) for iterator in range(1 + max(positions, default=-1)))
 
 
-def _value(answer: smt.Answer, term: Term, node: Node) -> Scalar:
-    """What the model gives to a leaf; anything for one that has no number (a captured tensor)."""
+def _value(answer: smt.Answer, term: Term, node: Node, mode: Mode) -> Scalar:
+    """What the model gives to a leaf, as a number of its type; anything for one that has none (a captured tensor)."""
     if is_float(node.type):
         for flag, value in ((term.nan, math.nan), (term.ninf, -math.inf), (term.pinf, math.inf)):
             if flag is not False and answer.value(flag):
                 return value
-        return answer.value(term.value)
+        value = answer.value(term.value)
+        if not mode.strict:
+            return value
+        is_minus_zero = value == 0 and term.minus is not False and answer.value(term.minus)
+        return -0.0 if is_minus_zero else rounded(float_of(value), node.type)
     if node.type.startswith(("tensor", "memref")):
         return 0
     return answer.value(term)

@@ -11,7 +11,7 @@ from itertools import product
 
 from pit_mlir.analysis.body import Compound, Map, Scheme, is_float
 from pit_mlir.analysis.claims import Mode, random_scalar
-from pit_mlir.analysis.counterexample import Coordinates, Move, Tensor
+from pit_mlir.analysis.counterexample import Coordinates, Move, Tensor, digits
 from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, number, same
 
 LARGEST_EXTENT = 9
@@ -113,9 +113,16 @@ def search_move(scheme: Scheme, iterator: int, mode: Mode) -> Move | None:
         for result in scheme.body.live:
             due = moved(before[result], scheme.output_map(result), iterator, order)
             if any(not same(due[at], after[result][at], exact=mode.strict) for at in due):
-                digits = ".9g" if mode.strict else "g"
                 given = (instance.inputs, instance.inits, result)
-                return Move(iterator, order, *given, before[result], due, after[result], digits)
+                return Move(
+                    iterator,
+                    order,
+                    *given,
+                    before[result],
+                    due,
+                    after[result],
+                    digits(mode.strict, scheme.body),
+                )
     if not ran:
         raise Unevaluable("no small instance")
     return None
