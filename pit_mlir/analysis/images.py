@@ -1,7 +1,10 @@
 """Images: what an expression is once some of its leaves are known, whatever the others are.
 
 `select(m, x, 0)` is 0 at m = false; `x + m` is -inf at m = -inf; a sum keeps its accumulator where a factor
-is 0. What an answer relies on beyond that is named with it: see `FINITE` and its neighbours.
+is 0. What an answer relies on beyond that is named with it.
+
+The prover asks the same of the body of one operation (`masking`), for numbers alone. Images follow what is known
+through many operations, be it a number or not, and at once: they go by rules, which tests hold against the prover.
 """
 
 import math
@@ -12,11 +15,7 @@ from fractions import Fraction
 from pit_mlir.analysis.body import Node, attributes_of
 from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable, number
 from pit_mlir.analysis.expressions import Accumulator, Apply, Constant, Expression, Leaf
-from pit_mlir.analysis.facts import Assumption
-
-FINITE = Assumption.FINITE_DATA.value
-DIVISOR = Assumption.NONZERO_DENOMINATOR.value
-LOWEST = Assumption.LOWEST_IS_INF.value
+from pit_mlir.analysis.facts import Assumption, Assumptions
 
 LOWEST_LIMIT = -1e30
 INTEGER_CASTS = ("extui", "extsi", "index_cast", "index_castui", "uitofp", "sitofp")
@@ -59,7 +58,7 @@ class Image:
     """What an expression is, and the names of the assumptions under which it is that."""
 
     value: Abstract
-    assumptions: frozenset[str]
+    assumptions: Assumptions
 
 
 def image(expression: Expression, leaves: Mapping[Leaf, Abstract]) -> Image:
@@ -71,7 +70,7 @@ def image(expression: Expression, leaves: Mapping[Leaf, Abstract]) -> Image:
 class _Evaluator:
     def __init__(self, leaves: Mapping[Leaf, Abstract]) -> None:
         self.leaves = leaves
-        self.assumptions: set[str] = set()
+        self.assumptions: set[Assumption] = set()
         self.known: dict[Expression, Abstract] = {}
 
     def value(self, expression: Expression) -> Abstract:
@@ -96,7 +95,7 @@ class _Evaluator:
         if not math.isfinite(value):
             return Known(float(value))
         if value <= LOWEST_LIMIT:
-            self.assumptions.add(LOWEST)
+            self.assumptions.add(Assumption.LOWEST_IS_INF)
             return Known(-math.inf)
         return Known(Fraction(value))
 
@@ -180,7 +179,7 @@ def _add(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract |
     for one, other in (args, args[::-1]):
         if is_infinite(one) and not is_infinite(other):
             if not is_finite(other):
-                evaluator.assumptions.add(FINITE)
+                evaluator.assumptions.add(Assumption.FINITE_DATA)
             return one
         if one == ZERO and not isinstance(other, Known):
             return other
@@ -202,7 +201,7 @@ def _multiply(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstr
     for one, other in (args, args[::-1]):
         if one == ZERO and not is_infinite(other):
             if not is_finite(other) and part.type == "float":
-                evaluator.assumptions.add(FINITE)
+                evaluator.assumptions.add(Assumption.FINITE_DATA)
             return ZERO
         if one == Known(1) and not isinstance(other, Known):
             return other
@@ -214,9 +213,14 @@ def _divide(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstrac
     if isinstance(b, Known):
         return Finite() if isinstance(a, Finite) and b != ZERO else None
     if a == ZERO:
-        evaluator.assumptions.add(DIVISOR)
+        evaluator.assumptions.add(Assumption.NONZERO_DENOMINATOR)
+        if not is_finite(b):
+            evaluator.assumptions.add(Assumption.FINITE_DATA)
         return ZERO
     return None
+
+
+IGNORES_NAN = ("arith.maxnumf", "arith.minnumf")
 
 
 def _extremum(absorbing: float) -> Partial:
@@ -225,6 +229,8 @@ def _extremum(absorbing: float) -> Partial:
             if one == Known(-absorbing):
                 return other
             if one == Known(absorbing):
+                if not is_finite(other) and part.name not in IGNORES_NAN:
+                    evaluator.assumptions.add(Assumption.FINITE_DATA)
                 return one
         return Finite() if all(map(is_finite, args)) and Finite() in args else None
 

@@ -11,10 +11,10 @@ drop them. They hold as long as the module is not changed.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from pit_mlir.analysis.axes import RESHAPES, is_fresh
+from pit_mlir.analysis.axes import RESHAPES
 from pit_mlir.analysis.evaluate import Scalar
 from pit_mlir.analysis.expressions import (
     Accumulator,
@@ -30,7 +30,9 @@ from pit_mlir.analysis.expressions import (
     leaves,
     parts,
 )
+from pit_mlir.analysis.facts import Assumptions
 from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
+from pit_mlir.analysis.masks import Condition, element_type, is_float, is_mask, mask_conditions, unbroadcast
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner, projection
@@ -66,7 +68,7 @@ class Fact:
     source: Source
     kind: Literal["mask", "value", "cast"]
     origin: str
-    assumptions: frozenset[str] = frozenset()
+    assumptions: Assumptions = frozenset()
     exact: bool = False
     of_floats: bool = True
 
@@ -115,20 +117,11 @@ class Zeros:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A source in terms of the iterators of an operation: `dims[i]` is the iterator of dimension i."""
-
-    tensor: ir.Value
-    dims: tuple[int | None, ...]
-    where_zero: bool
-
-
-@dataclass(frozen=True)
 class MaskedKeys:
     """Keys of a `pit.attend` whose score is -inf for every query: `condition` is in terms of its iterators."""
 
     condition: Condition
-    assumptions: frozenset[str]
+    assumptions: Assumptions
 
 
 def masked_keys(op: ir.Operation) -> list[MaskedKeys]:
@@ -216,60 +209,9 @@ def conditions(
     return found
 
 
-def mask_conditions(leaf: Leaf) -> list[tuple[Condition, Abstract]]:
-    """A mask may say something where it is zero, and where it is not."""
-    is_bool = element_type(leaf.value) == ir.IntegerType.get_signless(1)
-    return [
-        (Condition(leaf.value, leaf.dims, True), ZERO),
-        (Condition(leaf.value, leaf.dims, False), Known(1) if is_bool else NonZero()),
-    ]
-
-
-def is_float(value: ir.Value) -> bool:
-    """Whether a tensor or scalar is of floats."""
-    return isinstance(element_type(value), ir.FloatType)
-
-
-def element_type(value: ir.Value) -> ir.Type:
-    """The type of the elements of a tensor, or of a scalar."""
-    return value.type.element_type if isinstance(value.type, ir.RankedTensorType) else value.type
-
-
 def is_told_by_another(facts: Sequence[Fact]) -> bool:
     """Whether a tensor holds just what another mask says: then that one, nearer to the origin, is asked."""
     return any(fact.exact and fact.kind != "value" for fact in facts)
-
-
-def is_mask(leaf: Leaf, expression: Expression) -> bool:
-    """Whether `leaf` is a tensor made to tell where something is: integers, or a float argument."""
-    if not isinstance(leaf.value.type, ir.RankedTensorType) or not leaf.dims or is_fresh(leaf.value):
-        return False
-    if isinstance(element_type(leaf.value), ir.IntegerType):
-        return True
-    return is_mask_argument(leaf.value) and is_factor(leaf, expression)
-
-
-def is_factor(leaf: Leaf, expression: Expression) -> bool:
-    """Whether `expression` multiplies by `leaf` something that carries at least its dimensions."""
-    products = [part for part in parts(expression) if isinstance(part, Apply) and part.name == "arith.mulf"]
-    others = [arg for part in products if leaf in part.args for arg in part.args if arg != leaf]
-    return any(set(leaf.dims) <= set(other.dims) for arg in others for other in leaves(arg))
-
-
-def is_mask_argument(value: ir.Value) -> bool:
-    """Whether a float tensor is an argument of the function that is called a mask, or an input of the model.
-
-    Weights that scale (those of a layer norm) are no masks, what a caller passes is taken for one.
-    """
-    if not isinstance(value.owner, ir.Block):
-        return False
-    function = value.owner.owner.operation
-    if function.name != "func.func" or "arg_attrs" not in function.attributes:
-        return False
-    attributes = function.attributes["arg_attrs"][ir.BlockArgument(value).arg_number]
-    name = attributes["pit.name"].value if "pit.name" in attributes else ""
-    kind = attributes["pit.kind"].value if "pit.kind" in attributes else ""
-    return kind == "input" or "mask" in name
 
 
 def kind_of(expression: Expression, known: dict[Leaf, Abstract], result: ir.Value) -> Literal["mask", "cast"]:
@@ -325,24 +267,6 @@ def marked(op: ir.Operation, facts: Sequence[Fact]) -> list[Fact]:
     return [Fact(0, Source(tensor_, dims), "mask", origin), *facts]
 
 
-def unbroadcast(mask: ir.Value, value: ir.Value) -> tuple[ir.Value, tuple[int | None, ...]]:
-    """The mask of a mark on `value`, and the dimension of `value` that each of its dimensions is, None for size 1.
-
-    Dimensions of size 1 that were added to a smaller mask are looked through.
-    """
-    shape, wanted = ir.RankedTensorType(mask.type).shape, ir.RankedTensorType(value.type).shape
-    dims = tuple(
-        None if m == 1 and w != 1 else dim for dim, (m, w) in enumerate(zip(shape, wanted, strict=True))
-    )
-    kept = tuple(dim for dim in dims if dim is not None)
-    maker = owner(mask)
-    if maker is not None and maker.name == "tensor.expand_shape":
-        source = ir.RankedTensorType(maker.operands[0].type)
-        if list(source.shape) == [shape[dim] for dim in kept]:
-            return maker.operands[0], kept
-    return mask, dims
-
-
 def written(op: ir.Operation) -> list[Fact]:
     """The facts about the result of a `pit.swrite` into zeros: it is 0 where the mask of its index is."""
     maker = owner(op.operands[2])
@@ -383,17 +307,7 @@ def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> l
         places = [None if dim is None else dims.index(dim) if dim in dims else -1 for dim in fact.source.dims]
         if -1 not in places:
             source_there = Source(fact.source.tensor, tuple(places), fact.source.where_zero)
-            facts.append(
-                Fact(
-                    fact.value,
-                    source_there,
-                    fact.kind,
-                    fact.origin,
-                    fact.assumptions,
-                    fact.exact,
-                    fact.of_floats,
-                )
-            )
+            facts.append(replace(fact, source=source_there))
     return [fact for fact in facts if fact.kind != "value" or fact.is_zero]
 
 

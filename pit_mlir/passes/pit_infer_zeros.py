@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pit_mlir.analysis.facts import Assumptions
 from pit_mlir.analysis.zeros import Fact, MaskedKeys, Zeros, masked_keys
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
@@ -89,6 +90,6 @@ def keys_text(masked: MaskedKeys, names: Names) -> str:
     return f"keys are left out, their scores are -inf, where {mask} {where}{assumed(masked.assumptions)}"
 
 
-def assumed(assumptions: frozenset[str]) -> str:
+def assumed(assumptions: Assumptions) -> str:
     """What a fact assumes, for the end of a message."""
     return "".join(f"; assumes: {name}" for name in sorted(assumptions))

@@ -15,7 +15,8 @@ import math
 from collections.abc import Sequence
 
 from pit_mlir.analysis.expressions import Expression, Leaf, attend_score, leaves
-from pit_mlir.analysis.images import FINITE, ZERO, Abstract, Finite, Known, NonZero, image, is_finite
+from pit_mlir.analysis.facts import Assumption
+from pit_mlir.analysis.images import ZERO, Abstract, Finite, Known, NonZero, image, is_finite
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.attend import AttendOp
 from pit_mlir.dialect.structured import maps_of, owner, projection
@@ -119,7 +120,8 @@ def dead_keys(op: ir.Operation, index: ir.Value, segments: Sequence[int]) -> tup
     if not is_finite(live.value):
         return Refusal("a live query is not proved to see itself: it may have no live key")
     return tuple(
-        f"assumes: {what}" for what in sorted({*dead.assumptions, *live.assumptions, FINITE, *binary})
+        f"assumes: {what}"
+        for what in sorted({*dead.assumptions, *live.assumptions, Assumption.FINITE_DATA, *binary})
     )
 
 

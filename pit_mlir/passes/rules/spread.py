@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from pit_mlir.analysis.axes import RESHAPES
 from pit_mlir.analysis.expressions import (
     Apply,
-    Constant,
     Expression,
     Leaf,
     body_expression,
-    element,
     is_plain,
-    leaves,
 )
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.images import ZERO, Known, NonZero, image
-from pit_mlir.analysis.zeros import is_mask_argument
+from pit_mlir.analysis.masks import is_float, is_mask_argument, mask_of
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.detect import detect
@@ -30,9 +27,6 @@ from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Structured, owner, projection
 from pit_mlir.dialect.swrite import swrite
-
-CASTS = 4
-"""How many operations in a row are looked through from a factor to the mask that it is a cast of."""
 
 
 @dataclass(frozen=True)
@@ -112,19 +106,6 @@ def find_mask(view: Structured) -> Masked | None:
     return None
 
 
-def mask_of(term: Leaf) -> Leaf | None:
-    """The mask that an operand is a cast of: 0 where it is 0, not 0 elsewhere."""
-    root = element(term.value, term.dims, CASTS) if term.dims else term
-    found = list(leaves(root))
-    if len(found) != 1 or not found[0].dims or isinstance(root, Constant):
-        return None
-    leaf = found[0]
-    if image(root, {leaf: ZERO}).value != ZERO or leaf.value.type.element_type == ir.IndexType.get():
-        return None
-    live = image(root, {leaf: NonZero()}).value
-    return leaf if live == NonZero() or (live != ZERO and hasattr(live, "value")) else None
-
-
 def selected(body: Expression, terms: list[Leaf], mask: Leaf) -> Leaf | None:
     """The operand y of a body that is select(mask, y, 0): of select(x > 0, x, 0) x is no mask."""
     if not isinstance(body, Apply) or body.name != "arith.select":
@@ -132,11 +113,6 @@ def selected(body: Expression, terms: list[Leaf], mask: Leaf) -> Leaf | None:
     if image(body.args[0], {mask: NonZero()}).value not in (NonZero(), Known(1)):
         return None
     return body.args[1] if isinstance(body.args[1], Leaf) and body.args[1] in terms else None
-
-
-def is_float(value: ir.Value) -> bool:
-    """Whether a tensor holds floats."""
-    return isinstance(ir.RankedTensorType(value.type).element_type, ir.FloatType)
 
 
 def is_other_float(mask: Leaf) -> bool:

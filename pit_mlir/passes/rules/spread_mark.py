@@ -4,7 +4,7 @@ The author of the model declares that x is 0 where m is; nothing is left to prov
 rows, that is where it is broadcast along some dimension of x; a mask of single elements makes lists in contractions.
 """
 
-from pit_mlir.analysis.zeros import unbroadcast
+from pit_mlir.analysis.masks import unbroadcast
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
