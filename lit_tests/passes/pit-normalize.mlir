@@ -366,3 +366,15 @@ func.func @whole_tensors(%a: tensor<4x?xf32>, %b: tensor<4x?xf32>) -> tensor<4x?
   %1 = math.exp %0 : tensor<4x?xf32>
   return %1 : tensor<4x?xf32>
 }
+
+// -----
+
+// A dimension that a tensor does not have is left alone.
+// CHECK-LABEL: func.func @no_such_dimension
+// CHECK: tensor.dim %{{.*}}, %c-1
+func.func @no_such_dimension(%x: tensor<2x?xf32>) -> tensor<?xf32> {
+  %c = arith.constant -1 : index
+  %n = tensor.dim %x, %c : tensor<2x?xf32>
+  %e = tensor.empty(%n) : tensor<?xf32>
+  return %e : tensor<?xf32>
+}

@@ -117,11 +117,14 @@ def _source_of_size(size: ir.Value) -> Source:
 
 
 def dim_of(value: ir.Value) -> tuple[ir.Value, int] | None:
-    """(v, d) if `value` is `tensor.dim v, d` with a constant d, else None."""
+    """(v, d) if `value` is `tensor.dim v, d` with a constant d that v has, else None."""
     op = owner(value)
     if op is None or op.name != "tensor.dim":
         return None
     constant = owner(op.operands[1])
     if constant is None or constant.name != "arith.constant":
         return None
-    return op.operands[0], ir.IntegerAttr(constant.attributes["value"]).value
+    source, dim = op.operands[0], ir.IntegerAttr(constant.attributes["value"]).value
+    # MLIR lets other numbers through (no value then has the size), and the bindings crash on them.
+    has_dim = isinstance(source.type, ir.RankedTensorType) and 0 <= dim < source.type.rank
+    return (source, dim) if has_dim else None
