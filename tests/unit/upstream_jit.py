@@ -9,7 +9,7 @@ import numpy
 from pit_mlir.bindings import ExecutionEngine, PassManager, ir
 
 _TO_LLVM = (
-    "one-shot-bufferize{allow-return-allocs-from-loops bufferize-function-boundaries "
+    "convert-elementwise-to-linalg,one-shot-bufferize{allow-return-allocs-from-loops bufferize-function-boundaries "
     "function-boundary-type-conversion=identity-layout-map},"
     "func.func(tm-tensor-to-loops,convert-linalg-to-loops,llvm-request-c-wrappers),"
     "expand-strided-metadata,lower-affine,convert-scf-to-cf,arith-expand,convert-math-to-llvm,"
