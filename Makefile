@@ -1,5 +1,6 @@
 # make demo   real models from torch, compiled, run sparse and compared with torch
 # make test   everything: checks, unit, end-to-end and lit tests, one summary at the end
+# make fuzz   random programs and mutated text until Ctrl-C; N=1000 for so many of each, SEED=7 to choose where they begin
 # make check  format, lint, types, import law, size budget
 # make format puts the sources into the format that `make check` asks for
 #
@@ -13,7 +14,7 @@ STAMPS := build/stamps
 NATIVE := CMakeLists.txt $(wildcard pit_mlir/runtime/native/*)
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: demo test check format setup clean
+.PHONY: demo test fuzz check format setup clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -21,6 +22,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python tests/run_all.py
+
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz all $(if $(N),--n $(N)) $(if $(SEED),--seed $(SEED))
 
 check: setup
 	@$(BIN)/python tests/run_all.py check

@@ -143,7 +143,7 @@ class Program:
         sizes = [extent(self.mask.value, 1) if size is None else size]
         i64 = ir.IntegerType.get_signless(64)
         empty = tensor.EmptyOp(sizes, i64).result
-        body = lambda _o: [arith.IndexCastOp(i64, linalg.IndexOp(0).result).result]  # noqa: E731
+        body = lambda _o: [arith.IndexCastOp(i64, linalg.IndexOp(0).result).result]
         iota = build_generic([], [empty], [projection_map(1, [0])], ["parallel"], body).results[0]
         assert index is not None
 
