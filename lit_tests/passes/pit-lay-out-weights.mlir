@@ -28,6 +28,30 @@ func.func @list(%x: tensor<4x64xf32>, %w: tensor<32x64xf32> {pit.kind = "weight"
   return %y : tensor<4x32xf32>
 }
 
+// Its sizes may be dynamic.
+// CHECK-LABEL: func.func @dynamic
+// CHECK: %[[K:.*]] = tensor.dim %[[W:.*]], %c1
+// CHECK: tensor.empty(%[[K]]) : tensor<?x32xf32>
+// CHECK: linalg.generic {{.*}} ins(%[[W]] : tensor<32x?xf32>)
+func.func @dynamic(%x: tensor<4x?xf32>, %w: tensor<32x?xf32> {pit.kind = "weight"}) -> tensor<4x32xf32> {
+  %I = "pit.detect"(%x) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 4>, micro_tile = 4 : i64}
+      : (tensor<4x?xf32>) -> !pit.index
+  %init = tensor.empty() : tensor<4x32xf32>
+  %y = "pit.contract"(%init, %I) ({
+    %a = "pit.element"(%x) {map = affine_map<(m, n, k) -> (m, k)>, compact = false} : (tensor<4x?xf32>) -> f32
+    %b = "pit.element"(%w) {map = affine_map<(m, n, k) -> (n, k)>, compact = false} : (tensor<32x?xf32>) -> f32
+    "pit.yield"(%a, %b) : (f32, f32) -> ()
+  }, {
+  ^bb0(%sum: f32):
+    "pit.yield"(%sum) : (f32) -> ()
+  }) {indexing_maps = [affine_map<(m, n, k) -> (m, n)>],
+      iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>,
+                        #linalg.iterator_type<reduction>],
+      group = array<i64: 0, 2>, block = array<i64: 4>, compact = false, combine = "store"}
+      : (tensor<4x32xf32>, !pit.index) -> tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
+}
+
 // Without a list a weight stays as it is.
 // CHECK-LABEL: func.func @dense
 // CHECK-NOT: linalg.generic

@@ -1,9 +1,10 @@
 """`pit-lay-out-weights`: frozen weights lie the way the lists of their contractions read them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.element import ElementOp, element, elements
@@ -26,6 +27,9 @@ class LayOutWeights(Pass):
     """
 
     name: ClassVar[str] = "pit-lay-out-weights"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-transposed": "Weights kept transposed",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """See `Pass`."""
@@ -36,6 +40,7 @@ class LayOutWeights(Pass):
                         location_text(contract.location), "the frozen weight is kept transposed, for its list"
                     )
                     transpose(contract, read, order)
+                    report.count("num-transposed")
 
 
 def strided_weights(contract: ir.Operation) -> Iterator[tuple[ElementOp, list[int]]]:
@@ -72,7 +77,7 @@ def transpose(contract: ir.Operation, read: ElementOp, order: Sequence[int]) -> 
     dims = projection(map_)
     assert dims is not None, "the caller saw to it"
     with ir.InsertionPoint(contract), contract.location:
-        empty = tensor.empty([type_.shape[dim] for dim in order], type_.element_type)
+        empty = tensor.empty([extent(read.source, dim) for dim in order], type_.element_type)
         maps = [projection_map(type_.rank, range(type_.rank)), projection_map(type_.rank, order)]
         kinds: list[Kind] = ["parallel"] * type_.rank
         weight = build_generic([read.source], [empty], maps, kinds, lambda given, _: [given]).results[0]
