@@ -1,6 +1,6 @@
 """`pit-declare-padding`: rows of (batch, token) values at which a mask is zero are unused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,6 +31,9 @@ class DeclarePadding(Pass):
 
     name: ClassVar[str] = "pit-declare-padding"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-selects": "Values that are 0 where the mask is",
+    }
 
     argument: int = -1
 
@@ -50,6 +53,7 @@ class DeclarePadding(Pass):
             with op.context, use.user.location, insertion_after(use.value, function):
                 if (use.value, pair) not in masked:
                     masked[use.value, pair] = select_live(use.value, mask, pair)
+                    report.count("num-selects")
             use.user.operands[use.operand] = masked[use.value, pair]
             if use.why:
                 report.remark(location_text(use.user.location), use.why)

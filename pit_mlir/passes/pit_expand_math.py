@@ -1,5 +1,6 @@
 """`pit-expand-math`: math functions of f32 become polynomials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,11 +19,15 @@ class ExpandMath(Pass):
     """
 
     name: ClassVar[str] = "pit-expand-math"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-expanded": "Functions expanded",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """f64 is left to the C library."""
         with op.context:
             for function in operations(op, *EXPANSIONS):
                 expand(function)
+                report.count("num-expanded")
             for cast in operations(op, "arith.truncf"):
                 narrow_twice(cast)

@@ -1,6 +1,6 @@
 """`pit-form-attention`: attention in pieces becomes one operation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +27,10 @@ class FormAttention(Pass):
 
     name: ClassVar[str] = "pit-form-attention"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-formed": "Attentions formed",
+        "num-refused": "Attentions that had to stay as they are",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function in the module."""
@@ -45,6 +49,7 @@ def form_attention(block: ir.Block, report: Report) -> None:
             if found is not None:
                 replace_attention(found, report)
         except NotAttention as reason:
+            report.count("num-refused")
             report.remark(location_text(op.location), f"attention is not formed: {reason}", topic="dense")
 
 
@@ -59,6 +64,7 @@ def replace_attention(found: Attention, report: Report) -> None:
     found.op.results[0].replace_all_uses_with(result)
     for op in (found.op, *dead):
         op.erase()
+    report.count("num-formed")
     count = len(found.extras)
     reads = f"; masks and biases that it reads: {count}" if count else ""
     text = f"attention formed, its scores are never stored{reads}"

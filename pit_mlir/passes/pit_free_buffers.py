@@ -1,5 +1,6 @@
 """`pit-free-buffers`: gives each buffer back after its last use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,9 @@ class FreeBuffers(Pass):
     """
 
     name: ClassVar[str] = "pit-free-buffers"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-freed": "Buffers freed",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Looks at each block on its own."""
@@ -36,6 +40,7 @@ class FreeBuffers(Pass):
                     if last is not None:
                         with ir.InsertionPoint.after(ends[last]), alloc.location:
                             memref.dealloc(alloc.results[0])
+                        report.count("num-freed")
 
 
 def last_use(alloc: ir.Operation, order: dict[ir.Operation, int]) -> int | None:

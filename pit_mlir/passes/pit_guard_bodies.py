@@ -1,6 +1,6 @@
 """`pit-guard-bodies`: reads and divisions that are safe for any data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +23,10 @@ class GuardBodies(Pass):
     """
 
     name: ClassVar[str] = "pit-guard-bodies"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-reads": "Reads at computed positions",
+        "num-divisions": "Integer divisions looked at",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """A `pit.check` of the model reports an index out of range; here it only must not be followed."""
@@ -30,10 +34,12 @@ class GuardBodies(Pass):
             for extract in unguarded(op, "tensor.extract"):
                 with ir.InsertionPoint(extract), extract.location:
                     clamp_indices(extract)
+                report.count("num-reads")
             for division in unguarded(op, *SIGNED, *UNSIGNED):
                 if isinstance(division.operands[1].type, ir.IntegerType | ir.IndexType):
                     with ir.InsertionPoint(division), division.location:
                         guard_division(division)
+                    report.count("num-divisions")
 
 
 def unguarded(root: ir.Operation, *names: str) -> Iterator[ir.Operation]:

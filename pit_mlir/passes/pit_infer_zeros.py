@@ -1,6 +1,7 @@
 """`pit-infer-zeros`: shows where zeros come from and who knows where they are."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,9 @@ class InferZeros(Pass):
 
     name: ClassVar[str] = "pit-infer-zeros"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-facts": "Facts about zeros in values that were shown",
+    }
 
     masks: bool = False
 
@@ -39,6 +43,7 @@ class InferZeros(Pass):
             maker = owner(value)
             is_float = isinstance(ir.RankedTensorType(value.type).element_type, ir.FloatType)
             if maker is not None and (is_float or self.masks):
+                report.count("num-facts")
                 report.remark(location_text(maker.location), fact_text(value, fact, names), topic="zeros")
         for op in function.regions[0].blocks[0].operations:
             for masked in masked_keys(op.operation) if op.operation.name == "pit.attend" else ():

@@ -1,6 +1,6 @@
 """`pit-insert-sparsity`: indices appear where values are known to be zero or unused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -38,6 +38,12 @@ class InsertSparsity(Pass):
 
     name: ClassVar[str] = "pit-insert-sparsity"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-masked": "Values that are rows by a mask (R3)",
+        "num-marked": "Values that are rows by a mark (R3)",
+        "num-restricted": "Contractions restricted to a list (R2, R3)",
+        "num-refused": "Facts that no contraction could be restricted by",
+    }
 
     only: Literal["all", "rows", "lists"] = "all"
 

@@ -1,5 +1,6 @@
 """`pit-lower-loops`: linear algebra on buffers becomes loops."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,11 +22,15 @@ class LowerLoops(Pass):
     """
 
     name: ClassVar[str] = "pit-lower-loops"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-lowered": "linalg.generic operations that became loops",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Operations on tensors are left alone."""
         with op.context:
             generics = [generic for generic in operations(op, "linalg.generic") if not generic.results]
+            report.count("num-lowered", len(generics))
             for block in dict.fromkeys(generic.block for generic in generics):
                 lower_block(block)
 

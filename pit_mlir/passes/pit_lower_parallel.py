@@ -1,5 +1,6 @@
 """`pit-lower-parallel`: parallel loops become OpenMP regions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,10 @@ class LowerParallel(Pass):
     """
 
     name: ClassVar[str] = "pit-lower-parallel"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-parallel": "Loops that the team runs",
+        "num-serial": "Parallel loops inside others",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Loops with one counter and without reductions; others are left alone."""
@@ -31,8 +36,10 @@ class LowerParallel(Pass):
                 with ir.InsertionPoint(parallel), parallel.location:
                     if is_nested(parallel):
                         make_serial(parallel)
+                        report.count("num-serial")
                     else:
                         make_region(parallel)
+                        report.count("num-parallel")
                 parallel.erase()
 
 

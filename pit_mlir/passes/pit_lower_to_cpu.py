@@ -1,6 +1,6 @@
 """`pit-lower-to-cpu`: indices and what is done through them become code on buffers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,6 +73,16 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
 }
 
 
+COUNTED = {
+    "pit.attend": "num-kernels",
+    "pit.contract": "num-kernels",
+    "pit.detect": "num-indices",
+    "pit.generic": "num-kernels",
+    "pit.sread": "num-moves",
+    "pit.swrite": "num-moves",
+}
+
+
 @dataclass(frozen=True)
 class LowerToCpu(Pass):
     """Lowers every `pit` operation to loops, vectors and calls on buffers, between brackets to and from tensors.
@@ -81,15 +91,20 @@ class LowerToCpu(Pass):
     """
 
     name: ClassVar[str] = "pit-lower-to-cpu"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-kernels": "Operations that do dense work on what is live",
+        "num-moves": "Reads and writes that stand alone",
+        "num-indices": "Indices made",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """One function after another, in order: an index is made before it is used."""
         with op.context:
             for function in operations(op, "func.func"):
-                lower_function(function)
+                lower_function(function, report)
 
 
-def lower_function(function: ir.Operation) -> None:
+def lower_function(function: ir.Operation, report: Report) -> None:
     """Replaces the `pit` operations of `function`."""
     lowering = Lowering(host())
     done: list[ir.Operation] = []
@@ -99,6 +114,8 @@ def lower_function(function: ir.Operation) -> None:
             raise UnsupportedError(f"no CPU code for '{name}'", location=location_text(op.location))
         with ir.InsertionPoint(op), op.location:
             RULES[name](op, lowering)
+        if name in COUNTED:
+            report.count(COUNTED[name])
         done.append(op)
     for op in reversed(done):
         op.erase()

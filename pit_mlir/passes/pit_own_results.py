@@ -1,5 +1,6 @@
 """`pit-own-results`: results are whole buffers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +28,9 @@ class OwnResults(Pass):
     """
 
     name: ClassVar[str] = "pit-own-results"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-copied": "Results that are copied",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Arguments and constants may be returned as they are: the runtime copies them."""
@@ -36,6 +40,7 @@ class OwnResults(Pass):
                     if isinstance(result.type, ir.RankedTensorType) and not is_whole(result):
                         with ir.InsertionPoint(back), back.location:
                             back.operands[number] = bufferization.alloc_tensor(result.type, [], copy=result)
+                        report.count("num-copied")
 
 
 def is_whole(value: ir.Value) -> bool:

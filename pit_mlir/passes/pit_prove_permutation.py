@@ -1,6 +1,6 @@
 """`pit-prove-permutation`: which iterators may be permuted, and which values may be skipped, written on each op."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,6 +43,11 @@ class ProvePermutation(Pass):
     """
 
     name: ClassVar[str] = "pit-prove-permutation"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-parallel": "Parallel PIT axes proved",
+        "num-reduction": "Reduction PIT axes proved",
+        "num-none": "Iterators that are no PIT axes",
+    }
 
     floats: Floats = "real"
     timeout_ms: int = TIMEOUT_MS
@@ -57,6 +62,8 @@ class ProvePermutation(Pass):
             if proof is None:
                 return ir.WalkResult.ADVANCE
             annotate(inner, proof)
+            for verdict in proof.verdicts:
+                report.count(f"num-{verdict}")
             explain(inner, proof, report)
             return ir.WalkResult.SKIP
 

@@ -1,6 +1,6 @@
 """`pit-select-tiles`: contractions become one operation each, with what stands around them and their tiles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,6 +43,10 @@ class SelectTiles(Pass):
 
     name: ClassVar[str] = "pit-select-tiles"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-contracts": "Contractions formed",
+        "num-absorbed": "Operations that became part of a contraction",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function in the module."""
@@ -62,6 +66,7 @@ def select_tiles(block: ir.Block, report: Report) -> None:
         made = None if view is None else form(view)
         if made is not None:
             formed.append(made)
+    report.count("num-contracts", len(formed))
     for made in formed:
         grow(made, report)
 
@@ -73,6 +78,7 @@ def grow(op: ContractOp, report: Report) -> None:
     for name, absorb in STEPS:
         while (grown := absorb(op)) is not None:
             op = grown
+            report.count("num-absorbed")
             if name not in taken:
                 taken.append(name)
     report.remark(where, "one kernel" + (f", with {', '.join(taken)}" if taken else ""), topic="kernel")

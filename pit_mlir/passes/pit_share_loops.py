@@ -1,6 +1,6 @@
 """`pit-share-loops`: loops of the same form become calls of one function."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +25,10 @@ class ShareLoops(Pass):
 
     name: ClassVar[str] = "pit-share-loops"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-functions": "Functions made for loops that repeat",
+        "num-shared": "Loops that became calls",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Outermost loops, in one or several functions."""
@@ -38,6 +42,8 @@ class ShareLoops(Pass):
             for form, family in families.items():
                 if len(family) > 1:
                     share(f"pit_loops_{form}", family)
+                    report.count("num-functions")
+                    report.count("num-shared", len(family))
 
 
 @dataclass(frozen=True)

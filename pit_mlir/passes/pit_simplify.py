@@ -1,5 +1,6 @@
 """`pit-simplify`: reads move up, meet writes and vanish: what is between them becomes compact."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,11 @@ class Simplify(Pass):
 
     name: ClassVar[str] = "pit-simplify"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-compact": "Operations that became compact (R1)",
+        "num-cancelled": "Reads that a compact value took the place of (R1, R4)",
+        "num-dense": "Operations that could have become compact and stay dense",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function; dead operations and duplicates are gone afterwards."""
@@ -36,7 +42,10 @@ class Simplify(Pass):
             for function in functions_of(op):
                 demands = demands_of(function)
                 explain(demands, report)
-                Compaction(function, demands).run()
+                cancelled = Compaction(function, demands).run()
+                report.count("num-compact", len(demands.plans))
+                report.count("num-cancelled", cancelled)
+                report.count("num-dense", len(demands.kept))
             merge_equal(op)
 
 

@@ -1,6 +1,6 @@
 """`pit-split-frozen`: what depends on weights alone moves into a function of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -26,6 +26,10 @@ class SplitFrozen(Pass):
 
     name: ClassVar[str] = "pit-split-frozen"
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-frozen": "Operations that weights alone decide",
+        "num-border": "Results of them that calls use",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """See `Pass`."""
@@ -36,6 +40,8 @@ class SplitFrozen(Pass):
             split = Split.of(main)
             if split.border:
                 split.apply(report)
+                report.count("num-frozen", len(split.frozen))
+                report.count("num-border", len(split.border))
 
 
 def functions(module: ir.Operation) -> Iterator[func.FuncOp]:

@@ -1,5 +1,6 @@
 """`pit-widen-booleans`: truth values in memory are bytes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,17 +18,20 @@ class WidenBooleans(Pass):
     """
 
     name: ClassVar[str] = "pit-widen-booleans"
+    statistics: ClassVar[Mapping[str, str]] = {
+        "num-widened": "Accesses of one byte instead of one bit",
+    }
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Scalars only: vectors of `i1` are packed bits in LLVM, and nobody may load them."""
         with op.context:
             truth, byte = ir.IntegerType.get_signless(1), ir.IntegerType.get_signless(8)
             for access in operations(op, "llvm.load", "llvm.store", "llvm.getelementptr"):
-                widen(access, truth, byte)
+                report.count("num-widened", widen(access, truth, byte))
 
 
-def widen(op: ir.Operation, truth: ir.Type, byte: ir.Type) -> None:
-    """Makes `op`, which reads, writes or finds an element of type `truth`, do so with a `byte`."""
+def widen(op: ir.Operation, truth: ir.Type, byte: ir.Type) -> bool:
+    """Makes `op`, if it reads, writes or finds an element of type `truth`, do so with a `byte`; whether it does."""
     if op.name == "llvm.load" and op.results[0].type == truth:
         with ir.InsertionPoint(op), op.location:
             value = llvm.load(byte, op.operands[0])
@@ -41,3 +45,6 @@ def widen(op: ir.Operation, truth: ir.Type, byte: ir.Type) -> None:
         op.erase()
     elif op.name == "llvm.getelementptr" and ir.TypeAttr(op.attributes["elem_type"]).value == truth:
         op.attributes["elem_type"] = ir.TypeAttr.get(byte)
+    else:
+        return False
+    return True

@@ -12,7 +12,7 @@ from pit_mlir.passes.runner import Observer, count_operations
 from pit_mlir.tools.opt_observers import heading, step_name, tree
 
 ADDED = "num-ops-added"
-_ADDED_TEXT = "Operations more than before (less where negative)"
+_ADDED_TEXT = "Operations added (removed where negative)"
 
 
 class Statistics(Observer):

@@ -19,8 +19,11 @@ class Compaction:
         """The compact tensors made so far."""
         self.position = {op.operation: number for number, op in enumerate(self.block.operations)}
 
-    def run(self) -> None:
-        """Builds the compact operations, replaces the reads of their values, erases what is left without users."""
+    def run(self) -> int:
+        """Builds the compact operations, replaces the reads of their values, erases what is left without users.
+
+        How many reads were replaced.
+        """
         dead: list[ir.Operation] = []
         for operation in list(self.block.operations):
             op = operation.operation
@@ -32,6 +35,7 @@ class Compaction:
         for op in reversed(dead):
             assert not any(list(result.uses) for result in op.results), f"still used: {op}"
             op.erase()
+        return len(dead) - len(self.demands.plans)
 
     def build(self, op: ir.Operation) -> None:
         """Makes the compact form of `op` from its operands read as planned."""

@@ -56,10 +56,12 @@ def restrict_contractions(function: ir.Operation, report: Report) -> None:
         refusals = {r: reason for r in found if (reason := refusal(view, r)) is not None}
         allowed = sorted((r for r in found if r not in refusals), key=preference)
         where = location_text(op.location)
+        report.count("num-refused", len(refusals))
         for text in dict.fromkeys(f"{r.fact.origin}: {reason}" for r, reason in refusals.items()):
             report.remark(where, f"not restricted by {text}", topic="dense")
         if allowed:
             restrict(view, allowed[0])
+            report.count("num-restricted")
             report.remark(where, explanation(view, allowed[0], allowed[1:]), topic="list")
 
 

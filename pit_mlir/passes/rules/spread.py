@@ -49,6 +49,7 @@ def spread_masks(function: ir.Operation, report: Report) -> None:
         if masked is not None:
             with op.location:
                 spread(op.operation, masked)
+            report.count("num-masked")
             report.remark(
                 location_text(op.location),
                 f"compact through the index of the live rows of {name_of(masked.mask, function)}: 0 elsewhere",

@@ -26,6 +26,7 @@ def spread_marks(function: ir.Operation, report: Report) -> None:
             continue
         with op.location:
             spread(operation, Masked(rows, axis, source))
+        report.count("num-marked")
         report.remark(
             location_text(op.location),
             f"compact through the index of the live rows of {name_of(rows, function)}: marked as 0 elsewhere",
