@@ -8,7 +8,7 @@ class Reduction:
     """A body: lines of MLIR that yield from the inputs %x, %w, .. and the accumulators %acc, %arg.
 
     `inputs` are names with the iterators of their maps, `x` is carried by j; all elements are of `type` but for those
-    in `types`. `live` is how many of the results are used.
+    in `types`. `live` is how many of the results are used. `strict` is off where floats as they are take seconds.
     """
 
     title: str
@@ -18,6 +18,7 @@ class Reduction:
     outputs: tuple[str, ...] = ("y",)
     types: tuple[tuple[str, str], ...] = ()
     live: int | None = None
+    strict: bool = True
 
     def text(self) -> str:
         """A function @f with the operation."""
@@ -145,6 +146,7 @@ REDUCTIONS = (
         RELU.replace("%x_", "%s").replace("\n  %zero", "\n  %s = arith.addf %x_, %b_ : f32\n  %zero", 1)
         + "\n%p = arith.mulf %h, %w_ : f32\n%r = arith.addf %y_, %p : f32",
         ("x: d0, d1", "b: d1", "w: d1"),
+        strict=False,
     ),
     Reduction(
         "product where a mask is set",
