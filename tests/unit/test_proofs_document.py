@@ -52,12 +52,11 @@ def test_what_has_no_proof_has_a_reason() -> None:
 
 
 def random_array(type_: ir.Type, rng: np.random.Generator) -> np.ndarray:
-    """Small positive numbers, quarters for floats: sums of products of them are exact."""
+    """Small positive numbers, quarters for floats: sums of products of them are exact. Scalars are larger."""
     if not isinstance(type_, ir.RankedTensorType):
-        return np.array(rng.integers(1, 4), "int64" if "i" in str(type_) else "float64")
-    numbers = rng.integers(0 if str(type_.element_type) == "i1" else 1, 2, type_.shape)
+        return np.array(rng.integers(1, 100), "float64" if isinstance(type_, ir.FloatType) else "int64")
     if str(type_.element_type) == "i1":
-        return numbers.astype(bool)
+        return rng.integers(0, 2, type_.shape).astype(bool)
     numbers = rng.integers(1, 8, type_.shape)
     return numbers / 4 if isinstance(type_.element_type, ir.FloatType) else numbers
 
