@@ -2,6 +2,7 @@
 # make test   everything: checks, unit, end-to-end and lit tests, one summary at the end
 # make fuzz   random programs and mutated text until Ctrl-C; N=1000 for so many of each, SEED=7 to choose where they begin
 # make check  format, lint, types, import law, size budget
+# make sanitize  libpit_runtime with ASan and UBSan, then with TSan, and its tests
 # make format puts the sources into the format that `make check` asks for
 #
 # Each does the set-up it needs in .venv; what is up to date is left alone.
@@ -14,7 +15,7 @@ STAMPS := build/stamps
 NATIVE := CMakeLists.txt $(wildcard pit_mlir/runtime/native/*)
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: demo test fuzz check format setup clean
+.PHONY: demo test fuzz sanitize check format setup clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -28,6 +29,9 @@ fuzz: setup
 
 check: setup
 	@$(BIN)/python tests/run_all.py check
+
+sanitize: setup
+	@$(BIN)/python tests/sanitize.py
 
 format: setup
 	$(BIN)/ruff check --fix --quiet .

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csetjmp>
-#include <cstring>
 #include <vector>
 
 namespace pit {
@@ -52,7 +51,7 @@ int64_t *handOver(Call &call, const int64_t *descriptor, int64_t rank, int64_t i
     const int64_t bytes = elements(sizes, rank) * itemBytes;
     owner = allocate(bytes);
     detach(Block::of(owner));
-    std::memcpy(owner, data, bytes);
+    std::copy_n(data, bytes, static_cast<char *>(owner));
     data = static_cast<char *>(owner);
   }
   out[0] = reinterpret_cast<int64_t>(owner);

@@ -1,0 +1,83 @@
+"""Builds libpit_runtime with sanitizers, runs its native tests, and the Python tests of the runtime, with them.
+
+python tests/sanitize.py [address] [thread]
+
+AddressSanitizer comes with UBSan. Code that the JIT makes is not instrumented, its calls of the runtime are. The
+compiler must be GCC, whose sanitizers can be loaded before a Python that was built without them.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SANITIZERS = {"address": "address,undefined", "thread": "thread"}
+LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
+PYTHON_TESTS = ("tests/unit/test_runtime_library.py", "tests/unit/test_engine.py")
+
+# A null pointer where there is no memory is part of the tests.
+OPTIONS = {
+    "ASAN_OPTIONS": "allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "TSAN_OPTIONS": "allocator_may_return_null=1",
+}
+# The interpreter and MLIR are not instrumented: what they free at the end is theirs to know, and what they do with
+# atomic operations is not seen, so that only calls that come from the runtime itself count.
+PYTHON_OPTIONS = {
+    "ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=0",
+    "TSAN_OPTIONS": "allocator_may_return_null=1:ignore_noninstrumented_modules=1",
+}
+
+
+def main() -> int:
+    """Runs what the command line names, all of it where it names nothing; 1 if a sanitizer or a test complained."""
+    names = sys.argv[1:] or list(SANITIZERS)
+    complaints = [name for name in names if sanitize(name)]
+    return int(bool(complaints))
+
+
+def sanitize(name: str) -> bool:
+    """Builds with sanitizer `name`, and runs all tests even if some fail; whether any failed."""
+    build = ROOT / "build" / "sanitize" / name
+    tools = {
+        tool: shutil.which(tool, path=f"{BIN}:{os.environ['PATH']}") or tool for tool in ("cmake", "ctest")
+    }
+    configure = (
+        tools["cmake"], "-S", ROOT, "-B", build, "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+        f"-DPIT_SANITIZE={SANITIZERS[name]}", "-DPIT_NATIVE_TESTS=ON",
+    )  # fmt: skip
+    quiet = subprocess.DEVNULL
+    if run(*configure, stdout=quiet) or run(
+        tools["cmake"], "--build", build, "--parallel", "2", stdout=quiet
+    ):
+        return True
+    native = run(tools["ctest"], "--test-dir", build, "--output-on-failure", environment=OPTIONS)
+    # libstdc++ with the sanitizer: it must find what throws when it is loaded, and the interpreter is in C.
+    libraries = [found(library) for library in (LIBRARIES[name], "libstdc++.so.6")]
+    environment = {
+        **OPTIONS,
+        **PYTHON_OPTIONS,
+        "LD_PRELOAD": " ".join(libraries),
+        "PIT_RUNTIME_LIBRARY": str(build / "libpit_runtime.so"),
+    }
+    return bool(run(sys.executable, "-m", "pytest", *PYTHON_TESTS, environment=environment)) or bool(native)
+
+
+def found(library: str) -> str:
+    """Where GCC has `library`; ends with a message if it is not installed."""
+    command = (os.environ.get("CXX", "g++"), f"-print-file-name={library}")
+    place = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return place if Path(place).is_absolute() else sys.exit(f"{command[0]} has no {library}: install it")
+
+
+def run(*command: str | Path, environment: dict[str, str] | None = None, stdout: int | None = None) -> int:
+    """The exit status of `command`."""
+    variables = {**os.environ, **(environment or {})}
+    return subprocess.run(command, cwd=ROOT, env=variables, stdout=stdout, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
