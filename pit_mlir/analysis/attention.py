@@ -95,7 +95,7 @@ def is_made_of_exp(value: ir.Value) -> bool:
     work = [value]
     while work and len(seen) < LONGEST:
         maker = owner(value := work.pop())
-        view = Structured.of(maker) if maker is not None and value not in seen else None
+        view = Structured.on_tensors(maker) if maker is not None and value not in seen else None
         seen.add(value)
         if view is None or "reduction" in view.iterators:
             continue
@@ -139,14 +139,14 @@ def has_softmax(expression: Expression) -> bool:
 def is_sum(leaf: Leaf) -> bool:
     """Whether a reduction makes `leaf` that is no contraction."""
     maker = owner(leaf.value)
-    view = Structured.of(maker) if maker is not None else None
+    view = Structured.on_tensors(maker) if maker is not None else None
     return view is not None and "reduction" in view.iterators and contraction_operands(view) is None
 
 
 def contraction_of(leaf: Leaf) -> Structured | None:
     """The contraction that makes `leaf`, if one does."""
     maker = owner(leaf.value)
-    view = Structured.of(maker) if maker is not None else None
+    view = Structured.on_tensors(maker) if maker is not None else None
     if view is None or "reduction" not in view.iterators or contraction_operands(view) is None:
         return None
     return view

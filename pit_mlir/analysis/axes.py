@@ -94,7 +94,8 @@ def equal_dims(op: ir.Operation) -> Iterator[tuple[Dim | Iter, Dim | Iter]]:
 
 def _structured(op: ir.Operation) -> Iterator[tuple[Dim | Iter, Dim | Iter]]:
     """An operand's dimension and the iterator that walks over it as a whole."""
-    if is_fresh(op.results[0]):
+    # On buffers there are no results.
+    if not op.results or is_fresh(op.results[0]):
         return
     maps, operands = maps_of(op), list(op.operands)
     results = list(op.results)

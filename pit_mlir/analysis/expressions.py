@@ -83,7 +83,7 @@ def element(value: ir.Value, dims: Sequence[int], depth: int = DEEPEST) -> Expre
     if depth == 0:
         return leaf
     maker = owner(value)
-    view = Structured.of(maker) if maker is not None else None
+    view = Structured.on_tensors(maker) if maker is not None else None
     number = ir.OpResult(value).result_number if view is not None else 0
     if view is None or "reduction" in view.iterators or not is_plain(view, number):
         return leaf
@@ -110,7 +110,7 @@ def operand_element(
 def fold(leaf: Leaf, axis: int) -> Fold | None:
     """How `leaf` is reduced over one iterator, called `axis` in the result; None if it is not such a reduction."""
     maker = owner(leaf.value)
-    view = Structured.of(maker) if maker is not None else None
+    view = Structured.on_tensors(maker) if maker is not None else None
     number = ir.OpResult(leaf.value).result_number if view is not None else 0
     if view is None or view.iterators.count("reduction") != 1 or not is_plain(view, number):
         return None

@@ -35,7 +35,7 @@ def _step(value: ir.Value, dim: int) -> Source | None:
     op = owner(value)
     if op is None:
         return None
-    view = Structured.of(op)
+    view = Structured.on_tensors(op)
     if view is not None:
         return view.outputs[list(op.results).index(value)], dim
     if op.name.startswith("tm_tensor."):

@@ -98,7 +98,7 @@ class Zeros:
         return self._facts.get(value, ())
 
     def _visit(self, op: ir.Operation) -> None:
-        view = Structured.of(op)
+        view = Structured.on_tensors(op)
         if op.name == "pit.mark":
             self._keep(op.results[0], marked(op, self._all(op.operands[0])))
         elif op.name == "pit.swrite":

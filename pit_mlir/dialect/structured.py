@@ -36,6 +36,12 @@ class Structured:
             return linalg_view(operation)
         return pit_view(operation) if operation.name == "pit.generic" else None
 
+    @staticmethod
+    def on_tensors(op: ir.Operation | ir.OpView) -> "Structured | None":
+        """As `of`, but None for an operation on buffers, which has no values to follow."""
+        has_buffers = any(isinstance(operand.type, ir.MemRefType) for operand in op.operation.operands)
+        return None if has_buffers else Structured.of(op)
+
     @property
     def input_maps(self) -> tuple[ir.AffineMap, ...]:
         """The maps of the inputs."""

@@ -182,7 +182,7 @@ def is_selected(value: ir.Value, mask: ir.Value) -> bool:
     maker = value.owner
     if isinstance(maker, ir.Block) or maker.operation.name != "linalg.generic":
         return False
-    view = Structured.of(maker)
+    view = Structured.on_tensors(maker)
     if view is None or len(view.inputs) != 2 or view.inputs[0] != mask:
         return False
     terms = [
@@ -241,7 +241,7 @@ def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: R
                 if axes.carried(value, mask) is None:
                     text = f"result {number} does not carry (batch, token): returned as it is"
                     report.remark(where, text, topic="dense")
-        view = Structured.of(user)
+        view = Structured.on_tensors(user)
         if view is not None and pools_unused(view, axes, mask):
             report.remark(
                 where,

@@ -41,7 +41,7 @@ class FormAttention(Pass):
 def form_attention(block: ir.Block, report: Report) -> None:
     """Replaces each attention in `block`; remarks name those formed and say why the others were not."""
     for op in list(block.operations):
-        view = Structured.of(op)
+        view = Structured.on_tensors(op)
         if view is None:
             continue
         try:
@@ -120,7 +120,7 @@ def chain_of(found: Attention) -> list[ir.Operation]:
     work = [value for value in found.op.operands if value not in (found.value.value, *found.op.results)]
     while work:
         maker = owner(value := work.pop())
-        if value in members or value in ends or maker is None or Structured.of(maker) is None:
+        if value in members or value in ends or maker is None or Structured.on_tensors(maker) is None:
             continue
         members.update(maker.results)
         work.extend(maker.operands)

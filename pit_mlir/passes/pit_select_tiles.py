@@ -62,7 +62,7 @@ def select_tiles(block: ir.Block, report: Report) -> None:
             choose_block(op)
     formed: list[ContractOp] = []
     for op in list(block.operations):
-        view = Structured.of(op)
+        view = Structured.on_tensors(op)
         made = None if view is None else form(view)
         if made is not None:
             formed.append(made)

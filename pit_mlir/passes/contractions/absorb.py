@@ -29,7 +29,7 @@ def absorb_epilogue(op: ContractOp) -> ContractOp | None:
     """Takes in the element-wise operation that alone uses the result, over the same iterators."""
     header = Header.of(op)
     user = only_user(op.operation.results[0])
-    view = None if user is None else Structured.of(user)
+    view = None if user is None else Structured.on_tensors(user)
     if view is None or keeps_init(header) or not is_elementwise(view):
         return None
     number = list(view.op.operands).index(op.operation.results[0])
@@ -114,7 +114,7 @@ def absorb_producer(op: ContractOp) -> ContractOp | None:
     for reader in elements(op.operation.regions[0].blocks[0]):
         source = reader.operation.operands[0]
         maker = owner(source)
-        view = None if maker is None else Structured.of(maker)
+        view = None if maker is None else Structured.on_tensors(maker)
         if view is None or not is_elementwise(view, cheap=True):
             continue
         if any(use.owner.operation.block not in blocks_of(op) for use in source.uses):

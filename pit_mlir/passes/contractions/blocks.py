@@ -38,7 +38,7 @@ def listed_rows(op: DetectOp) -> int | None:
     """
     segments = len(list(op.operation.attributes["segments"]))
     for use in op.operation.results[0].uses:
-        view = Structured.of(use.owner)
+        view = Structured.on_tensors(use.owner)
         product = None if view is None else product_of(view)
         if view is None or product is None or view.iterators[view.group[-1]] != "reduction":
             continue

@@ -14,7 +14,7 @@ def outline_asserts(module: ir.Operation) -> None:
     for op in generics(module):
         body = op.regions[0].blocks[0]
         asserts = [child.operation for child in body.operations if child.operation.name == "cf.assert"]
-        view = Structured.of(op) if asserts else None
+        view = Structured.on_tensors(op) if asserts else None
         if view is None:
             continue
         for assertion in asserts:
@@ -104,7 +104,7 @@ def _reduce_condition(
 def _source(value: ir.Value, map_: ir.AffineMap) -> tuple[ir.Value, ir.AffineMap]:
     """What `value`, read through `map_`, is a broadcast or transpose of, and the map to read that through."""
     while (maker := owner(value)) is not None and is_copy(maker):
-        copy = Structured.of(maker)
+        copy = Structured.on_tensors(maker)
         assert copy is not None
         number = ir.BlockArgument(copy.yields[0]).arg_number
         positions, made = projection(copy.maps[number]), projection(copy.maps[-1])
@@ -169,7 +169,9 @@ def _is_true(value: ir.Value) -> bool:
     maker = owner(value)
     if maker is not None and maker.name == "linalg.fill":
         return _is_true(maker.operands[0])
-    if (view := None if maker is None else Structured.of(maker)) is not None and len(view.outputs) == 1:
+    if (view := None if maker is None else Structured.on_tensors(maker)) is not None and len(
+        view.outputs
+    ) == 1:
         return view.yields[0] == view.body.arguments[len(view.inputs)] and _is_true(view.outputs[0])
     if maker is None or maker.name != "arith.constant":
         return False

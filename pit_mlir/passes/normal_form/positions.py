@@ -26,7 +26,7 @@ def fold_table_reads(extracts: Iterable[ir.Operation]) -> None:
         ):
             by_body.setdefault(parent.operation, []).append(op)
     for generic, reads in by_body.items():
-        view = Structured.of(generic)
+        view = Structured.on_tensors(generic)
         assert view is not None
         _make_operands(view, [(op, dims) for op in reads if (dims := _whole_table(view, op)) is not None])
 
@@ -89,7 +89,7 @@ def outline_positions(module: ir.Operation) -> None:
         indices = [child.operation for child in body.operations if child.operation.name == "linalg.index"]
         if not indices or is_iota(op):
             continue
-        view = Structured.of(op)
+        view = Structured.on_tensors(op)
         assert view is not None
         _outline(view, indices)
 

@@ -13,7 +13,7 @@ from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
 def plan_generic(op: ir.Operation, demanded: Demanded) -> Plan | Refusal:
     """R1 on a `linalg.generic`: the group's iterators become one iterator over rows."""
-    view = Structured.of(op)
+    view = Structured.on_tensors(op)
     assert view is not None and view.index is None
     group = group_iterators(view, demanded)
     if isinstance(group, Refusal):

@@ -49,7 +49,7 @@ def restrict_contractions(function: ir.Operation, report: Report) -> None:
     block = function.regions[0].blocks[0]
     zeros = Zeros(block)
     for op in list(block.operations):
-        view = Structured.of(op)
+        view = Structured.on_tensors(op)
         if view is None or view.index is not None or "reduction" not in view.iterators:
             continue
         found = [r for number in range(len(view.inputs)) for r in restrictions(view, number, zeros)]

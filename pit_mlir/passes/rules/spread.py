@@ -44,7 +44,7 @@ class Masked:
 def spread_masks(function: ir.Operation, report: Report) -> None:
     """R3 at every result of `function` that a mask over some of its dimensions makes 0."""
     for op in list(function.regions[0].blocks[0].operations):
-        view = Structured.of(op)
+        view = Structured.on_tensors(op)
         masked = None if view is None or is_read_by_rows(view.op) else find_mask(view)
         if masked is not None:
             with op.location:
