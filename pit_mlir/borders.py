@@ -1,5 +1,6 @@
 """The border of a program: tensors of torch, or arrays of numpy, in by pointer and out as owners of their memory."""
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -42,11 +43,26 @@ class Border(Protocol):
         """Copies `value` into `target`, in place."""
         ...
 
+    def not_finite(self, value: Any) -> tuple[int, ...] | None:
+        """The place of the first element of `value` that is a NaN or an infinity; None where there is none."""
+        ...
+
 
 def mismatch(argument: Argument, given: str) -> InputError:
     """The error for an argument that does not fit: both sides shown."""
     wanted = f"{argument.dtype} of shape {shape_text(argument.shape)}"
     return InputError(f"{argument.kind} '{argument.name}' is {given}; the program was compiled for {wanted}")
+
+
+def verify_finite(border: Border, arguments: Sequence[Argument], values: Sequence[Any]) -> None:
+    """Raises `InputError` for the first of `values` that is not finite throughout."""
+    for argument, value in zip(arguments, values, strict=True):
+        place = border.not_finite(value) if "float" in argument.dtype else None
+        if place is not None:
+            raise InputError(
+                f"{argument.kind} '{argument.name}' is {float(value[place])} at {list(place)}, and "
+                "options.check_finite asks for finite values: where another factor is 0, it would be left out of a sum"
+            )
 
 
 def describe(tensor: Any) -> str:
@@ -150,6 +166,14 @@ class TorchBorder:
         with self._torch.no_grad():
             target.copy_(value)
 
+    def not_finite(self, value: Any) -> tuple[int, ...] | None:
+        """See `Border`."""
+        # One reading without a copy; a sum that overflows says nothing.
+        if math.isfinite(value.sum(dtype=self._torch.float64)):
+            return None
+        places = value.isfinite().logical_not().nonzero()
+        return tuple(places[0].tolist()) if len(places) else None
+
 
 class NumpyBorder:
     """Arrays of numpy; bf16 is the type of the package ml_dtypes."""
@@ -195,3 +219,8 @@ class NumpyBorder:
     def write(self, target: Any, value: Any) -> None:
         """See `Border`."""
         target[...] = value
+
+    def not_finite(self, value: Any) -> tuple[int, ...] | None:
+        """See `Border`."""
+        finite: Any = numpy.isfinite(value)
+        return None if finite.all() else tuple(map(int, numpy.argwhere(~finite)[0]))

@@ -112,10 +112,14 @@ def build(
     text = imported.module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
     show("generating code", len(steps), len(steps) + 1)
     border: Border = NumpyBorder(imported.arguments) if is_text(model) else TorchBorder(imported.arguments)
-    snapshot = take_snapshot(imported, border) if options.freeze else None
+    snapshot = prepare_snapshot(imported, border) if options.freeze else None
     program = build_program(imported.module, report)
     show("done", len(steps) + 1, len(steps) + 1)
-    return CompiledModule(program, imported, border, Explanation.of(report), text, snapshot)
+    explanation = Explanation.of(report)
+    compiled = CompiledModule(program, imported, border, explanation, text, snapshot, options.check_finite)
+    if snapshot is not None:
+        compiled.refresh()
+    return compiled
 
 
 class ProgressObserver(Observer):
@@ -157,8 +161,8 @@ def import_any(
         return import_model(model, args, kwargs, dynamic_shapes=dynamic_shapes, context=context)
 
 
-def take_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
-    """Compiles @prepare where there is one, out of the module, and takes the first snapshot."""
+def prepare_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
+    """Compiles @prepare where there is one, out of the module; nothing is taken yet."""
     functions = {op.attributes["sym_name"].value: op for op in imported.module.body.operations}
     weights = [argument for argument in imported.arguments if argument.kind == "weight"]
     numbers = [number for number, a in enumerate(imported.arguments) if a.kind == "weight"]
@@ -172,9 +176,7 @@ def take_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
             alone.body.append(prepare)
             prepare.attributes["sym_name"] = ir.StringAttr.get("main")
         program = build_program(alone)
-    snapshot = Snapshot(program, used, border, len(weights))
-    snapshot.take(border.admit(weights, imported.weights.read()))
-    return snapshot
+    return Snapshot(program, used, border, len(weights))
 
 
 def torch_backend(graph: Any, examples: list[Any]) -> Callable[..., Any]:

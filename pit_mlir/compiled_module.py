@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pit_mlir.borders import Border
+from pit_mlir.borders import Border, verify_finite
 from pit_mlir.errors import InputError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.signature import (
+    Argument,
     ArgumentOutput,
     ConstantOutput,
     ImportedModel,
     ResultOutput,
     bind_sizes,
+    check_conditions,
     evaluate_size,
 )
 from pit_mlir.runtime.engine import Program
@@ -36,16 +38,19 @@ class CompiledModule:
         explanation: Explanation,
         ir: str,
         snapshot: Snapshot | None = None,
+        check_finite: bool = False,
     ) -> None:
         self.ir = ir
         self._program = program
         self._border = border
         self._explanation = explanation
         self._snapshot = snapshot
+        self._check_finite = check_finite
         self._call = model.call
         self._weights = model.weights
         self._outputs = model.outputs
         self._symbols = model.symbols
+        self._conditions = model.conditions
         self._write_backs = model.write_backs
         self._arguments = model.arguments
         self._inputs = [a for a in model.arguments if a.kind == "input"]
@@ -63,17 +68,15 @@ class CompiledModule:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's answer to `(*args, **kwargs)`; raises `InputError`."""
         border = self._border
-        inputs = border.admit(self._inputs, self._call.flatten(args, kwargs))
+        inputs = self._admit(self._inputs, self._call.flatten(args, kwargs))
         originals: list[Any] = []
         if self._snapshot is None:
             originals = self._weights.read()
-            weights, prepared = border.admit(self._weight_arguments, originals), []
+            weights, prepared = self._admit(self._weight_arguments, originals), []
         else:
             weights, prepared = self._snapshot.state
         values = [*weights, *inputs] if self._weights_first else self._ordered(weights, inputs)
-        sizes = (
-            bind_sizes(self._arguments, [v.shape for v in values], self._symbols) if self._is_dynamic else {}
-        )
+        sizes = self._sizes(values) if self._is_dynamic else {}
         passed = [*values, *prepared]
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
         results = border.results(self._program, self._program.call(border.pointers(passed), dims))
@@ -89,11 +92,24 @@ class CompiledModule:
             raise InputError(
                 "refresh() needs options.freeze=True: this program reads its weights at every call"
             )
-        self._snapshot.take(self._border.admit(self._weight_arguments, self._weights.read()))
+        self._snapshot.take(self._admit(self._weight_arguments, self._weights.read()))
 
     def explain(self) -> Explanation:
         """What was found, proved, rewritten and left dense, per operator; print it."""
         return self._explanation
+
+    def _admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
+        """`values`, checked and contiguous."""
+        admitted = self._border.admit(arguments, values)
+        if self._check_finite:
+            verify_finite(self._border, arguments, admitted)
+        return admitted
+
+    def _sizes(self, values: Sequence[Any]) -> dict[str, int]:
+        """What the symbols are in a call with `values`; raises `InputError` for sizes that do not fit."""
+        sizes = bind_sizes(self._arguments, [value.shape for value in values], self._symbols)
+        check_conditions(self._conditions, sizes)
+        return sizes
 
     def _ordered(self, weights: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
         """Weights and inputs in the order of the program's arguments."""
@@ -115,4 +131,4 @@ class CompiledModule:
             return self._border.copy(value) if output.copy else value
         if isinstance(output, ConstantOutput):
             return output.value
-        return evaluate_size(output.symbol, sizes)
+        return evaluate_size(output.size, sizes)

@@ -21,11 +21,17 @@ class CompileOptions:
     `floats`: "real" lets the compiler reorder sums as if floats were real numbers, as every fast matrix product
     does; "strict" forbids it, which leaves few reductions that can be made sparse.
 
+    `check_finite`: every call first reads all its inputs and weights of floating point and raises `InputError` where
+    one holds a NaN or an infinity, with its name and the first such place. It costs one more reading of them, as the
+    plan of what is zero takes everything else for finite: 0 * inf is left out where the 0 is. Frozen weights are
+    read when the snapshot is taken. A mask of -inf counts as not finite: pass truth values or the lowest number.
+
     `progress`: called as `progress(phase, done, total)` before each phase of the compilation.
     """
 
     freeze: bool = False
     floats: Literal["real", "strict"] = "real"
+    check_finite: bool = False
     progress: Progress | None = None
 
     def __post_init__(self) -> None:

@@ -1,6 +1,8 @@
 """From an FX graph to linalg on tensors, through torch-mlir; its failures become errors at lines of the model."""
 
 import re
+from collections.abc import Iterable, Iterator
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from torch import fx
@@ -17,6 +19,8 @@ PIPELINES = (
     "builtin.module(torch-backend-to-linalg-on-tensors-backend-pipeline{allow-non-finites=true})",
 )
 
+ADVICE = "write it with other operators, or leave it out of the part that is compiled"
+
 _OPERATOR = re.compile(r"torch\.((?:aten|prims|torchvision)\.[A-Za-z0-9_.]*\w)")
 
 _importer = torch_importer()
@@ -25,26 +29,23 @@ _importer = torch_importer()
 class _NodeImporter(_importer.GraphNodeImporter):
     """Imports node by node; says which node could not be imported."""
 
-    def _import_torch_op_overload(self, loc: Any, node: fx.Node, *args: Any) -> None:
-        _at(node, super()._import_torch_op_overload, loc, node, *args)
+    def import_nodes(self, nodes: Iterable[fx.Node], **options: Any) -> None:
+        current: list[fx.Node] = []
 
-    def _import_symbolic_torch_op(self, loc: Any, node: fx.Node, target: Any) -> None:
-        _at(node, super()._import_symbolic_torch_op, loc, node, target)
+        def watched() -> Iterator[fx.Node]:
+            for node in nodes:
+                current[:] = [node]
+                yield node
 
-    def _import_hop(self, loc: Any, node: fx.Node, hop: Any) -> None:
-        _at(node, super()._import_hop, loc, node, hop)
-
-
-def _at(node: fx.Node, import_node: Any, *args: Any) -> None:
-    """Calls `import_node`, whose failures of any kind mean that torch-mlir does not know the operator."""
-    try:
-        import_node(*args)
-    except UnsupportedError:
-        raise
-    except Exception as error:
-        raise UnsupportedError(
-            f"operator {_name(node)} cannot be imported: {_first_line(error)}", location=model_line(node)
-        ) from error
+        try:
+            super().import_nodes(watched(), **options)
+        except Exception as error:
+            # A failure of any kind means that torch-mlir does not know the operator.
+            node = current[0]
+            raise UnsupportedError(
+                f"operator {_name(node)} cannot be imported: {_first_line(error)}; {ADVICE}",
+                location=model_line(node),
+            ) from error
 
 
 def lower_graph(graph: fx.Graph, context: ir.Context) -> ir.Module:
@@ -61,14 +62,12 @@ def lower_graph(graph: fx.Graph, context: ir.Context) -> ir.Module:
         # What the importer checks outside its nodes; its message names the operator.
         named = next((node for node in graph.nodes if f"{_name(node)} " in f"{error} "), None)
         raise UnsupportedError(
-            f"the graph cannot be imported: {_first_line(error)}",
+            f"the graph cannot be imported: {_first_line(error)}; {ADVICE}",
             location=None if named is None else model_line(named),
         ) from error
     module = importer.module
     for pipeline in PIPELINES:
-        errors = _run(pipeline, module, context)
-        if errors:
-            raise _lowering_error(errors, graph)
+        run(pipeline, module, graph)
     return module
 
 
@@ -80,8 +79,16 @@ def main_function(module: ir.Module) -> func.FuncOp:
     raise AssertionError("the module has no @main")
 
 
-def _run(pipeline: str, module: ir.Module, context: ir.Context) -> list[tuple[str, str]]:
-    """Runs one of torch-mlir's pipelines; its errors as (location, message), kept from the terminal."""
+def run(pipeline: str, module: ir.Module, graph: fx.Graph) -> None:
+    """Runs a pipeline on what was imported from `graph`; raises `UnsupportedError` with the line of the model."""
+    errors = _errors(pipeline, module)
+    if errors:
+        raise _lowering_error(errors, graph)
+
+
+def _errors(pipeline: str, module: ir.Module) -> list[tuple[str, str]]:
+    """Runs a pipeline; its errors as (location, message), kept from the terminal."""
+    context = module.context
     errors: list[tuple[str, str]] = []
 
     def collect(diagnostic: ir.Diagnostic) -> bool:
@@ -117,13 +124,18 @@ def _lowering_error(errors: list[tuple[str, str]], graph: fx.Graph) -> Unsupport
         what = f"an operator of this line ({', '.join(sorted(found))})" if found else "an operator"
     others = "".join(f"\n  {where}: {_shorten(text)}" for where, text in errors[1:4])
     return UnsupportedError(
-        f"{what} cannot be lowered to linalg: {_shorten(message)}{others}", location=location
+        f"{what} cannot be lowered to linalg, {ADVICE}: {_shorten(message)}{others}", location=location
     )
 
 
 def _name(node: fx.Node) -> str:
-    """The operator of a node as torch names it: `aten.add.Tensor`."""
-    return str(node.target)
+    """The operator of a node as torch names it: `aten.add.Tensor`; functions that compute sizes by their name."""
+    target: Any = node.target
+    return (
+        f"{target.__name__} of sizes"
+        if isinstance(target, FunctionType | BuiltinFunctionType)
+        else str(target)
+    )
 
 
 def _shorten(text: str) -> str:
@@ -132,4 +144,5 @@ def _shorten(text: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return _shorten(f"{type(error).__name__}: {error}")
+    # What the importer does not know it prints with everything that torch keeps about a node.
+    return _shorten(f"{type(error).__name__}: {error}".split(", {'")[0])

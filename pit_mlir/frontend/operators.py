@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pit_mlir.frontend.indexing import INDEXING
 from pit_mlir.frontend.symbols import is_number
 
 aten = torch.ops.aten
@@ -210,6 +211,34 @@ def divide(x: Tensor, y: Tensor | Number, *, rounding_mode: str | None) -> Tenso
     return floor_divide(x, y) if rounding_mode == "floor" else NotImplemented
 
 
+def split(x: Tensor, size: int, dim: int = 0) -> list[Tensor]:
+    """`aten.split.Tensor` as slices (torch-mlir has it for sizes that are numbers)."""
+    extent = x.shape[dim]
+    if is_number(extent):
+        return NotImplemented
+    count = max(1, int((extent + size - 1) // size))
+    return split_with_sizes(x, [size] * (count - 1) + [extent - size * (count - 1)], dim)
+
+
+def split_with_sizes(x: Tensor, sizes: Sequence[int], dim: int = 0) -> list[Tensor]:
+    """`aten.split_with_sizes` as slices, where a size is no number."""
+    if all(map(is_number, (*sizes, x.shape[dim]))):
+        return NotImplemented
+    parts: list[Tensor] = []
+    start = 0
+    for size in sizes:
+        parts.append(x.narrow(dim, start, size))
+        start = start + size
+    return parts
+
+
+def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`aten.masked_scatter`: where `mask` holds, the elements of `source` one after another."""
+    mask = mask.expand(x.shape)
+    place = mask.flatten().to(torch.int64).cumsum(0) - 1
+    return torch.where(mask, source.flatten()[place.clamp(min=0)].view(x.shape), x)
+
+
 OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.maximum.default: maximum,
     aten.minimum.default: minimum,
@@ -236,6 +265,10 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten._cdist_forward.default: cdist,
     aten.fmod.Scalar: fmod_by_number,
     aten.floor_divide.default: floor_divide,
+    aten.split.Tensor: split,
+    aten.split_with_sizes.default: split_with_sizes,
+    aten.masked_scatter.default: masked_scatter,
+    **INDEXING,
     aten.div.Tensor_mode: divide,
     aten.div.Scalar_mode: divide,
 }

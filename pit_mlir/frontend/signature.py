@@ -4,8 +4,11 @@ dtypes are named as torch and numpy name them ("float32", "bfloat16", "int64", "
 name of a symbol ("batch"), or the text of an expression over symbols ("2*batch") where torch derived one.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from types import CodeType
 from typing import Any, Literal, Protocol
 
 from pit_mlir.bindings import ir
@@ -89,6 +92,14 @@ class WriteBack:
     argument: int
 
 
+@dataclass(frozen=True)
+class Condition:
+    """What must hold of the sizes of a call: the exporter's `text`, and the line of the model that asks, if known."""
+
+    text: str
+    location: str | None = None
+
+
 class WeightSource(Protocol):
     """Where the weights of a program are read before each call."""
 
@@ -114,7 +125,8 @@ class ImportedModel:
     """A model as `@main` on tensors, and everything a call of it needs besides.
 
     `arguments` are those of `@main`, in order; `weights` gives the tensors of those of kind "weight", `call` those
-    of kind "input". `outputs` are the leaves of the answer. `symbols` are the sizes that differ from call to call.
+    of kind "input". `outputs` are the leaves of the answer. `symbols` are the sizes that differ from call to call,
+    `conditions` what the program takes for granted of them.
     """
 
     module: ir.Module
@@ -123,6 +135,7 @@ class ImportedModel:
     call: CallSource
     weights: WeightSource
     symbols: dict[str, SymbolRange] = field(default_factory=dict[str, SymbolRange])
+    conditions: tuple[Condition, ...] = ()
     constants: tuple[ConstantInput, ...] = ()
     write_backs: tuple[WriteBack, ...] = ()
 
@@ -184,9 +197,41 @@ def _check_derived(
             )
 
 
+def check_conditions(conditions: Sequence[Condition], sizes: dict[str, int]) -> None:
+    """Raises `InputError` where `sizes`, the values of the symbols, are such that the program would be wrong."""
+    for condition in conditions:
+        if not _holds(condition.text, sizes):
+            given = ", ".join(f"{name} = {size}" for name, size in sizes.items() if name in condition.text)
+            raise InputError(
+                f"the sizes {given} do not fit: torch.export compiled the model for {condition.text}; compile again "
+                "for these sizes",
+                location=condition.location,
+            )
+
+
+def _holds(text: str, sizes: dict[str, int]) -> bool:
+    """Whether a condition holds; what divides by zero does not."""
+    try:
+        return bool(_evaluate(text, sizes))
+    except ZeroDivisionError:
+        return False
+
+
 def evaluate_size(size: str, values: dict[str, int]) -> int:
-    """The value of the expression `size` (the exporter's own text, made of +, -, *, // and symbols)."""
-    return int(eval(compile(size, "<size>", "eval"), {"__builtins__": {}}, dict(values)))
+    """The value of the expression `size`, the exporter's own text."""
+    return int(_evaluate(size, values))
+
+
+def _evaluate(text: str, values: dict[str, int]) -> int:
+    """The value of an expression of the exporter, in which its printer writes max, min and functions of math."""
+    return eval(
+        _code(text), {"__builtins__": {}, "float": float, "max": max, "min": min, "math": math}, dict(values)
+    )
+
+
+@cache
+def _code(text: str) -> CodeType:
+    return compile(text, "<size>", "eval")
 
 
 def shape_text(shape: Sequence[Size]) -> str:

@@ -10,17 +10,18 @@ same symbols and ranges.
 # sympy's hints are narrower than what its functions take and give.
 # pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sympy
 
 from pit_mlir.analysis.extents import extent_source
-from pit_mlir.bindings import PassManager, arith, func, ir, tensor
+from pit_mlir.bindings import arith, func, ir, tensor
 from pit_mlir.frontend.signature import Argument, SymbolRange
 from pit_mlir.frontend.views import group_dimensions
 
 Bounds = tuple[int, int]
+CLEANUP = "builtin.module(canonicalize,cse)"
 LARGEST = 1 << 40
 """No extent is larger."""
 
@@ -30,16 +31,16 @@ def fold_sizes(
     function: func.FuncOp,
     arguments: Sequence[Argument],
     symbols: dict[str, SymbolRange],
+    clean: Callable[[str], None],
 ) -> None:
-    """Rewrites the sizes in `function` as described above, then canonicalizes."""
+    """Rewrites the sizes in `function` as described above; `clean` runs a pipeline on `module`."""
     if not symbols:
         return
     with module.context:
-        cleanup = PassManager.parse("builtin.module(canonicalize,cse)")
         _read_symbols_once(function, arguments)
-        cleanup.run(module.operation)
+        clean(CLEANUP)
         if _Folder(function, arguments, symbols).run():
-            cleanup.run(module.operation)
+            clean(CLEANUP)
 
 
 def _read_symbols_once(function: func.FuncOp, arguments: Sequence[Argument]) -> None:

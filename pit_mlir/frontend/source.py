@@ -1,5 +1,6 @@
 """Lines of the model: where a node of an exported graph, or a failure of the exporter, stands in its source."""
 
+import functools
 import os
 import re
 import sysconfig
@@ -17,6 +18,11 @@ _PYTHON = sysconfig.get_path("stdlib") + os.sep
 def is_torch_file(path: str) -> bool:
     """Whether `path` is part of torch (its frames are no lines of a model)."""
     return path.startswith((_TORCH, "torch/", "<"))
+
+
+def is_model_file(path: str) -> bool:
+    """Whether `path` belongs to a model: not to torch, and not to us."""
+    return not is_torch_file(path) and os.path.abspath(path) not in _own_files()
 
 
 def model_frames(node: fx.Node) -> list[tuple[str, int]]:
@@ -46,13 +52,15 @@ def error_line(error: BaseException) -> str | None:
 def keep_model_frames(graph: fx.Graph) -> None:
     """Drops torch's own frames from the nodes, so that locations in the IR are lines of the model.
 
-    Placeholders lose theirs: the exporter gives them lines of its own machinery.
+    Placeholders lose theirs: the exporter gives them lines of its own machinery. What the exporter made for another
+    node, such as a size, gets the line of that.
     """
-    for node in graph.nodes:
+    for node in reversed(graph.nodes):
         if node.op == "placeholder":
             node.meta.pop("stack_trace", None)
-        elif node.meta.get("stack_trace"):
-            frames = model_frames(node)
+            continue
+        frames = model_frames(node) or [frame for user in node.users for frame in model_frames(user)][:1]
+        if frames:
             node.meta["stack_trace"] = "\n".join(
                 f'File "{file}", line {line}, in model' for file, line in frames
             )
@@ -63,7 +71,8 @@ def _is_of_python(path: str) -> bool:
     return path.startswith(_PYTHON) and not path.startswith(_SITE_PACKAGES)
 
 
+@functools.cache
 def _own_files() -> set[str]:
-    """The files of this package through which the exporter is called."""
+    """The files of this package through which the exporter is called, and by which it calls us."""
     folder = os.path.dirname(os.path.abspath(__file__))
     return {os.path.join(folder, name) for name in os.listdir(folder)}

@@ -1,6 +1,5 @@
 """Sizes of the exporter as text: the user's names for symbols, ranges, expressions over them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,12 +7,10 @@ import sympy
 import torch
 from torch import fx
 from torch.export import ExportedProgram
+from torch.utils._sympy.printers import PythonPrinter
 
 from pit_mlir.errors import UnsupportedError
 from pit_mlir.frontend.signature import Size, SymbolRange
-
-# What `evaluate_size` computes: names, numbers, + - * // and parentheses; no calls such as Mod(..).
-_ARITHMETIC = re.compile(r"(?!.*\w\()[\w\s+\-*/()]+")
 
 
 class Symbols:
@@ -39,11 +36,20 @@ class Symbols:
         expression = value.node.expr
         if expression.is_Integer:
             return int(expression)
-        text = str(expression.xreplace({s: sympy.Symbol(self._name(s)) for s in expression.free_symbols}))
-        known = all(self._name(symbol) in self.ranges for symbol in expression.free_symbols)
-        if not known or not _ARITHMETIC.fullmatch(text):
-            raise UnsupportedError(f"{place} is {text}, which does not follow from the sizes of the inputs")
+        text = self.text(expression)
+        if text is None:
+            raise UnsupportedError(
+                f"{place} is {expression}, which does not follow from the sizes of the inputs"
+            )
         return text
+
+    def text(self, expression: sympy.Expr) -> str | None:
+        """`expression` as Python over the names of symbols; None if it depends on data."""
+        names = {s: self._name(s) for s in expression.free_symbols if isinstance(s, sympy.Symbol)}
+        if not self.ranges.keys() >= set(names.values()):
+            return None
+        named = {symbol: sympy.Symbol(name, integer=True) for symbol, name in names.items()}
+        return PythonPrinter().doprint(expression.xreplace(named)).replace("torch.sym_float", "float")
 
     def _name(self, symbol: sympy.Symbol) -> str:
         return self._names.get(symbol, str(symbol))

@@ -12,14 +12,17 @@ from torch.export.graph_signature import ConstantArgument, InputKind, InputSpec,
 from pit_mlir.bindings import func, ir
 from pit_mlir.errors import UnsupportedError
 from pit_mlir.frontend.calls import Leaf, ModelCall
+from pit_mlir.frontend.conditions import size_conditions
 from pit_mlir.frontend.export import export_program
 from pit_mlir.frontend.guards import drop_softmax_guards
-from pit_mlir.frontend.lowering import lower_graph, main_function
+from pit_mlir.frontend.indexing import count_from_end
+from pit_mlir.frontend.lowering import lower_graph, main_function, run
 from pit_mlir.frontend.marks import put_marks, take_marks
 from pit_mlir.frontend.nan_order import order_nans
 from pit_mlir.frontend.narrow_integers import widen_integers
 from pit_mlir.frontend.outputs import output_node, passed_through, plan_outputs
 from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
+from pit_mlir.frontend.size_operators import rewrite_size_operators, settle_sizes
 from pit_mlir.frontend.sizes import fold_sizes
 from pit_mlir.frontend.source import keep_model_frames, model_line
 from pit_mlir.frontend.symbols import Symbols
@@ -58,6 +61,7 @@ def import_model(
     """
     program = export_program(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     graph = program.graph
+    settle_sizes(graph)
     leaves = _leaves(program)
     specs = _drop_unused(program)
     symbols = Symbols(program, dynamic_shapes)
@@ -69,12 +73,15 @@ def import_model(
     marked = [node for mark in marks for node in (mark.value, mark.mask) if node is not None]
     output.args = ((*output.args[0], *marked),)  # type: ignore[misc]
     drop_softmax_guards(graph)
+    count_from_end(graph)
     widen_integers(graph)
     clean_views(graph)
     values: Sequence[Any] = output.args[0]  # type: ignore[assignment]
     numbers = {spec.arg.name: number for number, spec in enumerate(specs)}
     plan = plan_outputs(program, values[:count], passed, numbers, symbols)
     output.args = ((*plan.results, *values[count:]),)
+    graph.eliminate_dead_code()
+    rewrite_size_operators(graph)
     keep_model_frames(graph)
 
     module = lower_graph(graph, context)
@@ -83,7 +90,7 @@ def import_model(
         order_nans(function.operation)
         put_marks(function, marks, len(plan.results))
         _describe_arguments(function, arguments)
-    fold_sizes(module, function, arguments, symbols.ranges)
+    fold_sizes(module, function, arguments, symbols.ranges, lambda pipeline: run(pipeline, module, graph))
 
     call, weights = program.call_spec, [s for s in specs if s.kind is not InputKind.USER_INPUT]
     assert call.in_spec is not None and call.out_spec is not None
@@ -95,6 +102,7 @@ def import_model(
         call=ModelCall(forward, call.in_spec, leaves, call.out_spec),
         weights=weight_source(model, program, weights),
         symbols=symbols.ranges,
+        conditions=size_conditions(program, symbols, getattr(model, "_guards_code", ())),
         constants=tuple(leaf for leaf in leaves if isinstance(leaf, ConstantInput)),
         write_backs=plan.write_backs,
     )

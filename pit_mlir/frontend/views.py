@@ -6,6 +6,8 @@ unflatten, squeeze and unsqueeze, and what changes nothing (expand to the same s
 slice) is removed.
 """
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +56,8 @@ def group_dimensions(source: Sequence[sympy.Expr], target: Sequence[sympy.Expr])
     """Splits the dimensions of two shapes with equal element count into groups of equal product, left to right.
 
     A group is (source dimensions, target dimensions); one of the two lists is empty for a size of 1 that appears
-    or disappears. None if the products never meet, which happens with sizes of 0.
+    or disappears. Where no products are known to be equal the rest is one group: the whole counts are. None if
+    nothing is left on one side, which happens with sizes of 0.
     """
     groups: list[Group] = []
     i = j = 0
@@ -69,21 +72,21 @@ def group_dimensions(source: Sequence[sympy.Expr], target: Sequence[sympy.Expr])
             groups.append(([], [j]))
             j += 1
         else:
-            extent = _shortest_equal(source[i:], target[j:])
-            if extent is None:
+            if i == len(source) or j == len(target):
                 return None
-            groups.append((list(range(i, i + extent[0])), list(range(j, j + extent[1]))))
-            i, j = i + extent[0], j + extent[1]
+            below, across = _shortest_equal(source[i:], target[j:])
+            groups.append((list(range(i, i + below)), list(range(j, j + across))))
+            i, j = i + below, j + across
     return groups
 
 
-def _shortest_equal(source: Sequence[sympy.Expr], target: Sequence[sympy.Expr]) -> tuple[int, int] | None:
-    """The shortest non-empty prefixes of two shapes whose products are equal."""
+def _shortest_equal(source: Sequence[sympy.Expr], target: Sequence[sympy.Expr]) -> tuple[int, int]:
+    """The lengths of the shortest non-empty prefixes of two shapes whose products are known to be equal."""
     pairs = [(a, b) for a in range(1, len(source) + 1) for b in range(1, len(target) + 1)]
     for a, b in sorted(pairs, key=sum):
         if sympy.expand(sympy.Mul(*source[:a]) - sympy.Mul(*target[:b])) == 0:
             return a, b
-    return None
+    return len(source), len(target)
 
 
 class _SizeNodes:
@@ -114,6 +117,27 @@ class _SizeNodes:
             node.meta["val"] = size
             self._nodes[expression] = node
         return self._nodes[expression]
+
+    def rest(
+        self, source: fx.Node, dims: list[int], sizes: Sequence[fx.Node | int], before: fx.Node
+    ) -> fx.Node | int:
+        """The elements of dimensions `dims` of `source` divided by the product of `sizes`."""
+        with self._graph.inserting_before(before):
+            extents = [self._compute(aten.sym_size.int, source, dim) for dim in dims]
+            total, known = (functools.reduce(self._multiply, part, 1) for part in (extents, sizes))
+            return self._compute(operator.floordiv, total, known)
+
+    def _multiply(self, a: fx.Node | int, b: fx.Node | int) -> fx.Node | int:
+        return b if a == 1 else self._compute(operator.mul, a, b)
+
+    def _compute(self, target: Any, *args: Any) -> fx.Node | int:
+        """A call that gives a size; a number where the exporter knows it."""
+        value = target(*map_arg(args, lambda argument: argument.meta["val"]))
+        if isinstance(value, int):
+            return value
+        node = self._graph.call_function(target, args)
+        node.meta["val"] = value
+        return node
 
     def _place(self, expression: sympy.Expr) -> tuple[fx.Node, int] | None:
         """The first input and dimension of size `expression`."""
@@ -172,11 +196,13 @@ def _rewrite_view(graph: fx.Graph, node: fx.Node, sizes: _SizeNodes) -> None:
         return
     target = node.meta["val"].shape
     extents: list[list[Any]] = []
-    for _, to in groups:
-        found = [sizes.find(target[dim], node) for dim in to]
-        if len(to) > 1 and found.count(None) > 1:
-            return
-        extents.append([-1 if size is None else size for size in found])
+    for from_, to in groups:
+        found: list[Any] = [sizes.find(target[dim], node) for dim in to]
+        if len(to) > 1 and None in found:
+            if found.count(None) > 1:
+                return
+            found[found.index(None)] = sizes.rest(source, from_, [size for size in found if size], node)
+        extents.append(found)
     value, position = source, 0
     with graph.inserting_before(node):
         for (from_, to), extent in zip(groups, extents, strict=True):

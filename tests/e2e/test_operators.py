@@ -44,19 +44,8 @@ UNSUPPORTED = {
 }
 """Cases that are a `PitError`, and what its message says."""
 
-ONLY_STATIC = {
-    "gathers/take_along_dim",
-    "gathers/x[i, j]",
-    "gathers/x[:, i, :, j]",
-    "movement/pad reflect",
-    "movement/split chunk",
-    "movement/reshape transposed",
-    "movement/as_strided",
-    "scatters/masked_scatter",
-    "convolutions/max_pool1d",
-    "sorts/quantile",
-}
-"""Cases that need static shapes."""
+ONLY_STATIC = {"movement/as_strided": "as_strided"}
+"""Cases that need static shapes, and what the message says with dynamic ones."""
 
 
 class Program(nn.Module):
@@ -111,9 +100,9 @@ def test_operators(group: str) -> None:
     check({name: case for name, case in CASES[group].items() if f"{group}/{name}" not in UNSUPPORTED})
 
 
-@pytest.mark.parametrize("group", ["reductions", "norms", "movement", "gathers"])
+@pytest.mark.parametrize("group", ["reductions", "norms", "movement", "gathers", "scatters", "sorts"])
 def test_dynamic_shapes(group: str) -> None:
-    skipped = UNSUPPORTED.keys() | ONLY_STATIC
+    skipped = UNSUPPORTED.keys() | ONLY_STATIC.keys()
     check({n: case for n, case in CASES[group].items() if f"{group}/{n}" not in skipped}, dynamic=True)
 
 
@@ -124,6 +113,14 @@ def test_unsupported_operators_name_their_line(name: str) -> None:
     inputs = case.inputs()
     with pytest.raises(pit.UnsupportedError, match=UNSUPPORTED[name]) as raised:
         pit.compile(Program([(case.function, len(inputs))]).eval(), inputs)
+    assert re.search(r"test_operators\.py:\d+", str(raised.value))
+
+
+@pytest.mark.parametrize("name", ONLY_STATIC)
+def test_operators_that_need_static_shapes_name_their_line(name: str) -> None:
+    group, _, case_name = name.partition("/")
+    with pytest.raises(pit.UnsupportedError, match=ONLY_STATIC[name]) as raised:
+        check({case_name: CASES[group][case_name]}, dynamic=True)
     assert re.search(r"test_operators\.py:\d+", str(raised.value))
 
 
@@ -289,4 +286,4 @@ def test_random_programs(names: list[str], shape: tuple[int, ...], seed: int) ->
 
 def test_cases_are_spelled_right() -> None:
     known = {f"{group}/{name}" for group, cases in operator_cases.CASES.items() for name in cases}
-    assert known >= UNSUPPORTED.keys() | ONLY_STATIC
+    assert known >= UNSUPPORTED.keys() | ONLY_STATIC.keys()

@@ -60,6 +60,12 @@ def test_product_with_positions() -> None:
     compare(lambda x: x @ torch.arange(12).reshape(4, 3), torch.arange(20).reshape(5, 4))
 
 
+def test_writes_at_negative_indices() -> None:
+    places = torch.tensor([1, -2, 3])
+    compare(lambda x, i: x.index_put((i,), torch.ones(6)), torch.randn(5, 6), places)
+    compare(lambda x, i: x.index_put((i, i), torch.ones(())), torch.randn(5, 6), places.int())
+
+
 def test_compile_in_threads() -> None:
     def is_right(rows: int) -> bool:
         with torch.no_grad():
@@ -91,5 +97,5 @@ class Ignorant(nn.Module):
 
 
 def test_padding_that_the_model_does_not_read() -> None:
-    with pytest.raises(pit.PitError, match="does not read .mask., which is declared"):
+    with pytest.raises(pit.PitError, match=r"does not read .mask., which is declared"):
         pit.compile(Ignorant(), (torch.randn(3, 5, 4), torch.ones(3, 5)), sparsity=[pit.Padding("mask")])
