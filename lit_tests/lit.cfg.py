@@ -14,7 +14,7 @@ config.test_exec_root = os.path.join(config.test_source_root, "..", "build", "li
 
 # Whole paths: the tests run the tools beside this Python, whatever PATH says. A name inside another is left alone.
 tools = Path(sys.executable).parent
-for tool in ("pit-mlir-opt", "filecheck"):
+for tool in ("pit-mlir-opt", "pit-mlir", "filecheck"):
     config.substitutions.append((rf"(?<![\w/.-]){tool}(?![\w/.-])", str(tools / tool)))
 config.substitutions.append((r"%python", sys.executable))
 

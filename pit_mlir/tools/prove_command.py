@@ -51,13 +51,17 @@ def run(
 
 def _show(source: Source, question: Question, found: Sequence[Statement], *, as_json: bool) -> None:
     if as_json:
-        print(json_report(source.name, question, found), flush=True)
-        return
-    # Without colour means without any style here (no-color.org).
-    color_system = None if os.environ.get("NO_COLOR") else "auto"
-    console = Console(soft_wrap=True, highlight=False, color_system=color_system)
-    # At once: a line at a time takes a second for a thousand operations.
-    console.print(Text("\n").join(report(found)))
+        text = f"{json_report(source.name, question, found)}\n"
+    else:
+        # Without colour means without any style here (no-color.org).
+        color_system = None if os.environ.get("NO_COLOR") else "auto"
+        console = Console(soft_wrap=True, highlight=False, color_system=color_system)
+        # Rich, writing itself, would end the program with status 0 when the reader goes away.
+        with console.capture() as shown:
+            console.print(Text("\n").join(report(found)))
+        text = shown.get()
+    # Line by line: an unbuffered stream (PYTHONUNBUFFERED) takes the part of one write that fits, and says nothing.
+    sys.stdout.writelines(text.splitlines(keepends=True))
     sys.stdout.flush()
 
 

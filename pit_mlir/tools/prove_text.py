@@ -102,6 +102,8 @@ def operand_facts(proof: Proof, equation: Equation, number: int) -> list[str]:
     where: dict[str, list[str]] = {}
     for value, unread in proof.masks[number].items():
         names = [equation.inputs[operand] for operand in sorted(unread)]
+        # A tensor that is read twice is not its own mask.
+        names = [name for name in names if name != equation.inputs[number]]
         if names:
             said = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not read"
             where.setdefault(said, []).append(special_text(value, type_))
@@ -143,7 +145,7 @@ def outcome_name(outcome: Outcome | Expression, equation: Equation) -> str:
             *(equation.inputs[n] for n in sorted(outcome.reads)),
             *(equation.iterators[d] for d in sorted(outcome.indices)),
         ]
-        return f"an expression of {', '.join(of)}" if of else "an expression"
+        return f"an expression of {', '.join(of)}" if of else "one value"
     return "" if outcome is None else special_text(outcome, "")
 
 
