@@ -1,5 +1,7 @@
 """The `pit` dialect: one operation a file, its verifier and its builder beside it."""
 
+import threading
+
 from pit_mlir.bindings import ir, register_imported_dialects
 from pit_mlir.dialect.attend import AttendOp as AttendOp
 from pit_mlir.dialect.attend import attend as attend
@@ -28,10 +30,13 @@ from pit_mlir.dialect.swrite import swrite as swrite
 from pit_mlir.dialect.yield_ import YieldOp as YieldOp
 from pit_mlir.dialect.yield_ import yield_ as yield_
 
+_LOADING = threading.Lock()
+"""The class of the dialect keeps the IRDL module that it is being loaded from: one thread loads at a time."""
+
 
 def load(context: ir.Context) -> None:
     """Makes the dialect known to `context`; a second call for the same context changes nothing."""
-    with context, ir.Location.unknown():
+    with _LOADING, context, ir.Location.unknown():
         if context.is_dialect_loaded(Pit.DIALECT_NAMESPACE):
             return
         try:
