@@ -69,7 +69,8 @@ def run_pipeline(
         # An error of the user's model, another kind of `PitError`, needs no reproducer.
         if verify == "ours":
             again = _Runner(Report(), managers, "each")
-            found = _failure_of(partial(again.run, backup.clone(), steps))
+            with op.context:
+                found = _failure_of(partial(again.run, backup.clone(), steps))
             if isinstance(found, PassError):
                 # The pass that is to blame, which need not be the one that stumbled.
                 failure, runner = found, again
