@@ -10,10 +10,10 @@ from pit_mlir.dialect import make_context
 sys.setswitchinterval(1e-5)
 
 def work():
-    for _ in range(20):
+    for _ in range(6):
         make_context()
 
-threads = [threading.Thread(target=work) for _ in range(6)]
+threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads:
     thread.start()
 for thread in threads:
