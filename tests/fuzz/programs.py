@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.fuzz import chains, steps
+from tests.fuzz import chains, rare, steps
 from tests.fuzz.builder import Builder, random_axes
 from tests.fuzz.data import PATTERNS, make
 from tests.fuzz.program_text import ProgramText, Value, is_float
@@ -18,7 +18,18 @@ WORK: tuple[Step, ...] = (
     *(steps.apply_integers, steps.combine_masks, steps.causal_mask, steps.position, steps.integer_contract),
     *(steps.move, steps.convert, steps.mark, steps.look_up),
     *(chains.softmax, chains.attention, chains.layer_norm, chains.reshape, chains.halves),
-    *(chains.rows_by_index, chains.experts, chains.listed_contract),
+    *(chains.rows_by_index, chains.experts, chains.listed_contract, chains.masked_rows),
+)
+RARE: tuple[Step, ...] = (
+    *(
+        rare.read_accumulator,
+        rare.two_results,
+        rare.window,
+        rare.named,
+        rare.scalar_operand,
+        rare.constant_mask,
+    ),
+    *(rare.insert, rare.forget_sizes, rare.restricted, rare.restricted, rare.narrow_sum),
 )
 ROWS: tuple[Step, ...] = (
     *(steps.apply_unary, steps.apply_binary, steps.contract) * 2,
@@ -35,6 +46,7 @@ THEMES: dict[str, tuple[tuple[Step, ...], tuple[Step, ...]]] = {
     "products": ((steps.apply_relu, steps.apply_mask, steps.mark), (steps.apply_relu, steps.contract)),
     "index": (WORK, (chains.rows_by_index,)),
     "experts": (WORK, (chains.experts,)),
+    "rare": ((*RARE, *ROWS), (chains.masked_rows, chains.listed_contract)),
     "any": (WORK, (steps.apply_mask, chains.listed_contract)),
 }
 """What a program is about: the steps to choose from, and those that it ends with."""
@@ -68,7 +80,7 @@ def build(seed: int, keep: Collection[int] | None = None) -> Program:
     builder = Builder(text)
     padding = start(builder, theme)
     work, last = THEMES[theme]
-    chosen = [*rng.choices(work, k=rng.randint(1, 6)), *last]
+    chosen = [rng.choice(RARE if rng.random() < 0.2 else work) for _ in range(rng.randint(1, 6))] + [*last]
     if theme == "lists" and rng.random() < 0.4:
         chosen += [rng.choice(WORK)]
     options = random.Random(rng.random())
@@ -81,6 +93,8 @@ def build(seed: int, keep: Collection[int] | None = None) -> Program:
         names.append(step.__name__)
     text.rng = options
     results = choose_results(builder)
+    # A declared mask that no result depends on is refused.
+    results += builder.values[:1] if padding is not None and options.random() < 0.8 else []
     written = text.text(results)
     data = np.random.default_rng(seed)
     arguments = [make(argument, text.axes, data) for argument in text.arguments]

@@ -46,7 +46,8 @@ class NoisyMachine(interpreter.Machine):
 
     def rounded(self, op: ir.Operation, value: object, operands: list) -> object:
         """`value`, the result of `op`, as its type can hold it."""
-        element = str(op.results[0].type)
+        type_ = op.results[0].type
+        element = str(type_.element_type if isinstance(type_, ir.RankedTensorType) else type_)
         if element in EPSILON:
             value = np.asarray(value, dtype=np.float64)
             if self.noise and (op.name not in EXACT or element in ("bf16", "f16")):
