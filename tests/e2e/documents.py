@@ -1,7 +1,7 @@
 """Documents that run: the fenced blocks of a Markdown file, executed in order, outputs compared.
 
 ```python          runs, in one namespace for the whole document
-```python name.py  becomes the file name.py
+```python name.py  becomes the file name.py, and so does ```mlir name.mlir
 ```sh              runs, in the same directory
 ```mlir, ```text   must be found in what the block before printed
 ```console         is only shown
@@ -46,7 +46,7 @@ def run_document(document: Path, directory: Path) -> None:
     printed = ""
     for block in blocks_of(document):
         where = f"{document.name}:{block.line}"
-        if block.language == "python" and block.name:
+        if block.language in ("python", "mlir") and block.name:
             (directory / block.name).write_text(block.text)
         elif block.language == "python":
             with redirect_stdout(io.StringIO()) as stream:
