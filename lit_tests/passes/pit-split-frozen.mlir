@@ -48,3 +48,19 @@ func.func @main(%w: tensor<?xf32> {pit.kind = "weight"}, %x: tensor<f32> {pit.ki
   %y = arith.addf %b, %q : tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// -----
+
+// So is one that the shape of a view needs.
+// CHECK-LABEL: func.func @prepare
+// CHECK-SAME: -> tensor<?xf32> {
+// CHECK-LABEL: func.func @main
+// CHECK: tensor.expand_shape %{{.*}} output_shape [%{{.*}}, 1]
+func.func @main(%w: tensor<?xf32> {pit.kind = "weight"}, %x: tensor<?x1xf32> {pit.kind = "input"}) -> tensor<?x1xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %w, %c0 : tensor<?xf32>
+  %q = arith.mulf %w, %w : tensor<?xf32>
+  %v = tensor.expand_shape %q [[0, 1]] output_shape [%n, 1] : tensor<?xf32> into tensor<?x1xf32>
+  %y = arith.addf %v, %x : tensor<?x1xf32>
+  return %y : tensor<?x1xf32>
+}

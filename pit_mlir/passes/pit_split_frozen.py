@@ -10,7 +10,13 @@ from pit_mlir.dialect.location import location_text
 from pit_mlir.passes.base import Pass
 
 PREPARE = "prepare"
-VIEWS = ("tensor.extract_slice", "tensor.expand_shape", "tensor.collapse_shape", "tensor.cast")
+CHEAP = (
+    "tensor.extract_slice",
+    "tensor.expand_shape",
+    "tensor.collapse_shape",
+    "tensor.cast",
+    "tensor.empty",
+)
 """These cost nothing, and would cost a copy as results of a function."""
 DIALECTS = ("linalg.", "tensor.", "arith.", "math.", "tm_tensor.")
 
@@ -108,22 +114,20 @@ class Split:
         split.border = [
             result
             for op in split.frozen
-            if op in inside and op.name not in VIEWS
+            if op in inside
             for result in op.results
-            if any(top_level(use.owner, main) not in inside or is_view(use.owner) for use in result.uses)
+            if any(top_level(use.owner, main) not in inside for use in result.uses)
         ]
         return split
 
     def staying(self) -> set[ir.Operation]:
-        """The frozen operations that what is not frozen finds anew: sizes, and memory without values."""
+        """The frozen operations that what is not frozen finds anew: sizes, views, memory without values."""
         inside = set(self.frozen)
         found: set[ir.Operation] = set()
         for op in reversed(self.frozen):
             users = [top_level(use.owner, self.main) for result in op.results for use in result.uses]
             is_number = not isinstance(op.results[0].type, ir.RankedTensorType)
-            if (is_number or op.name == "tensor.empty") and any(
-                user not in inside or user in found for user in users
-            ):
+            if (is_number or op.name in CHEAP) and any(user not in inside or user in found for user in users):
                 found.add(op)
         return found
 
@@ -165,11 +169,6 @@ class Split:
 def movable(op: ir.Operation) -> bool:
     """Whether `op` computes tensors or numbers and does nothing else."""
     return op.name.startswith(DIALECTS) and len(op.results) > 0
-
-
-def is_view(op: ir.Operation | ir.OpView) -> bool:
-    """Whether `op` only looks at its operand in another shape."""
-    return op.operation.name in VIEWS
 
 
 def is_inside(value: ir.Value, op: ir.Operation) -> bool:
