@@ -5,12 +5,11 @@
 // RUN: not pit-mlir-opt %s -p "canonicalize{top-down=true" 2>&1 | filecheck %s --check-prefix=BRACE
 // RUN: not pit-mlir-opt %s -p "cse,no-such-pass" 2>&1 | filecheck %s --check-prefix=UNKNOWN
 // RUN: not pit-mlir-opt %s --no-such-pass 2>&1 | filecheck %s --check-prefix=FLAG
-// RUN: not pit-mlir-opt %s -p "pit-normalise" 2>&1 | filecheck %s --check-prefix=CLOSEST
 // RUN: not pit-mlir-opt %s -p "canonicalize{a=1}" 2>&1 | filecheck %s --check-prefix=OPTION
+// RUN: not pit-mlir-opt %s -p "pit-declare-padding{mask=1}" 2>&1 | filecheck %s --check-prefix=OWNOPTION
 // RUN: not pit-mlir-opt %s -p "llvm-request-c-wrappers" 2>&1 | filecheck %s --check-prefix=ANCHOR
-// RUN: not pit-mlir-opt %s -p cse --cse 2>&1 | filecheck %s --check-prefix=BOTH
-// RUN: not pit-mlir-opt %s %s 2>&1 | filecheck %s --check-prefix=FILES
-// RUN: not pit-mlir-opt %t.absent 2>&1 | filecheck %s --check-prefix=ABSENT
+// RUN: %python -c "print('any(' * 5000)" > %t
+// RUN: %python -c "import sys; from pit_mlir.tools.pit_mlir_opt import main; sys.exit(main(['/dev/null', '-p', open(sys.argv[1]).read()]) != 1)" %t 2>&1 | filecheck %s --check-prefix=DEEP
 
 //      PAREN:pass-pipeline:1:14: error: expected ',' or ')' to close 'func.func('
 // PAREN-NEXT:func.func(cse
@@ -21,12 +20,10 @@
 // BRACE: pass-pipeline:1:13: error: missing '}' after these options
 // UNKNOWN: pass-pipeline:1:5: error: unknown pass 'no-such-pass'
 // FLAG: pit-mlir-opt: error: unknown option or pass '--no-such-pass' (--help lists them)
-// CLOSEST: error: unknown pass 'pit-normalise'; did you mean 'pit-normalize'?
 // OPTION: error: pass 'canonicalize' does not take the options 'a=1': no such option a
+// OWNOPTION: pass-pipeline:1:1: error: pass 'pit-declare-padding' has no option 'mask'; options: argument
 // ANCHOR: error: pass 'llvm-request-c-wrappers' runs on 'func.func', not on 'builtin.module': write func.func(llvm-request-c-wrappers)
-// BOTH: pit-mlir-opt: error: takes passes as flags or in --pass-pipeline, got both: --cse
-// FILES: pit-mlir-opt: error: takes one input file, got 2
-// ABSENT: pit-mlir-opt: error: cannot open input file {{.*}}absent': No such file or directory
+// DEEP: pit-mlir-opt: error: the pipeline is nested too deeply
 func.func @f() {
   return
 }

@@ -104,6 +104,12 @@ def parse_pipeline(text: str) -> tuple[Step, ...]:
             return steps
 
 
+def parse_flag(name: str, options: str) -> Step:
+    """The step on a module that a command line names in a flag of its own."""
+    text = f"{name}{{{options}}}" if options else name
+    return _Parser.make(name, options, "builtin.module", Place(text, 0))
+
+
 class _Parser:
     """Recursive descent over `list := step (',' step)*`, `step := name ('(' list ')' | '{' options '}')?`."""
 

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-_METADATA = re.compile(r"\n?\{-#(?P<body>.*)#-\}\s*\Z", re.DOTALL)
 _ENTRY = re.compile(r"mlir_reproducer\s*:\s*\{(?P<body>(?:[^\"{}]|\"(?:[^\"\\]|\\.)*\")*)\}", re.DOTALL)
 _FIELD = re.compile(r"(?P<key>\w+)\s*:\s*(?:\"(?P<text>(?:[^\"\\]|\\.)*)\"|(?P<word>\w+))", re.DOTALL)
 _COMMENT = re.compile(r"// configuration: -{1,2}pass-pipeline='(.*)'")
@@ -21,7 +20,7 @@ class Reproducer:
     @classmethod
     def find(cls, source: str) -> "Reproducer | None":
         """What `source` says: in its metadata, or in the comment that older versions of MLIR write first."""
-        entry = _ENTRY.search(source)
+        entry = _ENTRY.search(_metadata(source)[1])
         if entry is not None:
             fields = {field["key"]: field for field in _FIELD.finditer(entry["body"])}
             if "pipeline" not in fields:
@@ -45,11 +44,16 @@ class Reproducer:
             f"      disable_threading: {_word(self.disable_threading)},\n"
             f"      verify_each: {_word(self.verify_each)}\n    }}\n  }}\n"
         )
-        metadata = _METADATA.search(module)
-        if metadata is None:
-            return f"{module.rstrip()}\n\n{{-#\n{entry}#-}}\n"
-        kept = metadata["body"].strip()
-        return f"{module[: metadata.start()].rstrip()}\n\n{{-#\n  {kept},\n{entry}#-}}\n"
+        program, kept = _metadata(module)
+        others = f"  {kept},\n" if kept else ""
+        return f"{program.rstrip()}\n\n{{-#\n{others}{entry}#-}}\n"
+
+
+def _metadata(source: str) -> tuple[str, str]:
+    """The program in `source`, and what stands behind it between `{-#` and `#-}`, empty if nothing does."""
+    program, found, rest = source.rpartition("{-#")
+    body = rest.rstrip()
+    return (program, body.removesuffix("#-}").strip()) if found and body.endswith("#-}") else (source, "")
 
 
 def _word(flag: bool) -> str:

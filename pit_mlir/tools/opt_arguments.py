@@ -1,5 +1,6 @@
 """The command line of `pit-mlir-opt`: mlir-opt's options by their names, and every pass as a flag of its own."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
@@ -214,14 +215,15 @@ def _pass(word: str) -> tuple[str, str]:
         raise InputError(
             f"mlir-opt's option '--{name}' is not available here: MLIR's Python bindings lack it"
         )
+    if not re.fullmatch(r"[A-Za-z][\w.-]*", name):
+        raise unknown_option(word[2:])
     return name, options[1:-1] if options.startswith("{") and options.endswith("}") else options
 
 
 def unknown_option(name: str) -> InputError:
     """The error for a flag that is neither an option nor a pass."""
-    return InputError(
-        f"unknown option or pass '--{name}'{suggestion(name, list(OPTIONS))} (--help lists them)"
-    )
+    near = suggestion(name, list(OPTIONS))
+    return InputError(f"unknown option or pass '--{name}'{near} (--help lists them)")
 
 
 def usage() -> str:
@@ -253,7 +255,7 @@ def _form(name: str) -> str:
 def _values(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "=" + "|".join(hint.__args__)
-    kinds = {int: "=N", str: "=TEXT", tuple: "=PASS,..."}
+    kinds = {tuple: "=PASS,...", int: "=N", str: "=TEXT"}
     return next(
         (
             text

@@ -19,6 +19,7 @@ from pit_mlir.passes.pipeline_text import (
     Nested,
     Step,
     Upstream,
+    parse_flag,
     parse_pipeline,
     pipeline_listing,
     pipeline_text,
@@ -34,6 +35,8 @@ from pit_mlir.tools.opt_timing import Timing
 from pit_mlir.tools.verify_diagnostics import SHOWN_OPERATION, mismatches
 
 _BYTECODE = b"ML\xefR"
+_NO_REPRODUCER = "ignoring unknown external resources for 'mlir_reproducer'"
+"""What MLIR warns about in a file that is read as a module and happens to be a reproducer."""
 _STACK = 100 << 20
 
 logger = logging.getLogger("pit_mlir.tools")
@@ -93,10 +96,7 @@ class _Driver:
     def __init__(self, arguments: Arguments) -> None:
         self.arguments = arguments
         self.input = Input.read(arguments.input)
-        self.context = make_context()
-        self.context.allow_unregistered_dialects = arguments.allow_unregistered_dialect
-        if arguments.irdl_file is not None:
-            self.load_irdl(arguments.irdl_file)
+        self.context = self.make_context()
         self.managers = Managers(self.context)
         self.verify_each = arguments.verify_each
         self.steps = self.managers.resolve(self.pipeline(), "builtin.module")
@@ -104,16 +104,18 @@ class _Driver:
         self.statistics = Statistics(self.steps)
         self.observers = self.chosen_observers()
 
-    def load_irdl(self, path: str) -> None:
-        """Loads the dialects that the file at `path` defines."""
-        definitions = Input.read(path)
-        try:
-            load_irdl(ir.Module.parse(definitions.data, self.context))
-        except ir.MLIRError as error:
-            raise PassError(
-                f"{path} cannot be loaded: {diagnostics_of(error)[0].message}",
-                location=definitions.named(diagnostics_of(error)[0]).location,
-            ) from None
+    def make_context(self) -> ir.Context:
+        """A context that knows the dialects that the command line allows."""
+        context = make_context()
+        context.allow_unregistered_dialects = self.arguments.allow_unregistered_dialect
+        if self.arguments.irdl_file is not None:
+            definitions = Input.read(self.arguments.irdl_file)
+            try:
+                load_irdl(ir.Module.parse(definitions.data, context))
+            except ir.MLIRError as error:
+                fault = definitions.named(diagnostics_of(error)[0])
+                raise InputError(fault.message, location=fault.location) from None
+        return context
 
     def chosen_observers(self) -> list[Observer]:
         """What watches the passes, as far as the command line asks for it."""
@@ -143,7 +145,7 @@ class _Driver:
 
     def flag(self, name: str, options: str) -> Step:
         """The step of a pass flag, nested in `func.func` if the pass runs on functions only."""
-        (step,) = parse_pipeline(f"{name}{{{options}}}" if options else name)
+        step = parse_flag(name, options)
         if isinstance(step, Upstream) and not self.managers.knows(name):
             raise unknown_option(name)
         return self.managers.nested_where_needed(step)
@@ -202,8 +204,9 @@ class _Driver:
         except PitError as error:
             for diagnostic in _diagnostics(error):
                 report.add(diagnostic)
-            if isinstance(error, PassError) and error.command and not self.arguments.verify_diagnostics:
-                print(f"note: reproduce with: {error.command}", file=sys.stderr)
+            crash = self.arguments.mlir_pass_pipeline_crash_reproducer
+            if crash and not self.arguments.verify_diagnostics:
+                print(f"note: reproduce with: pit-mlir-opt {crash} --run-reproducer", file=sys.stderr)
             return None
         with self.timing.measure("Output"):
             return self.result(op)
@@ -247,8 +250,10 @@ class _Driver:
         """Raises `PassError` if what is written of `op`, text or bytecode, is read back as something else."""
         written = op.get_asm(enable_debug_info=True)
         for kind, source in (("text", written), ("bytecode", _bytecode(op, None))):
+            # A context that has a resource already gives the next one another name.
+            context = self.make_context()
             try:
-                again = ir.Module.parse(source, self.context).operation
+                again = ir.Module.parse(source, context).operation
             except ir.MLIRError as error:
                 raise PassError(f"the {kind} written of it cannot be read: {error}") from None
             if again.get_asm(enable_debug_info=True) != written:
@@ -262,6 +267,8 @@ class _Driver:
 
     def show(self, diagnostic: Diagnostic) -> None:
         """Prints `diagnostic` and its notes with the lines of the input they are about."""
+        if diagnostic.message == _NO_REPRODUCER:
+            return
         shown = {"errors": ("error",), "warnings": ("error", "warning")}
         level = self.arguments.mlir_diagnostic_verbosity_level
         if diagnostic.severity not in shown.get(level, (diagnostic.severity,)):
