@@ -134,6 +134,11 @@ def main() -> None:
             for zeros in (0.0, 0.5, 0.9, 0.95, 0.99):
                 layout = "w(n,k)" if transposed else "w(k,n)"
                 case(f"{kind} {zeros} {layout}", program, values(m, k, zeros, kind), w, transposed=transposed)
+    for n in (1, 2, 4):
+        program = matmul(m, n, k, transposed=True, type_="f32", is_sparse=True)
+        for zeros in (0.5, 0.9, 0.99):
+            name = f"32x1 {zeros} against {n} columns"
+            case(name, program, values(m, k, zeros, "32x1"), torch.randn(n, k), transposed=True)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,34 @@ def test_lists_of_k(equation: str, listed: str, data: st.DataObject) -> None:
     assert_close(actual, expected, "f32", sizes["k"])
 
 
+def into_zeros(text: str) -> str:
+    """`text` with a result that starts from 0, not from what `%c` holds."""
+    zeros = """%zero = arith.constant 0.0 : f32
+  %z = linalg.fill ins(%zero : f32) outs(%c : tensor<?x?xf32>) -> tensor<?x?xf32>"""
+    return text.replace('%r = "pit.generic"(%c,', f'{zeros}\n  %r = "pit.generic"(%z,')
+
+
+@pytest.mark.parametrize("equation", ["mk,kn->mn", "mk,nk->mn", "km,kn->mn", "km,nk->mn"])
+@pytest.mark.parametrize("listed", ["a", "b"])
+@settings(max_examples=12, deadline=None)
+@given(many=SIZES, k=SIZES, few=st.sampled_from((0, 1, 3, 4, 5)), zeros=ZEROS, seed=st.integers(0, 9))
+def test_lists_of_k_for_few_on_the_other_side(
+    equation: str, listed: str, many: int, k: int, few: int, zeros: float, seed: int
+) -> None:
+    """One side has lists, the other so few rows or columns that nothing is packed."""
+    sizes = {"m": many, "n": few, "k": k} if listed == "a" else {"m": few, "n": many, "k": k}
+    rng = numpy.random.default_rng(seed)
+    operands: list[numpy.ndarray] = []
+    for name, term, rows in zip("ab", equation.split("->")[0].split(","), "mn", strict=True):
+        values = sparse(rng, (sizes[rows], k), zeros if name == listed else 0, "blocks")
+        operands.append(numpy.ascontiguousarray(values if term[0] == rows else values.T))
+    out = poisoned(numpy.zeros((sizes["m"], sizes["n"]), numpy.float32))
+    compiled = cached(into_zeros(k_list(equation, listed, 32)))
+    compiled.run_numpy(*map(poisoned, operands), out)
+    [actual] = compiled.run_numpy(*operands, out)
+    assert_close(actual, numpy.einsum(equation, *(o.astype(float) for o in operands)), "f32", k)
+
+
 def test_lists_longer_than_a_step() -> None:
     """Lists that take several steps along the depth, and more columns than a task takes."""
     rng = numpy.random.default_rng(0)

@@ -13,10 +13,9 @@ from pit_mlir.codegen.cpu.buffers import extent, same
 from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, value
 from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
-from pit_mlir.codegen.cpu.contract_kernel import build_kernel
+from pit_mlir.codegen.cpu.contract_kernel import build_kernel, has_few_rows
 from pit_mlir.codegen.cpu.contract_pairs import has_even_depth
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, digest
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
@@ -113,12 +112,6 @@ def call_kernel(
     outline(name, arguments, lambda inside: build_kernel(Frame(plan, tile, host, list(inside), group_size)))
 
 
-def few_rows(plan: ContractPlan) -> bool | None:
-    """Whether the types say that there are few rows, or many; None if they do not say."""
-    most = plan.most_rows
-    return None if most is None else most <= MOST_ROWS
-
-
 def fingerprint(plan: ContractPlan) -> list[str]:
     """Lines that two contractions share if one kernel serves both."""
     lines = [
@@ -129,7 +122,8 @@ def fingerprint(plan: ContractPlan) -> list[str]:
                 plan.block,
                 plan.listed,
                 plan.keeps_init,
-                few_rows(plan),
+                has_few_rows(plan),
+                has_few_rows(plan.exchanged),
                 has_even_depth(plan),
             )
         ),

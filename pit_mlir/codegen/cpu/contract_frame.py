@@ -1,6 +1,7 @@
 """The frame that all forms of a contraction's kernel share: tiles, tasks, where operands lie, the epilogue."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
@@ -114,6 +115,14 @@ class Frame:
         self.depth_axes = plan.of_role("depth")
         self.is_paired = False
 
+    def exchanged(self) -> "Frame":
+        """The same kernel with its rows, of one axis, as columns and its columns as rows."""
+        frame = copy(self)
+        frame.plan = self.plan.exchanged
+        frame.factors = Factors(self.factors.columns, self.factors.rows)
+        frame.row_axes, [frame.column_axis] = (self.column_axis,), self.row_axes
+        return frame
+
     @property
     def module(self) -> ir.Operation:
         """The module around the contraction."""
@@ -157,8 +166,13 @@ class Frame:
         linear: Index = 0
         for number, (position, block) in enumerate(zip(self.plan.group, self.plan.block, strict=False)):
             axis = next(n for n, a in enumerate(self.plan.axes) if position in a.iterators)
-            is_row = self.plan.axes[axis].role == "row"
-            coordinate = floor_div(task.row, block) if is_row else task.outer[self.outer.index(axis)]
+            match self.plan.axes[axis].role:
+                case "row":
+                    coordinate = floor_div(task.row, block)
+                case "column":
+                    coordinate = floor_div(task.column, block)
+                case _:
+                    coordinate = task.outer[self.outer.index(axis)]
             linear = add(mul(linear, self.group_extents[number]), coordinate)
         return linear
 

@@ -1,4 +1,4 @@
-"""Chooses the forms of a contraction's kernel: by its layout here, by its number of rows at run time."""
+"""Chooses the forms of a contraction's kernel: by its layout here, by its numbers of rows and columns at run time."""
 
 from collections.abc import Callable
 
@@ -7,31 +7,43 @@ from pit_mlir.codegen.cpu.build import choose, compare
 from pit_mlir.codegen.cpu.contract_frame import Frame
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
-from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS, SkinnyForm, is_axpy, is_dot
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS, skinny_form
 
 
 def build_kernel(frame: Frame) -> None:
-    """Emits the kernel of `frame`: the form for few rows and the packed one, or the one that its type asks for."""
-    skinny, packed = SkinnyForm(frame), PackedForm(in_pairs(frame) or frame)
-    few: Callable[[], None] | None = None
-    if is_dot(frame):
-        few = skinny.build_dot
-    elif is_axpy(frame):
-        few = skinny.build_axpy
-    most = frame.plan.most_rows
-    if few is None or (most is not None and most > MOST_ROWS):
-        packed.build()
-        return
-    if most is not None:
-        few()
-        return
+    """Emits the kernel of `frame`: the packed form, those for few rows and few columns, or what its types ask for."""
+    emit: Callable[[], None] = PackedForm(in_pairs(frame) or frame).build
+    for side in reversed(sides(frame)):
+        few, is_few = skinny_form(side), has_few_rows(side.plan)
+        if few is not None and is_few is not False:
+            emit = few if is_few else chosen(side, few, emit)
+    emit()
 
-    def then() -> list[ir.Value]:
-        few()
-        return []
 
-    def otherwise() -> list[ir.Value]:
-        packed.build()
-        return []
+def sides(frame: Frame) -> list[Frame]:
+    """`frame`, and with its sides exchanged where the list decides which side gives the rows."""
+    listed_along_rows = frame.plan.listed == "depth" and len(frame.row_axes) == 1
+    return [frame, frame.exchanged()] if listed_along_rows else [frame]
 
-    choose(compare("sle", frame.rows, MOST_ROWS), [], then, otherwise)
+
+def has_few_rows(plan: ContractPlan) -> bool | None:
+    """Whether the types say that there are few rows, or many; None if they do not say."""
+    most = plan.most_rows
+    return None if most is None else most <= MOST_ROWS
+
+
+def chosen(frame: Frame, few: Callable[[], None], many: Callable[[], None]) -> Callable[[], None]:
+    """`few` if there are few rows at run time, else `many`."""
+
+    def branch(emit: Callable[[], None]) -> Callable[[], list[ir.Value]]:
+        def inside() -> list[ir.Value]:
+            emit()
+            return []
+
+        return inside
+
+    def emit() -> None:
+        choose(compare("sle", frame.rows, MOST_ROWS), [], branch(few), branch(many))
+
+    return emit

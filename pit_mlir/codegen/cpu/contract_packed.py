@@ -92,9 +92,7 @@ class PackedForm:
         across = lies_across(frame.factors.columns, frame.column_axis, depth)
         self.shares = self.is_listed and across and len(frame.depth_axes) == 1
         self.shared: Shared | None = None
-        rows = {p for a in frame.row_axes for p in self.plan.axes[a].iterators}
-        blocks = zip(self.plan.group, self.plan.block, strict=False) if self.is_listed else ()
-        self.segment_rows = next((block for position, block in blocks if position in rows), None)
+        self.segment_rows = self.plan.block_of("row")
 
     def build(self) -> None:
         """Emits the tasks."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pit_mlir.bindings import ir
@@ -90,6 +90,24 @@ class ContractPlan:
                 if size >= 0 and not (access.compact and position in self.group):
                     sizes[position] = size
         return math.prod(sizes[p] for p in rows) if all(p in sizes for p in rows) else None
+
+    @property
+    def exchanged(self) -> "ContractPlan":
+        """The same contraction with its rows as columns and its columns as rows."""
+        roles: dict[Role, Role] = {"row": "column", "column": "row"}
+        return replace(
+            self,
+            factors=(self.factors[1], self.factors[0]),
+            row_elements=self.column_elements,
+            column_elements=self.row_elements,
+            axes=tuple(Axis(roles.get(axis.role, axis.role), axis.iterators) for axis in self.axes),
+        )
+
+    def block_of(self, role: Role) -> int | None:
+        """The size of the blocks of rows, or of columns, that have a list each; None if it is the same for all."""
+        positions = {p for number in self.of_role(role) for p in self.axes[number].iterators}
+        blocks = zip(self.group, self.block, strict=False) if self.listed == "depth" else ()
+        return next((size for position, size in blocks if position in positions), None)
 
     @property
     def keeps_init(self) -> bool:

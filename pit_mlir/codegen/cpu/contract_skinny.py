@@ -53,6 +53,16 @@ BYTES_OF_SUMS = 16 * 1024
 """Half of a first-level cache."""
 
 
+def skinny_form(frame: Frame) -> Callable[[], None] | None:
+    """What emits the form of `frame` for few rows, if there is one."""
+    block = frame.plan.block_of("column")
+    if block is not None and block < frame.tile.lanes:
+        # Columns with a list each are no vectors.
+        return None
+    form = SkinnyForm(frame, block)
+    return form.build_dot if is_dot(frame) else form.build_axpy if is_axpy(frame) else None
+
+
 def is_dot(frame: Frame) -> bool:
     """Whether the dot form does `frame`: one axis of depth, columns and rows contiguous along it."""
     axis = frame.depth_axes[-1]
@@ -75,10 +85,13 @@ def is_plain(frame: Frame) -> bool:
 
 
 class SkinnyForm:
-    """Builds the tasks of either form in the kernel of `frame`: a block of columns, for all rows."""
+    """Builds the tasks of either form in the kernel of `frame`: a block of columns, for all rows.
 
-    def __init__(self, frame: Frame) -> None:
-        self.frame, self.lanes = frame, frame.tile.lanes
+    With lists for `block` columns each, these are a task.
+    """
+
+    def __init__(self, frame: Frame, block: int | None) -> None:
+        self.frame, self.lanes, self.block = frame, frame.tile.lanes, block
         self.axis = frame.depth_axes[-1]
         self.is_listed = frame.plan.listed == "depth"
         self.vector = ir.VectorType.get([self.lanes], frame.plan.sum_type)
@@ -89,7 +102,8 @@ class SkinnyForm:
         pieces = maximum(
             ceil_div(per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1
         )
-        wide = minimum(maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes), most)
+        even = minimum(maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes), most)
+        wide = even if self.block is None else self.block
         counts = [*frame.outer_extents, ceil_div(frame.columns, wide)]
         with parallel(product(counts)) as number:
             coordinates = delinearize(number, counts)
