@@ -6,9 +6,13 @@
 // CHECK-LABEL: func.func @convolution
 // CHECK: pit.axes = ["parallel", "parallel", "none", "none", "reduction", "none", "none"]
 func.func @convolution(%x: tensor<1x3x8x8xf32>, %w: tensor<4x3x3x3xf32>, %o: tensor<1x4x6x6xf32>) -> tensor<1x4x6x6xf32> {
-  // expected-remark@+4 {{linalg.conv_2d_nchw_fchw: iterator d2 is none: d2 is not isolated: input 0 is read at d2 + d5}}
-  // expected-remark@+3 {{iterator d3 is none}}
-  // expected-remark@+2 {{iterator d5 is none}}
+  // expected-remark@+8 {{linalg.conv_2d_nchw_fchw: iterator d2 is none: d2 is not isolated: input 0 is read at d2 + d5}}
+  // expected-note@+7 {{with the slices along d2 in the order 1, 0 it is [3, 6], not [6, 3]}}
+  // expected-remark@+6 {{iterator d3 is none}}
+  // expected-note@+5 {{with the slices along d3}}
+  // expected-remark@+4 {{iterator d5 is none}}
+  // expected-note@+3 {{with the slices along d5}}
+  // expected-note@+2 {{with the slices along d6}}
   // expected-remark@+1 {{iterator d6 is none: d6 is not isolated: input 0 is read at d3 + d6}}
   %0 = linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>) outs(%o : tensor<1x4x6x6xf32>) -> tensor<1x4x6x6xf32>
   return %0 : tensor<1x4x6x6xf32>
@@ -19,6 +23,7 @@ func.func @convolution(%x: tensor<1x3x8x8xf32>, %w: tensor<4x3x3x3xf32>, %o: ten
 // CHECK-SAME: pit.fill = {{\[\[\]\]}}
 // NOTE: note: counterexample: acc = {{.*}}: x then y gives {{.*}}, y then x gives
 func.func @last_writer(%x: tensor<4xf32>, %o: tensor<f32>) -> tensor<f32> {
+  // expected-note@+2 {{counterexample: acc = 2, x = 1, y = 2: x then y gives 2, y then x gives 1}}
   // expected-remark@+1 {{iterator d0 is none: the combiner depends on the order: f(f(acc, x), y) != f(f(acc, y), x)}}
   %0 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> ()>], iterator_types = ["reduction"]}
       ins(%x : tensor<4xf32>) outs(%o : tensor<f32>) {
@@ -31,6 +36,7 @@ func.func @last_writer(%x: tensor<4xf32>, %o: tensor<f32>) -> tensor<f32> {
 // CHECK-LABEL: func.func @iota
 // CHECK: pit.axes = ["none"]
 func.func @iota(%o: tensor<4xindex>) -> tensor<4xindex> {
+  // expected-note@+2 {{with the slices along d0 in the order 1, 0 it is [0, 1], not [1, 0]}}
   // expected-remark@+1 {{iterator d0 is none: the body reads the position linalg.index 0}}
   %0 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} outs(%o : tensor<4xindex>) {
   ^bb0(%out: index):

@@ -18,6 +18,9 @@ T = TypeVar("T")
 LEAVES = ("input", "accumulator", "capture", "index", "constant")
 PURE_DIALECTS = ("arith", "math", "index", "complex")
 PURE_OPS = ("linalg.index", "tensor.extract", "tensor.dim", "affine.apply", "affine.min", "affine.max")
+POWERS = ("math.fpowi", "math.powf")
+MOST_UNROLLED = 16
+"""The largest whole exponent of a power that counts as a product."""
 PREDICATES = {
     "arith.cmpf": "false oeq ogt oge olt ole one ord ueq ugt uge ult ule une uno true".split(),
     "arith.cmpi": "eq ne slt sle sgt sge ult ule ugt uge".split(),
@@ -102,6 +105,18 @@ class Body:
                 seen.add(node)
                 todo.extend(self.nodes[node].operands)
         return frozenset(seen)
+
+    @cached_property
+    def degree(self) -> int:
+        """The degree of the live results as polynomials of the leaves, other operations counted as leaves at most."""
+
+        def grown(node: Node, degrees: list[int]) -> int:
+            if node.op in ("arith.mulf", "arith.divf", "arith.muli", "math.fma"):
+                return sum(degrees)
+            return max(degrees, default=1) * (MOST_UNROLLED if node.op in POWERS else 1)
+
+        degrees = self.run(lambda node: int(node.op != "constant"), grown)
+        return max((degree for degree in degrees if degree is not None), default=0)
 
     def constants(self) -> list[float | int]:
         """The constants of the body."""

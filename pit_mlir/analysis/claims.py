@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, is_float, signed, width
-from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, rounded, same
+from pit_mlir.analysis.evaluate import ROUNDED, Point, Scalar, Unevaluable, evaluate, rounded, same
 from pit_mlir.analysis.evaluate import number as typed
 from pit_mlir.analysis.facts import Assumption, Assumptions, Floats
 from pit_mlir.analysis.smt import Bool, both, either
@@ -111,10 +111,18 @@ def random_scalar(rng: random.Random, type_: str, strict: bool, *, finite: bool 
     if is_float(type_):
         if not finite and rng.random() < 0.4:
             return rng.choice(NOT_FINITE)
-        return rounded(rng.choice(ROUGH_FLOATS), type_) if strict else Fraction(rng.choice(FLOATS))
+        if not strict:
+            return Fraction(rng.choice(FLOATS))
+        rough = rng.choice(ROUGH_FLOATS)
+        return rounded(rough, type_) if type_ in ROUNDED else rough
     bits = width(type_) or 64
     extremes = (signed(1 << (bits - 1), bits), (1 << max(bits - 1, 1)) - 1) if rng.random() < 0.2 else ()
     return signed(rng.choice((0, 1, 2, 3, -1, 5, 17, -40, *extremes)), bits)
+
+
+def is_number(type_: str, strict: bool) -> bool:
+    """Whether scalars of `type_` are numbers that can be calculated with."""
+    return (type_ in ROUNDED or not strict) if is_float(type_) else width(type_) is not None
 
 
 def random_point(
@@ -135,7 +143,8 @@ def random_point(
         value = random_scalar(rng, node.type, mode.strict, finite=finite)
         alike = [other for other in seen if isinstance(other, int) == isinstance(value, int)]
         if has_ties and alike and rng.random() < 0.5:
-            value = typed(rng.choice(alike), node.type, mode.strict)
+            other = rng.choice(alike)
+            value = typed(other, node.type, mode.strict) if is_number(node.type, mode.strict) else other
         seen.append(value)
         return value
 
@@ -243,6 +252,8 @@ def settle(
     What holds for finite data alone is by far the most frequent. `check` finds that with NaN and infinities in
     microseconds, the solver takes a tenth of a second for a body with four factors.
     """
+    if smt.milliseconds_left() <= 0:
+        return None
     tried = levels(body)
     if check is not None and len(tried) > 1:
         wild = samples(body, mode, values, finite=False)
@@ -254,7 +265,10 @@ def settle(
             holds = claim(terms, level)
         except Unproved:
             return None
-        if smt.ask(holds, terms.hypotheses, mode.timeout_ms).verdict == "proved":
+        verdict = smt.ask(holds, terms.hypotheses, mode.timeout_ms).verdict
+        if verdict == "unknown":
+            return None  # more assumptions make no easier question
+        if verdict == "proved":
             stated = any(isinstance(value, Lowest) for value in (values or {}).values())
             return level.assumptions | ({Assumption.LOWEST_IS_INF} if stated else frozenset())
     return None

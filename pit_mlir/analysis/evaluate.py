@@ -15,6 +15,13 @@ from pit_mlir.analysis.body import Body, Node, is_float, signed, width
 Scalar = int | float | Fraction
 
 
+MOST_BITS = 4096
+"""The largest exact numbers: a body that squares again and again doubles their digits each time."""
+
+ROUNDED = ("f64", "f32", "f16", "bf16")
+"""The float types whose rounding is known here."""
+
+
 class Unevaluable(Exception):
     """The body has an operation or a type that has no concrete meaning here."""
 
@@ -76,7 +83,10 @@ def number(value: Scalar, type_: str, rounding: bool) -> Scalar:
         return rounded(float(value), type_)
     if isinstance(value, float) and not math.isfinite(value):
         return value
-    return Fraction(value)
+    exact = Fraction(value)
+    if exact.numerator.bit_length() + exact.denominator.bit_length() > MOST_BITS:
+        raise Unevaluable("a number of too many digits")
+    return exact
 
 
 def rounded(value: float, type_: str) -> float:

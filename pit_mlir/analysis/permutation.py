@@ -40,6 +40,10 @@ from pit_mlir.analysis.terms import Domain, Term, Terms, Unproved, identical
 from pit_mlir.bindings import ir
 
 TIMEOUT_MS = 5000
+ALL_QUESTIONS = 4
+"""How many times the limit of one question all that are asked about an operation may take."""
+LEAST_MS = 1000
+"""What they may take in any case."""
 NAN_SENSITIVE = ("arith.cmpf", "arith.maxnumf", "arith.minnumf", "math.isnan")
 
 _SOLVER = threading.Lock()
@@ -53,7 +57,7 @@ def prove(
     scheme = scheme_of(op)
     if scheme is None:
         return None
-    with _SOLVER:
+    with _SOLVER, smt.deadline(max(LEAST_MS, ALL_QUESTIONS * timeout_ms)):
         return prove_scheme(scheme, Mode(floats, timeout_ms))
 
 

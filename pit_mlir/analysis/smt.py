@@ -3,7 +3,11 @@
 A known truth value is a `bool`, a known real a `Fraction`, a known integer an `int`: what folds never reaches Z3.
 """
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -262,15 +266,36 @@ class Answer:
         return (value if z3.is_rational_value(value) else value.approx(20)).as_fraction()
 
 
+_DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+@contextmanager
+def deadline(milliseconds: int) -> Iterator[None]:
+    """Ends all questions inside that are not answered after so many milliseconds together."""
+    token = _DEADLINE.set(min(_DEADLINE.get(), time.monotonic() + milliseconds / 1000))
+    try:
+        yield
+    finally:
+        _DEADLINE.reset(token)
+
+
+def milliseconds_left() -> float:
+    """How long the `deadline` leaves for questions."""
+    return 1000 * (_DEADLINE.get() - time.monotonic())
+
+
 def ask(claim: Bool, hypotheses: Sequence[Bool], timeout_ms: int) -> Answer:
-    """Whether `claim` follows from `hypotheses`; `unknown` when the time is over.
+    """Whether `claim` follows from `hypotheses`; `unknown` when the time, or that of a `deadline`, is over.
 
     Raises `KeyboardInterrupt` for Ctrl-C: Z3 catches the signal itself, and stops without an answer.
     """
     if isinstance(claim, bool):
         return Answer("proved" if claim else "refuted")
+    left = milliseconds_left()
+    if left < 1:
+        return Answer("unknown")
     solver = z3.Solver()
-    solver.set("timeout", timeout_ms)
+    solver.set("timeout", int(min(timeout_ms, left)))
     solver.add(*hypotheses, z3.Not(claim))
     outcome = solver.check()
     if outcome == z3.unsat:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from pit_mlir.analysis import smt
-from pit_mlir.analysis.body import Body, Node, is_float, width
+from pit_mlir.analysis.body import MOST_UNROLLED, POWERS, Body, Node, is_float, width
 from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable, number
 from pit_mlir.analysis.smt import Bool, Real, both, choose_bool, choose_real, either, negate, relation
 
@@ -258,8 +258,8 @@ AT_INFINITIES = {
 """The limits of functions at -inf and +inf."""
 
 ZERO_VALUES = {f"math.{name}": Fraction(value) for names, value in AT_ZERO.items() for name in names.split()}
-UNROLLED = 16
-"""The largest whole exponent of a power that becomes a product."""
+MOST_DEGREE = 1024
+"""The largest degree that is handed to the solver: at 2^59 it has no answer and no end, whatever its time limit."""
 
 
 class Terms:
@@ -277,6 +277,8 @@ class Terms:
     def run(self, body: Body, leaf: Callable[[Node], Term]) -> list[Term | None]:
         """What `body` yields for the given leaves (constants excepted); raises `Unproved`."""
         self._body = body
+        if body.degree > MOST_DEGREE:
+            raise Unproved(f"the body is a polynomial of degree {body.degree}")
 
         def leaf_term(node: Node) -> Term:
             return constant_term(node.number, node.type) if node.op == "constant" else leaf(node)
@@ -316,9 +318,9 @@ class Terms:
             return rule(self, node, x)
         if node.op in ("arith.sitofp", "arith.uitofp"):
             return self._from_integer(node, types[0], x[0])
-        if not self.strict and node.op in ("math.fpowi", "math.powf"):
+        if not self.strict and node.op in POWERS:
             exponent = known(x[1], types[1])
-            if exponent is not None and 0 <= exponent <= UNROLLED and exponent == int(exponent):
+            if exponent is not None and 0 <= exponent <= MOST_UNROLLED and exponent == int(exponent):
                 result = literal(1.0)
                 for _ in range(int(exponent)):
                     result = multiply(result, x[0])

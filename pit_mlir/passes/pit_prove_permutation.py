@@ -25,7 +25,8 @@ class ProvePermutation(Pass):
     """Proves which iterators of each linalg and pit.generic operation are PIT axes, and what may be skipped.
 
     `floats` is `real` (sums may be reordered) or `strict`; one question may take the solver `timeout-ms`, after
-    which the answer is `none`. The operation gets these attributes, a remark for each iterator that is `none`:
+    which the answer is `none`, all questions about one operation four times as much. The operation gets these
+    attributes, a remark for each iterator that is `none`, and one for what a verdict assumes about the data:
 
     - `pit.axes`: per iterator `"parallel"`, `"reduction"` or `"none"`.
     - `pit.annihilates`: per input, whether it contributes nothing to the results where it is 0.
@@ -129,7 +130,10 @@ def assumptions(proof: Proof) -> list[Assumption]:
 
 
 def explain(op: ir.Operation, proof: Proof, report: Report) -> None:
-    """Records the verdicts; a remark for each iterator that is `none`: what failed, and two orders that differ."""
+    """Records the verdicts; a remark for each iterator that is `none`: what failed, and two orders that differ.
+
+    What a verdict assumes about the data is a remark, too.
+    """
     location = location_text(op.location)
     if op.name != "linalg.fill":
         axes = tuple((str(axis.verdict), axis.reason) for axis in proof.axes)
@@ -139,6 +143,10 @@ def explain(op: ir.Operation, proof: Proof, report: Report) -> None:
             shown = axis.counterexample
             notes = () if shown is None else (Diagnostic("note", location, f"counterexample: {shown}"),)
             report.remark(location, f"{op.name}: iterator d{iterator} is none: {axis.reason}", notes)
+        for assumption in sorted(axis.assumptions):
+            report.remark(
+                location, f"{op.name}: iterator d{iterator} is {axis.verdict}, assuming that {assumption}"
+            )
 
 
 def kind_of(op: ir.Operation) -> str:
