@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from pit_mlir.analysis import smt
-from pit_mlir.analysis.body import Body, Node, is_float
+from pit_mlir.analysis.body import Body, Node, is_float, width
 from pit_mlir.analysis.claims import Mode, random_point
 from pit_mlir.analysis.counterexample import Swap, digits
-from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, float_of, rounded, same
+from pit_mlir.analysis.evaluate import ROUNDED, Point, Scalar, Unevaluable, evaluate, float_of, rounded, same
 from pit_mlir.analysis.terms import Term
 
 ORDER_SAMPLES = 64
@@ -123,7 +123,6 @@ def _value(answer: smt.Answer, term: Term, node: Node, mode: Mode) -> Scalar:
         if not mode.strict:
             return value
         is_minus_zero = value == 0 and term.minus is not False and answer.value(term.minus)
-        return -0.0 if is_minus_zero else rounded(float_of(value), node.type)
-    if node.type.startswith(("tensor", "memref")):
-        return 0
-    return answer.value(term)
+        number = -0.0 if is_minus_zero else float_of(value)
+        return rounded(number, node.type) if node.type in ROUNDED else number
+    return answer.value(term) if width(node.type) is not None else 0
