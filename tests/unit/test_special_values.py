@@ -39,7 +39,7 @@ def test_text(value: float, type_: str, text: str) -> None:
     assert special_text(value, type_) == text
     read = special_value(text, type_)
     assert read == value or (isinstance(read, int) and read % (1 << 64) == value)
-    assert math.copysign(1, read) == math.copysign(1, value) if isinstance(value, float) else True
+    assert str(read).startswith("-") == str(value).startswith("-") or value == 1 << 63
 
 
 def test_types_without_numbers_have_none() -> None:
