@@ -182,11 +182,13 @@ def mentioned(map_: Map) -> frozenset[int]:
     return frozenset().union(*({item} if isinstance(item, int) else item.iterators for item in map_))
 
 
+@lru_cache(maxsize=1024)
 def is_float(type_: str) -> bool:
     """Whether `type_` is a floating-point type."""
     return re.fullmatch(r"b?f\d+\w*|tf32", type_) is not None
 
 
+@lru_cache(maxsize=1024)
 def width(type_: str) -> int | None:
     """The bits of an integer type (`index` has 64), None for another type."""
     if type_ == "index":
