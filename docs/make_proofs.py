@@ -18,7 +18,7 @@ from pit_mlir.analysis.permutation import prove
 from pit_mlir.analysis.special_values import special_text
 from pit_mlir.dialect import make_context
 from pit_mlir.tools.prove import Question, statements
-from pit_mlir.tools.prove_text import counterexample_text, report
+from pit_mlir.tools.prove_text import report
 from pit_mlir.tools.source import Names, Source
 
 TARGET = Path(__file__).parent / "proofs.md"
@@ -239,7 +239,7 @@ def body_table(reductions: Sequence[Reduction]) -> Iterator[str]:
             "" if exact is None else verdict_text(exact.axes[1]),
             ", ".join(zero),
             neutral_text(equation, proof),
-            "" if shown is None else counterexample_text(shown, equation),
+            "" if shown is None else shown.text(equation),
         ]
         yield cells_text(cells)
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, is_float, width
 from pit_mlir.analysis.claims import Mode, random_point
-from pit_mlir.analysis.counterexample import Swap, digits
+from pit_mlir.analysis.counterexample import Swap, captured_scalars, digits
 from pit_mlir.analysis.evaluate import ROUNDED, Point, Scalar, Unevaluable, evaluate, float_of, rounded, same
 from pit_mlir.analysis.terms import Term
 
@@ -67,6 +67,7 @@ def _swap(body: Body, group: Sequence[int], x: Point, y: Point, mode: Mode) -> S
         tuple(read),
         tuple(x.indices[iterator] for iterator in read),
         tuple(y.indices[iterator] for iterator in read),
+        captured_scalars(body, x.captures),
         digits(mode.strict, body),
     )
 

@@ -28,13 +28,15 @@ NUMBERED = re.compile(r"\b(?:(linalg\.index |d)(\d+)|(input|output|result|operan
 class Equation:
     """An operation for a reader: let-lines and one line a result, and the names they use.
 
-    `iterators`, `inputs` and `results` are named in order; `starts` says what an accumulator is to begin with.
+    `iterators`, `inputs`, `results` and `captures` are names in order; `starts` says what an accumulator is to
+    begin with.
     """
 
     lines: tuple[str, ...]
     iterators: tuple[str, ...]
     inputs: tuple[str, ...]
     results: tuple[str, ...]
+    captures: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -84,7 +86,7 @@ def equation_of(op: ir.Operation | ir.OpView, name: Callable[[ir.Value], str]) -
     if view is not None and view.index is not None:
         listed = ", ".join(letters[iterator] for iterator in view.group)
         starts = (f"({listed}) in {name(view.index)} only", *starts)
-    return Equation((*writer.lets, *lines), letters, tuple(names), tuple(results), starts)
+    return Equation((*writer.lets, *lines), letters, tuple(names), tuple(results), tuple(captures), starts)
 
 
 def operands_of(op: ir.Operation, scheme: Scheme) -> tuple[Sequence[ir.Value], Sequence[ir.Value]]:

@@ -4,19 +4,20 @@ import ast
 import math
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count as counting
 from itertools import product
 
 from pit_mlir.analysis.body import Compound, Map, Scheme, is_float
 from pit_mlir.analysis.claims import Mode, random_scalar
-from pit_mlir.analysis.counterexample import Coordinates, Move, Tensor, digits
+from pit_mlir.analysis.counterexample import Coordinates, Move, Tensor, captured_scalars, digits
 from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, number, same
 
 LARGEST_EXTENT = 9
 LARGEST_DOMAIN = 64
-RANDOM_TRIES = 2
+SMALL_TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -113,16 +114,11 @@ def search_move(scheme: Scheme, iterator: int, mode: Mode) -> Move | None:
         for result in scheme.body.live:
             due = moved(before[result], scheme.output_map(result), iterator, order)
             if any(not same(due[at], after[result][at], exact=mode.strict) for at in due):
-                given = (instance.inputs, instance.inits, result)
-                return Move(
-                    iterator,
-                    order,
-                    *given,
-                    before[result],
-                    due,
-                    after[result],
-                    digits(mode.strict, scheme.body),
-                )
+                inputs = {number: instance.inputs[number] for number in sorted(scheme.body.read)}
+                init = instance.inits[result] if result in scheme.body.accumulators([result]) else None
+                captures = captured_scalars(scheme.body, instance.captures)
+                given = (iterator, order, instance.extents, inputs, captures, init, result)
+                return Move(*given, before[result], due, after[result], digits(mode.strict, scheme.body))
     if not ran:
         raise Unevaluable("no small instance")
     return None
@@ -136,28 +132,43 @@ def _instances(scheme: Scheme, iterator: int, mode: Mode) -> Iterator[Instance]:
     for own, others in dict.fromkeys(((2, 1), (2, 2), (3, 2), (1 + max(constants, default=1), 1))):
         extents = tuple(own if other == iterator else others for other in range(scheme.iterators))
         if own <= LARGEST_EXTENT and math.prod(extents) <= LARGEST_DOMAIN:
-            yield _instance(scheme, extents, mode, None)
-            yield from (_instance(scheme, extents, mode, rng) for _ in range(RANDOM_TRIES))
+            for numbers in (_counted(), *(_small(rng) for _ in range(SMALL_TRIES)), _any(rng)):
+                yield _instance(scheme, extents, mode, numbers)
 
 
-def _instance(scheme: Scheme, extents: tuple[int, ...], mode: Mode, rng: random.Random | None) -> Instance:
-    """An instance with random data; without `rng` the inputs are 1, 2, 3, .. and the inits 0."""
+Numbers = Callable[[str, bool, bool], Scalar]
+"""A number of a type; whether floats round, and whether it is for an input."""
+
+
+def _counted() -> Numbers:
+    """1, 2, 3, .. for the inputs, 0 for the inits."""
+    numbers = counting(1)
+    return lambda type_, strict, is_input: number(_as(next(numbers) if is_input else 0, type_), type_, strict)
+
+
+def _small(rng: random.Random) -> Numbers:
+    """0, 1 and 2 for the inputs, which positions may equal; 0 for the inits."""
+    return lambda type_, strict, is_input: number(_as(rng.randrange(3 * is_input or 1), type_), type_, strict)
+
+
+def _any(rng: random.Random) -> Numbers:
+    return lambda type_, strict, is_input: random_scalar(rng, type_, strict)
+
+
+def _as(value: int, type_: str) -> Scalar:
+    return float(value) if is_float(type_) else value
+
+
+def _instance(scheme: Scheme, extents: tuple[int, ...], mode: Mode, numbers: Numbers) -> Instance:
+    """An instance whose data `numbers` gives."""
     body = scheme.body
     points = list(product(*map(range, extents)))
     tensors: list[Tensor] = []
-    counted = 0
     for operand, (node, map_) in enumerate(zip(body.nodes, scheme.maps, strict=False)):
-        tensor: dict[Coordinates, Scalar] = {}
-        for at in sorted({place(map_, point) for point in points}):
-            counted += operand < body.inputs
-            value = counted if operand < body.inputs else 0
-            if rng is None:
-                tensor[at] = number(float(value) if is_float(node.type) else value, node.type, mode.strict)
-            else:
-                tensor[at] = random_scalar(rng, node.type, mode.strict)
-        tensors.append(tensor)
+        places = sorted({place(map_, point) for point in points})
+        tensors.append({at: numbers(node.type, mode.strict, operand < body.inputs) for at in places})
     captures = [node for node in body.nodes if node.op == "capture" and isinstance(node.detail, int)]
-    scalars = tuple(random_scalar(rng or random.Random(0), node.type, mode.strict) for node in captures)
+    scalars = tuple(random_scalar(random.Random(0), node.type, mode.strict) for node in captures)
     inputs, inits = tuple(tensors[: body.inputs]), tuple(tensors[body.inputs :])
     return Instance(scheme, extents, inputs, inits, scalars, mode)
 

@@ -56,7 +56,7 @@ def _operation(statement: Statement) -> Iterator[Text]:
         )
         indent = " " * (4 + sum(wide) + 4 + 11)
         if axis.counterexample is not None:
-            yield Text(f"{indent}{counterexample_text(axis.counterexample, equation)}", "yellow")
+            yield Text(f"{indent}{axis.counterexample.text(equation)}", "yellow")
         if axis.assumptions:
             yield Text(f"{indent}if {' and '.join(sorted(axis.assumptions))}", "dim")
     width = max(map(len, equation.inputs), default=0)
@@ -72,13 +72,6 @@ def _operation(statement: Statement) -> Iterator[Text]:
     assumed = assumptions(proof)
     if assumed:
         yield Text(f"    assuming that {', and that '.join(assumed)}", "dim")
-
-
-def counterexample_text(shown: Counterexample, equation: Equation) -> str:
-    """A counterexample in the names of the equation."""
-    if isinstance(shown, Swap):
-        return shown.text(equation.inputs, equation.results, equation.iterators)
-    return shown.text(equation.inputs, equation.results[shown.result], equation.iterators[shown.iterator])
 
 
 def is_number(name: str) -> bool:
@@ -119,19 +112,21 @@ def iterator_facts(proof: Proof, equation: Equation) -> Iterator[str]:
             yield f"fill along {letter}: {', '.join(values)}"
     for letter, delta in zip(equation.iterators, proof.deltas, strict=True):
         if delta is not None:
-            yield f"at most one {letter} counts: {delta_text(delta, equation)}"
+            yield f"along {letter} at most one place is live {delta_text(delta, equation)}".rstrip()
 
 
 def delta_text(delta: Delta, equation: Equation) -> str:
-    """Where a delta is, in the names of the equation."""
+    """Where a delta is, in the names of the equation; an operand tells places apart if its entries differ."""
 
-    def name(value: Operand | Index | int | None) -> str:
+    def name(value: Operand | Index | int) -> str:
         if isinstance(value, Operand):
             return equation.inputs[value.number]
         return equation.iterators[value.iterator] if isinstance(value, Index) else str(value)
 
-    position = name(delta.position)
-    return f"where {position} is one value" if delta.value is None else f"{position} = {name(delta.value)}"
+    where = [] if delta.value is None else [f"where {name(delta.position)} is {name(delta.value)}"]
+    if isinstance(delta.position, Operand):
+        where.append(f"if no two entries of {name(delta.position)} are equal")
+    return ", ".join(where)
 
 
 def outcome_name(outcome: Outcome | Expression, equation: Equation) -> str:
@@ -219,13 +214,14 @@ def _json_counterexample(shown: Counterexample | None, equation: Equation) -> di
     """Two orders and the numbers that differ; those that JSON has no word for are strings."""
     if shown is None:
         return None
-    text = {"text": counterexample_text(shown, equation)}
+    text = {"text": shown.text(equation)}
     if isinstance(shown, Swap):
         return {
             **text,
             "kind": "fold",
             "results": [equation.results[number] for number in shown.results],
             "accumulators": [_number(value) for value in shown.accumulators],
+            "captures": _captures(shown, equation),
             "x": [_number(value) for value in shown.x],
             "y": [_number(value) for value in shown.y],
             "x then y": [_number(value) for value in shown.x_then_y],
@@ -236,15 +232,18 @@ def _json_counterexample(shown: Counterexample | None, equation: Equation) -> di
         "kind": "move",
         "iterator": equation.iterators[shown.iterator],
         "order": list(shown.order),
-        "inputs": {
-            name: _elements(tensor) for name, tensor in zip(equation.inputs, shown.inputs, strict=True)
-        },
-        "init": _elements(shown.inits[shown.result]),
+        "inputs": {equation.inputs[number]: _elements(tensor) for number, tensor in shown.inputs.items()},
+        "captures": _captures(shown, equation),
+        "init": None if shown.init is None else _elements(shown.init),
         "result": equation.results[shown.result],
         "before": _elements(shown.before),
         "due": _elements(shown.due),
         "after": _elements(shown.after),
     }
+
+
+def _captures(shown: Counterexample, equation: Equation) -> dict[str, float | int | str]:
+    return {equation.captures[number]: _number(value) for number, value in shown.captures.items()}
 
 
 def _elements(tensor: Mapping[tuple[int, ...], Scalar]) -> list[dict[str, Any]]:

@@ -1,9 +1,19 @@
 """Counterexamples: what is refused is shown by numbers that were computed, and none is invented."""
 
-import pytest
-from structured_text import Operand, generic, with_op
+import itertools
+import random
 
+import pytest
+from random_operations import random_operation
+from structured_text import Operand, generic, with_op
+from test_permutation_property import Run, Tensor, place
+
+from pit_mlir.analysis.body import Map, Scheme, scheme_of
+from pit_mlir.analysis.claims import Mode
 from pit_mlir.analysis.counterexample import Move, Swap
+from pit_mlir.analysis.equations import Equation
+from pit_mlir.analysis.evaluate import same
+from pit_mlir.analysis.execution import search_move
 from pit_mlir.analysis.facts import Axis, Proof
 from pit_mlir.analysis.permutation import prove
 
@@ -138,7 +148,7 @@ def test_names_of_a_program() -> None:
     operation, iterator, _ = REFUSED["window, along the filter"]
     shown = axes(*operation)[iterator].counterexample
     assert isinstance(shown, Move)
-    assert shown.text(["I", "K"], "O", "s") == (
+    assert shown.text(Equation((), ("w", "s"), ("I", "K"), ("O",))) == (
         "I = [1, 2], K = [3, 4]: O is 11; with the slices along s in the order 1, 0 it is 10, not 11"
     )
 
@@ -165,7 +175,9 @@ def test_positions_of_the_two_points_are_shown() -> None:
     assert one - other == shown.x_at[0] - shown.y_at[0]
     assert (one - 4 * acc - 2 * shown.x_at[0] - shown.y_at[0]) % 2**32 == 0
     assert f"at d1 = {shown.x_at[0]}" in str(shown)
-    assert f"at j = {shown.y_at[0]}: y = {one}, in the other" in shown.text(["x"], ["y"], ["i", "j", "k"])
+    assert f"at j = {shown.y_at[0]}: y = {one}, in the other" in shown.text(
+        Equation((), ("i", "j", "k"), ("x",), ("y",))
+    )
 
 
 def test_what_cannot_be_run_is_not_shown() -> None:
@@ -173,3 +185,51 @@ def test_what_cannot_be_run_is_not_shown() -> None:
     axis = axes([("d0 * 2", "complex<f32>")], ("d0", "complex<f32>"), body, 1)[0]
     assert axis.counterexample is None
     assert axis.reason == "d0 is not isolated: input 0 is read at d0 * 2"
+
+
+@pytest.mark.filterwarnings("ignore:Using `assume` outside")
+def test_counterexamples_of_random_operations_are_true() -> None:
+    """Another executor finds the same numbers, and that they differ."""
+    shown = 0
+    for seed in range(80):
+        scheme = with_op(random_operation(random.Random(seed)), scheme_of)
+        assert scheme is not None and scheme.obstacle is None
+        for iterator in range(scheme.iterators):
+            move = search_move(scheme, iterator, Mode("real", timeout_ms=1))
+            if move is not None:
+                assert_true(move, scheme)
+                shown += 1
+    assert shown > 10
+
+
+def moved(tensor: Tensor, map_: Map, iterator: int, order: tuple[int, ...]) -> Tensor:
+    """`tensor` with its slices along each dimension that is `iterator` in another order, which is its own inverse."""
+    return {
+        tuple(order[j] if item == iterator else j for j, item in zip(at, map_, strict=True)): value
+        for at, value in tensor.items()
+    }
+
+
+def assert_true(move: Move, scheme: Scheme) -> None:
+    if scheme.body.accumulators([move.result]) - {move.result}:
+        return  # what the other results were to begin with is not shown
+    maps, count = scheme.maps, scheme.body.inputs
+    points = list(itertools.product(*map(range, move.extents)))
+
+    def tensor(shown: object, number: int) -> dict[tuple[int, ...], object]:
+        return dict(shown) if shown else {place(maps[number], point): 0 for point in points}  # type: ignore[call-overload]
+
+    inputs = [tensor(move.inputs.get(number), number) for number in range(count)]
+    inits = [
+        tensor(move.init if result == move.result else None, count + result)
+        for result in range(scheme.body.outputs)
+    ]
+    captures = tuple(move.captures[number] for number in sorted(move.captures))
+    before = Run(scheme, move.extents, inputs, inits, captures, False).execute()[move.result]
+    tensors = [moved(t, m, move.iterator, move.order) for t, m in zip((*inputs, *inits), maps, strict=True)]
+    after = Run(scheme, move.extents, tensors[:count], tensors[count:], captures, False).execute()[
+        move.result
+    ]
+    assert (before, after) == (move.before, move.after)
+    assert moved(before, maps[count + move.result], move.iterator, move.order) == move.due
+    assert any(not same(move.due[at], after[at]) for at in after)
