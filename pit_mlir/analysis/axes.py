@@ -21,6 +21,7 @@ Iter = tuple[ir.Operation, int]
 STRUCTURED = ("linalg.generic", "pit.attend")
 FRESH = ("tensor.empty", "linalg.fill", "arith.constant")
 SAME_DIMS = ("tensor.cast", "pit.mark", "tm_tensor.scan", "tm_tensor.sort")
+"""Each dimension of a result is that of the operand, but the one that is sorted: a rank is no position."""
 
 
 class Axes:
@@ -84,12 +85,18 @@ def equal_dims(op: ir.Operation) -> Iterator[tuple[Dim | Iter, Dim | Iter]]:
     elif op.name in SAME_DIMS:
         for operand, result in zip(op.operands, op.results, strict=False):
             if isinstance(operand.type, ir.RankedTensorType) and operand.type.rank == result.type.rank:
-                yield from (((operand, dim), (result, dim)) for dim in range(operand.type.rank))
+                kept = [dim for dim in range(operand.type.rank) if dim != sorted_dim(op)]
+                yield from (((operand, dim), (result, dim)) for dim in kept)
     elif op.name in RESHAPES:
         for source, dims in RESHAPES[op.name](op):
             for to, from_ in enumerate(dims):
                 if from_ is not None:
                     yield (source, from_), (op.results[0], to)
+
+
+def sorted_dim(op: ir.Operation) -> int | None:
+    """The dimension along which `op` sorts; None for another operation."""
+    return ir.IntegerAttr(op.attributes["dimension"]).value if op.name == "tm_tensor.sort" else None
 
 
 def _structured(op: ir.Operation) -> Iterator[tuple[Dim | Iter, Dim | Iter]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pit_mlir.analysis.axes import Axes, is_whole
+from pit_mlir.analysis.axes import Axes, is_whole, sorted_dim
 from pit_mlir.analysis.expressions import Leaf, body_expression, element
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.images import ZERO, Abstract, image
@@ -241,6 +241,13 @@ def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: R
                 if axes.carried(value, mask) is None:
                     text = f"result {number} does not carry (batch, token): returned as it is"
                     report.remark(where, text, topic="dense")
+        if ranks_tokens(user, axes, mask):
+            report.remark(
+                where,
+                "ranks tokens, unused ones among them: its input stays dense; fill it with -inf where the mask is 0 "
+                "if only live tokens are meant",
+                topic="dense",
+            )
         view = Structured.on_tensors(user)
         if view is not None and pools_unused(view, axes, mask):
             report.remark(
@@ -249,6 +256,12 @@ def remark_results(function: ir.Operation, axes: Axes, mask: ir.Value, report: R
                 "multiply it by the mask if only live tokens are meant",
                 topic="dense",
             )
+
+
+def ranks_tokens(op: ir.Operation, axes: Axes, mask: ir.Value) -> bool:
+    """Whether `op` sorts along the batch or the tokens."""
+    dim = sorted_dim(op)
+    return dim is not None and any(dim in (axes.carried(operand, mask) or ()) for operand in op.operands)
 
 
 def pools_unused(view: Structured, axes: Axes, mask: ir.Value) -> bool:

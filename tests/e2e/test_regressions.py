@@ -99,3 +99,22 @@ class Ignorant(nn.Module):
 def test_padding_that_the_model_does_not_read() -> None:
     with pytest.raises(pit.PitError, match=r"does not read .mask., which is declared"):
         pit.compile(Ignorant(), (torch.randn(3, 5, 4), torch.ones(3, 5)), sparsity=[pit.Padding("mask")])
+
+
+class Best(nn.Module):
+    """The largest values among the tokens, and where they are."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y = torch.tanh(x) + mask[..., None]
+        return *y.topk(2, 1), y.sort(1)[0]
+
+
+def test_ranks_of_padded_tokens_are_the_dense_ones() -> None:
+    """A rank is no token: what is sorted over the tokens is read as it is, and said so."""
+    mask = (torch.arange(7) >= torch.tensor([[0], [3], [6]])).float()
+    model, x = Best().eval(), torch.randn(3, 7, 5)
+    fast = pit.compile(model, (x, mask), sparsity=[pit.Padding("mask")])
+    for seed in range(3):
+        x = torch.randn(3, 7, 5, generator=torch.Generator().manual_seed(seed)) * 3
+        torch.testing.assert_close(fast(x, mask), model(x, mask))
+    assert "ranks tokens" in str(fast.explain())
