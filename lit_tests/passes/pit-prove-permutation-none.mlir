@@ -3,6 +3,8 @@
 // RUN: pit-mlir-opt %s --pit-prove-permutation 2>&1 | filecheck %s --check-prefix=NOTE
 
 // A window ties rows and columns to positions; images, filters and channels remain.
+// NOTE: iterator d2 is none: d2 is not isolated: input 0 is read at d2 + d5
+// NOTE: note: counterexample: input 0 = [1, 2], input 1 = 3: result 0 is [3, 6]; with the slices along d2 in the order 1, 0 it is [3, 6], not [6, 3]
 // CHECK-LABEL: func.func @convolution
 // CHECK: pit.axes = ["parallel", "parallel", "none", "none", "reduction", "none", "none"]
 func.func @convolution(%x: tensor<1x3x8x8xf32>, %w: tensor<4x3x3x3xf32>, %o: tensor<1x4x6x6xf32>) -> tensor<1x4x6x6xf32> {
