@@ -166,6 +166,9 @@ def _instance(scheme: Scheme, extents: tuple[int, ...], mode: Mode, numbers: Num
     tensors: list[Tensor] = []
     for operand, (node, map_) in enumerate(zip(body.nodes, scheme.maps, strict=False)):
         places = sorted({place(map_, point) for point in points})
+        if any(isinstance(item, Compound) for item in map_):
+            # Another order reads places that this one does not, as `x[d0, d0 + d1]` does.
+            places = list(product(*(sorted(set(along)) for along in zip(*places, strict=True))))
         tensors.append({at: numbers(node.type, mode.strict, operand < body.inputs) for at in places})
     captures = [node for node in body.nodes if node.op == "capture" and isinstance(node.detail, int)]
     scalars = tuple(random_scalar(random.Random(0), node.type, mode.strict) for node in captures)

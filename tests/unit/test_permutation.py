@@ -316,3 +316,12 @@ def test_equal_live_parts_share_a_proof() -> None:
     misses = prove_scheme.cache_info().misses
     proof_of(second)
     assert prove_scheme.cache_info().misses == misses
+
+
+def test_counterexamples_move_operands_that_are_read_in_part() -> None:
+    """Another order of d0 reads elements that the first one does not."""
+    inputs: list[Operand] = [("d0, d0 + d1", "f32"), ("d1", "f32")]
+    axis = axis_of(
+        generic(inputs, [("d0", "f32")], "%r = arith.addf %x0, %a0 : f32\nyield %r : f32", iterators=2), 0
+    )
+    assert axis.verdict == "none"
