@@ -81,6 +81,13 @@ REFUSED = {
         "input 0 = [1, 2]: result 0 is [2, 1]; "
         "with the slices along d0 in the order 1, 0 it is [2, 1], not [1, 2]",
     ),
+    # In another order x[1, 0] is read, in the first order it is not.
+    "window beside the iterator itself": (
+        ([("d0, d0 + d1", "f32"), ("d1", "f32")], ("d0", "f32"), ADD, 2),
+        0,
+        "input 0 = [[1, 2], [3, 4]]: result 0 is [1, 4]; "
+        "with the slices along d0 in the order 1, 0 it is [3, 2], not [4, 1]",
+    ),
     "window of the result": (
         ([("d0, d1", "f32")], ("d0 + d1", "f32"), ADD, 2),
         0,
