@@ -13,11 +13,7 @@ from torch import nn
 
 import pit_mlir as pit
 
-
-@pytest.fixture(autouse=True)
-def _no_grad():
-    with torch.no_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("inference")
 
 
 class Small(nn.Module):

@@ -1,7 +1,5 @@
 """Whole models from `transformers` and plain modules: sparse against dense in float64, on fresh data every call."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import nn
@@ -11,11 +9,7 @@ import pit_mlir as pit
 VOCABULARY = 97
 
 
-@pytest.fixture(autouse=True)
-def _no_grad() -> Iterator[None]:
-    torch.manual_seed(0)
-    with torch.no_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("inference")
 
 
 def dense(model: nn.Module, *args: torch.Tensor) -> torch.Tensor:

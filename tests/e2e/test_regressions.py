@@ -11,11 +11,7 @@ from torch.nn import functional
 
 import pit_mlir as pit
 
-
-@pytest.fixture(autouse=True)
-def _no_grad():
-    with torch.no_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("inference")
 
 
 class Apply(nn.Module):

@@ -1,7 +1,7 @@
 """Architectures of `transformers`, tiny and with random weights, against float64; those that read text with `Padding`."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,11 +23,7 @@ USUAL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _no_grad() -> Iterator[None]:
-    torch.manual_seed(0)
-    with torch.no_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("inference")
 
 
 def named(name: str, **config: Any) -> nn.Module:

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 SIZES = st.sampled_from((0, 1, 7, 32, 33, 70))
 ZEROS = st.sampled_from((0.0, 0.5, 0.95, 1.0))
 
-K_LIST = """
-func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
-  %K = "pit.detect"(%{listed}) {{segments = array<i64: {segment}>, axis = array<i64: {axis}>, block = array<i64: {block}>,
-      micro_tile = 0 : i64}} : (tensor<?x?xf32>) -> !pit.index
-  %r = "pit.generic"(%c, %K) ({{
+PRODUCT = """  %r = "pit.generic"(%c, %I) ({{
   ^bb0(%acc: f32):
     %x = "pit.element"(%a) {{map = affine_map<(m, n, k) -> ({left})>, compact = false}} : (tensor<?x?xf32>) -> f32
     %y = "pit.element"(%b) {{map = affine_map<(m, n, k) -> ({right})>, compact = false}} : (tensor<?x?xf32>) -> f32
@@ -25,6 +21,13 @@ func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %c: tensor<?x?xf32>) -
       group = array<i64: {group}>, compact = false}} : (tensor<?x?xf32>, !pit.index) -> tensor<?x?xf32>
   return %r : tensor<?x?xf32>
 }}"""
+"""The product of %a and %b over the points that %I lists, added to %c."""
+
+K_LIST = """
+func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
+  %I = "pit.detect"(%{listed}) {{segments = array<i64: {segment}>, axis = array<i64: {axis}>, block = array<i64: {block}>,
+      micro_tile = 0 : i64}} : (tensor<?x?xf32>) -> !pit.index
+"""
 
 
 def k_list(equation: str, listed: str, block: int) -> str:
@@ -32,7 +35,7 @@ def k_list(equation: str, listed: str, block: int) -> str:
     left, right = equation.split("->")[0].split(",")
     term = left if listed == "a" else right
     rows = "m" if listed == "a" else "n"
-    return K_LIST.format(
+    return (K_LIST + PRODUCT).format(
         listed=listed,
         segment=term.index(rows),
         axis=term.index("k"),
@@ -130,9 +133,9 @@ def test_nan_in_the_sparse_operand_is_live() -> None:
 
 DEEP_LIST = """
 func.func @main(%a: tensor<?x?x?xf32>, %b: tensor<?x?x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
-  %K = "pit.detect"(%a) {{segments = array<i64: 0>, axis = array<i64: 2>, block = array<i64: {block}>, micro_tile = 0 : i64}}
+  %I = "pit.detect"(%a) {{segments = array<i64: 0>, axis = array<i64: 2>, block = array<i64: {block}>, micro_tile = 0 : i64}}
       : (tensor<?x?x?xf32>) -> !pit.index
-  %r = "pit.generic"(%c, %K) ({{
+  %r = "pit.generic"(%c, %I) ({{
   ^bb0(%acc: f32):
     %x = "pit.element"(%a) {{map = affine_map<(m, n, h, k) -> (m, h, k)>, compact = false}} : (tensor<?x?x?xf32>) -> f32
     %y = "pit.element"(%b) {{map = affine_map<(m, n, h, k) -> ({right})>, compact = false}} : (tensor<?x?x?xf32>) -> f32
@@ -168,18 +171,7 @@ PARALLEL_LIST = """
 func.func @main(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %mask: tensor<?xi1>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
   %I = "pit.detect"(%mask) {{segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 0 : i64}}
       : (tensor<?xi1>) -> !pit.index
-  %r = "pit.generic"(%c, %I) ({{
-  ^bb0(%acc: f32):
-    %x = "pit.element"(%a) {{map = affine_map<(m, n, k) -> (m, k)>, compact = false}} : (tensor<?x?xf32>) -> f32
-    %y = "pit.element"(%b) {{map = affine_map<(m, n, k) -> ({right})>, compact = false}} : (tensor<?x?xf32>) -> f32
-    %p = arith.mulf %x, %y : f32
-    %s = arith.addf %acc, %p : f32
-    "pit.yield"(%s) : (f32) -> ()
-  }}) {{indexing_maps = [affine_map<(m, n, k) -> (m, n)>],
-      iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>, #linalg.iterator_type<reduction>],
-      group = array<i64: {group}>, compact = false}} : (tensor<?x?xf32>, !pit.index) -> tensor<?x?xf32>
-  return %r : tensor<?x?xf32>
-}}"""
+"""
 
 
 @pytest.mark.parametrize("listed", ["m", "n"])
@@ -192,7 +184,7 @@ def test_lists_of_rows_or_columns(listed: str, right: str, m: int, n: int, k: in
     a, b = rng.standard_normal((m, k)), rng.standard_normal((n, k))
     mask = rng.random(m if listed == "m" else n) >= zeros
     init = rng.standard_normal((m, n)).astype(numpy.float32)
-    text = PARALLEL_LIST.format(right=right, group="0" if listed == "m" else "1")
+    text = (PARALLEL_LIST + PRODUCT).format(left="m, k", right=right, group="0" if listed == "m" else "1")
     layout = b if right == "n, k" else numpy.ascontiguousarray(b.T)
     [actual] = cached(text).run_numpy(a.astype(numpy.float32), layout.astype(numpy.float32), mask, init)
     live = mask[:, None] if listed == "m" else mask[None, :]
