@@ -5,6 +5,7 @@ behind `torch_importer()`, which only the frontend calls.
 """
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,34 @@ def _process_attr(definition: ext.AttributeDef, attribute: ir.Attribute | None) 
 
 
 ext.AttributeDef.process_attr = _process_attr
+
+
+_walk = ir.Operation.walk
+
+
+def _walk_and_raise(
+    self: Any,
+    callback: Callable[[ir.Operation], ir.WalkResult],
+    walk_order: ir.WalkOrder = ir.WalkOrder.POST_ORDER,
+    op_class: type[ir.OpView] | None = None,
+) -> None:
+    """Upstream's method of this name, out of which what `callback` raises comes as it was raised: upstream makes a
+    RuntimeError of it, with the traceback as its text."""
+    raised: list[BaseException] = []
+
+    def guarded(op: ir.Operation) -> ir.WalkResult:
+        try:
+            return callback(op)
+        except BaseException as error:  # noqa: BLE001 raised again after the walk
+            raised.append(error)
+            return ir.WalkResult.INTERRUPT
+
+    _walk(self, guarded, walk_order, op_class)
+    if raised:
+        raise raised.pop()
+
+
+ir._OperationBase.walk = _walk_and_raise
 
 
 # The bindings look for a Python module of an operation's dialect whenever they meet the operation, and remember

@@ -16,6 +16,10 @@ from pit_mlir.runtime.memref import ELEMENTS, Element
 class Border(Protocol):
     """How values of one library cross the border of a program."""
 
+    def verify_mode(self) -> None:
+        """Raises `InputError` in a mode of the library in which a call would not mean what the model means."""
+        ...
+
     def admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
         """`values`, checked against `arguments` and contiguous (copied only if they are not).
 
@@ -68,14 +72,23 @@ def verify_finite(border: Border, arguments: Sequence[Argument], values: Sequenc
 def describe(tensor: Any) -> str:
     """dtype, shape and device of a torch tensor for a message, its layout where that is a rare one."""
     dtype, layout = (str(value).removeprefix("torch.") for value in (tensor.dtype, tensor.layout))
+    if tensor.is_nested:
+        return f"a nested tensor of {dtype}"
     kind = "a tensor" if layout == "strided" else f"a {layout} tensor"
     return f"{kind} of {dtype} and shape {list(tensor.shape)} on {tensor.device}"
 
 
 def verify_memory(tensor: Any) -> Any:
     """`tensor`; raises `InputError` if it has elements and no memory, where torch's own copy would crash."""
-    if tensor.numel() and not tensor.data_ptr():
-        raise InputError(f"{describe(tensor)} has no memory: its storage was freed")
+    try:
+        has_memory = not tensor.numel() or tensor.data_ptr()
+    except RuntimeError:
+        has_memory = False
+    if not has_memory:
+        raise InputError(
+            f"{describe(tensor)} has no memory: its storage was freed, or it stands for another tensor "
+            "(torch.func, FakeTensor)"
+        )
     return tensor
 
 
@@ -112,6 +125,23 @@ class TorchBorder:
         self._from_dlpack = from_dlpack
         self._expected = {a: (getattr(torch, a.dtype), static_shape(a.shape)) for a in arguments}
         self._guard: TorchGuard | None = None
+        self._autocast = autocast_type(torch)
+
+    def verify_mode(self) -> None:
+        """See `Border`: torch.autocast must be as it was at compile time, and nobody may be tracing."""
+        autocast = autocast_type(self._torch)
+        if autocast is not self._autocast:
+            compiled, called = (
+                f"torch.autocast of {t}" if t else "no autocast" for t in (self._autocast, autocast)
+            )
+            raise InputError(
+                f"compiled under {compiled} and called under {called}, where the model has other types; compile it "
+                "under the autocast that it is called under"
+            )
+        if is_tracing(self._torch):
+            raise InputError(
+                "a compiled module cannot be traced (torch.export, torch.jit.trace, torch.fx); trace the model itself"
+            )
 
     def admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
         """See `Border`; also refuses an input that requires grad while grad is enabled."""
@@ -126,8 +156,10 @@ class TorchBorder:
             if not isinstance(value, torch.Tensor):
                 raise mismatch(argument, f"{type(value).__name__} {value!r}")
             fits = value.dtype is dtype and value.device.type == "cpu" and value.layout is torch.strided
-            if not fits or (
-                value.shape != shape if shape is not None else value.dim() != len(argument.shape)
+            if (
+                not fits
+                or value.is_nested
+                or (value.shape != shape if shape is not None else value.dim() != len(argument.shape))
             ):
                 raise mismatch(argument, describe(value))
             if grad and value.requires_grad and argument.kind == "input":
@@ -135,7 +167,8 @@ class TorchBorder:
                     f"input '{argument.name}' requires grad and grad is enabled, but compiled programs have no "
                     "gradients; call under torch.no_grad() or torch.inference_mode(), or detach the input"
                 )
-            admitted.append(value if value.is_contiguous() else verify_memory(value).contiguous())
+            plain = value.is_contiguous() and not value.is_neg()
+            admitted.append(value if plain else verify_memory(value).resolve_neg().contiguous())
         is_weights = arguments and all(argument.kind == "weight" for argument in arguments)
         if is_weights and all(map(operator.is_, admitted, values)):
             self._guard = TorchGuard(arguments, admitted)
@@ -143,7 +176,10 @@ class TorchBorder:
 
     def pointers(self, values: Sequence[Any]) -> list[int]:
         """See `Border`; raises `InputError` for a tensor whose memory was freed (`storage.resize_(0)`)."""
-        pointers = [value.data_ptr() for value in values]
+        try:
+            pointers = [value.data_ptr() for value in values]
+        except RuntimeError:  # torch says so where there never was memory
+            pointers = [0]
         if 0 in pointers:
             for value in values:
                 verify_memory(value)
@@ -175,6 +211,22 @@ class TorchBorder:
         return tuple(places[0].tolist()) if len(places) else None
 
 
+def autocast_type(torch: Any) -> Any:
+    """The dtype that torch.autocast casts to on the CPU at the moment, None where it is off."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+
+
+def is_tracing(torch: Any) -> bool:
+    """Whether torch writes down what is called, instead of or beside doing it."""
+    native = torch._C
+    if native._get_tracing_state() is not None:
+        return True
+    if not native._len_torch_dispatch_stack():
+        return False
+    keys = native._TorchDispatchModeKey
+    return any(native._get_dispatch_mode(key) is not None for key in (keys.PROXY, keys.FAKE, keys.FUNCTIONAL))
+
+
 class NumpyBorder:
     """Arrays of numpy; bf16 is the type of the package ml_dtypes."""
 
@@ -183,6 +235,9 @@ class NumpyBorder:
         self._expected: dict[Argument, tuple[Element, tuple[int, ...] | None]] = {
             a: (elements[a.dtype], static_shape(a.shape)) for a in arguments
         }
+
+    def verify_mode(self) -> None:
+        """See `Border`: numpy has no modes."""
 
     def admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
         """See `Border`."""

@@ -1,5 +1,6 @@
 """`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
 
+import os
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,8 @@ LARGEST_PRINTED = 16
 """Constants with more elements than this are elided in `CompiledModule.ir`."""
 
 _IMPORT = threading.RLock()
-"""One thread imports at a time: torch.export and torch-mlir's importer keep their state in globals."""
+"""One thread imports at a time, and a fork waits for it: torch.export and torch-mlir's importer have global state."""
+os.register_at_fork(before=_IMPORT.acquire, after_in_parent=_IMPORT.release, after_in_child=_IMPORT.release)
 
 
 def compile(

@@ -1,10 +1,11 @@
 """`CompiledModule`: a compiled model, called like the model it came from."""
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from pit_mlir.borders import Border, verify_finite
-from pit_mlir.errors import InputError
+from pit_mlir.errors import InputError, UnsupportedError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.signature import (
     Argument,
@@ -25,7 +26,8 @@ class CompiledModule:
 
     A call checks structure, dtype, device and shape of its arguments and raises `InputError` before anything runs.
     Weights are read from the model at every call, unless they were frozen. Calls from several threads at a time
-    are safe. There are no gradients: with grad enabled, an input that requires grad is an error.
+    are safe, and so are calls in a forked child. There are no gradients: results never require grad, and with grad
+    enabled, an input that requires grad is an error. torch.autocast must be as it was at compile time.
 
     `ir` is the text of the sparse program, before code generation; large constants are elided.
     """
@@ -68,6 +70,7 @@ class CompiledModule:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's answer to `(*args, **kwargs)`; raises `InputError`."""
         border = self._border
+        border.verify_mode()
         inputs = self._admit(self._inputs, self._call.flatten(args, kwargs))
         originals: list[Any] = []
         if self._snapshot is None:
@@ -97,6 +100,25 @@ class CompiledModule:
     def explain(self) -> Explanation:
         """What was found, proved, rewritten and left dense, per operator; print it."""
         return self._explanation
+
+    def __copy__(self) -> "CompiledModule":
+        """The same program on the same weights."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledModule":
+        """The same program on a copy of the model's weights, or on the same snapshot until `refresh`."""
+        twin = memo[id(self)] = copy.copy(self)
+        twin._weights = copy.deepcopy(self._weights, memo)
+        twin._snapshot = copy.copy(self._snapshot)
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise UnsupportedError(
+            "a compiled module cannot be pickled, nor passed to a spawned process: it holds machine code of this "
+            "process; pickle the model and compile it there, or fork"
+        )
 
     def _admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
         """`values`, checked and contiguous."""

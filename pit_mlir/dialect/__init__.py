@@ -1,5 +1,6 @@
 """The `pit` dialect: one operation a file, its verifier and its builder beside it."""
 
+import os
 import threading
 
 from pit_mlir.bindings import ir, register_imported_dialects
@@ -30,8 +31,12 @@ from pit_mlir.dialect.swrite import swrite as swrite
 from pit_mlir.dialect.yield_ import YieldOp as YieldOp
 from pit_mlir.dialect.yield_ import yield_ as yield_
 
-_LOADING = threading.Lock()
-"""The class of the dialect keeps the IRDL module that it is being loaded from: one thread loads at a time."""
+_LOADING = threading.RLock()
+"""The class of the dialect keeps the IRDL module that it is being loaded from: one thread loads at a time, and a fork
+waits for it."""
+os.register_at_fork(
+    before=_LOADING.acquire, after_in_parent=_LOADING.release, after_in_child=_LOADING.release
+)
 
 
 def load(context: ir.Context) -> None:

@@ -28,6 +28,7 @@ from pit_mlir.frontend.source import keep_model_frames, model_line
 from pit_mlir.frontend.symbols import Symbols
 from pit_mlir.frontend.views import clean_views
 from pit_mlir.frontend.weights import weight_source
+from pit_mlir.passes.interrupts import interrupts_deferred
 
 aten = torch.ops.aten
 
@@ -86,7 +87,7 @@ def import_model(
 
     module = lower_graph(graph, context)
     function = main_function(module)
-    with context:
+    with context, interrupts_deferred():
         order_nans(function.operation)
         put_marks(function, marks, len(plan.results))
         _describe_arguments(function, arguments)

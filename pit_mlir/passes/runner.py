@@ -15,6 +15,7 @@ from pit_mlir.diagnostics import Diagnostic, Report, Severity
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import PassError, PitError
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.interrupts import interrupts_deferred
 from pit_mlir.passes.pipeline_text import Nested, Step, Upstream, pipeline_steps, pipeline_text
 from pit_mlir.passes.reproducer import Reproducer
 from pit_mlir.passes.upstream import Managers
@@ -108,7 +109,8 @@ class _Runner:
             observer.before(step, op)
         self.report.statistics.clear()
         start = time.perf_counter()
-        failure = _failure_of(partial(self.apply, op, step), f"pass '{step.name}'")
+        with interrupts_deferred():
+            failure = _failure_of(partial(self.apply, op, step), f"pass '{step.name}'")
         seconds = time.perf_counter() - start
         if failure is not None:
             for observer in self.observers:
