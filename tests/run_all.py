@@ -44,6 +44,7 @@ TESTS = (
         (str(BIN / "lit"), "-v", f"--xunit-xml-output={BUILD / 'lit.xml'}", "lit_tests"),
         BUILD / "lit.xml",
     ),
+    Step("sanitize", (sys.executable, "tests/sanitize.py")),
 )
 
 
