@@ -12,7 +12,7 @@ from pit_mlir.borders import Border, NumpyBorder, TorchBorder
 from pit_mlir.compiled_module import CompiledModule
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
-from pit_mlir.errors import InputError, UnsupportedError
+from pit_mlir.errors import InputError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.padding import Padding
 from pit_mlir.frontend.signature import ImportedModel
@@ -182,27 +182,47 @@ def prepare_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
 
 
 def torch_backend(graph: Any, examples: list[Any]) -> Callable[..., Any]:
-    """The backend "pit" of `torch.compile`, for inference with static shapes.
+    """The backend "pit" of `torch.compile`, for inference.
 
-    `graph` is the `torch.fx.GraphModule` that dynamo captured, `examples` its inputs.
+    `graph` is the `torch.fx.GraphModule` that dynamo captured, `examples` its inputs. Sizes that dynamo made symbols
+    are numbers in our programs: each combination of sizes that a call brings is compiled once, when it first comes,
+    and not before, since torch.export cannot run inside of dynamo. So what cannot be compiled is a plain `PitError`.
+    Where sizes change all the time, `pit_mlir.compile` with `dynamic_shapes` makes one program for all of them.
     """
     import torch
 
-    for number, example in enumerate(examples):
-        if not isinstance(example, torch.Tensor):
-            raise UnsupportedError(
-                f"torch.compile(backend='pit'): input {number} of the captured graph is {example!r}, expected a "
-                "tensor; call torch.compile(..., dynamic=False), or pit_mlir.compile with dynamic_shapes"
-            )
-    with torch.no_grad():
-        compiled = compile(graph.eval(), tuple(example.detach() for example in examples))
+    programs: dict[tuple[Any, ...], CompiledModule] = {}
+    is_tensor = [isinstance(example, torch.Tensor) for example in examples]
 
+    class Specialized(torch.nn.Module):
+        """The graph with its sizes filled in."""
+
+        def __init__(self, values: Sequence[Any]) -> None:
+            super().__init__()
+            self.graph = graph
+            self.values = [None if tensor else value for value, tensor in zip(values, is_tensor, strict=True)]
+
+        def forward(self, *tensors: Any) -> Any:
+            rest = iter(tensors)
+            return self.graph(*(next(rest) if value is None else value for value in self.values))
+
+    def program(values: Sequence[Any]) -> CompiledModule:
+        key = tuple(
+            tuple(value.shape) if tensor else value for value, tensor in zip(values, is_tensor, strict=True)
+        )
+        if key not in programs:
+            tensors = tuple(value.detach() for value in values if isinstance(value, torch.Tensor))
+            programs[key] = compile(Specialized(values).eval(), tensors)
+        return programs[key]
+
+    @torch.compiler.disable
     def run(*inputs: Any) -> Any:
         if torch.is_grad_enabled():
             raise InputError(
                 "torch.compile(backend='pit') compiles for inference: call under torch.no_grad() or "
                 "torch.inference_mode()"
             )
-        return compiled(*(value.detach() for value in inputs))
+        tensors = [value.detach() for value in inputs if isinstance(value, torch.Tensor)]
+        return program(inputs)(*tensors)
 
     return run

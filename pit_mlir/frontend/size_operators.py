@@ -27,8 +27,12 @@ def settle_sizes(graph: fx.Graph) -> None:
             node.replace_all_uses_with(int(value.node.expr))
             graph.erase_node(node)
         elif value is not None:
-            node.meta["val"] = pytree.tree_map_only(torch.Tensor, _settled, value)
-            node.meta.pop("tensor_meta", None)
+            settled = pytree.tree_map_only(torch.Tensor, _settled, value)
+            if any(
+                new is not old for new, old in zip(*map(pytree.tree_leaves, (settled, value)), strict=True)
+            ):
+                node.meta["val"] = settled
+                node.meta.pop("tensor_meta", None)
 
 
 def _settled(value: torch.Tensor) -> torch.Tensor:

@@ -75,4 +75,5 @@ def _is_of_python(path: str) -> bool:
 def _own_files() -> set[str]:
     """The files of this package through which the exporter is called, and by which it calls us."""
     folder = os.path.dirname(os.path.abspath(__file__))
-    return {os.path.join(folder, name) for name in os.listdir(folder)}
+    backend = os.path.join(os.path.dirname(folder), "compile.py")
+    return {backend, *(os.path.join(folder, name) for name in os.listdir(folder))}

@@ -229,6 +229,16 @@ def test_calls_from_threads() -> None:
     assert not failures
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_torch_compile_backend_with_sizes_that_differ(dynamic: bool | None) -> None:
+    torch._dynamo.reset()
+    model = Small().eval()
+    fast = torch.compile(model, backend="pit", dynamic=dynamic)
+    for rows in (5, 3, 1, 3):
+        x = torch.randn(rows, 7)
+        close(fast(x), model(x))
+
+
 def test_torch_compile_backend() -> None:
     model, x = Small().eval(), torch.randn(5, 7)
     fast = torch.compile(model, backend="pit", dynamic=False)
