@@ -142,7 +142,14 @@ def show(kind: Kind, tally: Tally, seconds: float, console: Console) -> None:
     total = sum(tally.statuses.values())
     each = ", ".join(f"{count} {status}" for status, count in tally.statuses.most_common())
     console.print(f"{kind.name}: {total} in {seconds:.0f} s: {each or 'nothing'}", highlight=False)
-    facts = ", ".join(f"{name} {count}" for name, count in tally.facts.most_common())
+    seen = tally.facts
+    if seen["compiled"]:
+        shares = (100 * seen["sparse"] / seen["compiled"], 100 * seen["compared"] / max(seen["elements"], 1))
+        console.print(
+            "  sparse: {:.0f} % of those compiled; elements compared: {:.1f} %".format(*shares),
+            highlight=False,
+        )
+    facts = ", ".join(f"{name} {count}" for name, count in seen.most_common())
     console.print(f"  {facts}", highlight=False, soft_wrap=True)
     for reason, count in tally.refusals.most_common(12):
         console.print(

@@ -125,12 +125,16 @@ def fault_of(case: Case, status: int, output: bytes, errors: str) -> str:
 
 def parses(output: bytes, *, unregistered: bool) -> str:
     """Why `output` is no valid IR, or reads back as something else; empty if it is fine."""
-    context = make_context()
-    context.allow_unregistered_dialects = unregistered
     try:
-        with context:
-            text = str(ir.Module.parse(output.decode()))
-            again = str(ir.Module.parse(text))
+        text = read_back(output.decode(), unregistered)
+        again = read_back(text, unregistered)
     except (ir.MLIRError, UnicodeDecodeError) as error:
         return f"invalid output: {re.sub('[0-9]+', 'N', str(error).splitlines()[-1])[:80]}"
     return "" if text == again else "the output reads back as something else"
+
+
+def read_back(text: str, unregistered: bool) -> str:
+    """`text`, parsed and printed, in a context that has seen nothing else."""
+    context = make_context()
+    context.allow_unregistered_dialects = unregistered
+    return str(ir.Module.parse(text, context))

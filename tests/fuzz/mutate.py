@@ -4,6 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
+from pit_mlir.passes.pipelines import CPU_PIPELINE, rewrite_pipeline
 from pit_mlir.passes.registry import PASSES
 from tests.fuzz.corpus import Sample, samples
 
@@ -238,6 +239,8 @@ def command(rng: random.Random, sample: Sample) -> list[str]:
     """The words of a command line for `sample`: its own, or random passes as flags or as a pipeline."""
     if sample.commands and rng.random() < 0.4:
         return list(rng.choice(sample.commands))
+    if rng.random() < 0.4:
+        return [f"--pass-pipeline={whole_pipeline(rng)}"]
     passes = [random_pass(rng) for _ in range(rng.randint(0, 5))]
     rest = [
         word
@@ -253,6 +256,21 @@ def command(rng: random.Random, sample: Sample) -> list[str]:
     if rng.random() < 0.08:
         text = rng.choice((bytes_changed, swap_tokens, ROUGH[0], ROUGH[1]))(rng, text)
     return [*rest, f"--pass-pipeline={text}"]
+
+
+def whole_pipeline(rng: random.Random) -> str:
+    """What the compiler runs, up to some phase; a pass left out or repeated now and then."""
+    padding = (0,) if rng.random() < 0.2 else ()
+    phases = [
+        *rewrite_pipeline(padding, floats=rng.choice(("real", "strict")), freeze=rng.random() < 0.3),
+        *CPU_PIPELINE,
+    ]
+    phases = phases[: rng.randint(3, len(phases))]
+    if rng.random() < 0.3:
+        phases.insert(rng.randrange(len(phases)), random_pass(rng))
+    if rng.random() < 0.2:
+        del phases[rng.randrange(len(phases))]
+    return ", ".join(phases)
 
 
 def random_pass(rng: random.Random) -> str:

@@ -20,6 +20,9 @@ Run = Callable[[Any], Outcome]
 LONGEST_LIFE = 150
 """Cases of one process: what it leaks goes with it."""
 
+PATIENCE = 10
+"""A process that waits is given so many times the seconds that one that works is."""
+
 _numbers = itertools.count()
 _fork = multiprocessing.get_context("fork")
 
@@ -33,13 +36,15 @@ class Worker:
     log: Path
     case: Any = None
     since: float = 0.0
+    spent: float = 0.0
+    """Seconds of processor time when the case began: a busy machine makes nothing hang."""
     done: int = 0
 
 
 def run_all(
     run: Run, cases: Iterable[Any], *, jobs: int, seconds: float, folder: Path
 ) -> Iterator[tuple[Any, Outcome]]:
-    """Each case with its outcome, in the order in which they end; a case may take `seconds`."""
+    """Each case with its outcome, in the order in which they end; a case may use `seconds` of processor time."""
     waiting = iter(cases)
     folder.mkdir(parents=True, exist_ok=True)
     workers = [start(run, folder / f"worker-{os.getpid()}-{next(_numbers)}.log") for _ in range(jobs)]
@@ -79,7 +84,7 @@ def give(worker: Worker, waiting: Iterator[Any]) -> bool:
     case = next(waiting, None)
     if case is None:
         return False
-    worker.case, worker.since = case, time.monotonic()
+    worker.case, worker.since, worker.spent = case, time.monotonic(), processor_seconds(worker)
     worker.pipe.send(case)
     return True
 
@@ -95,11 +100,20 @@ def ended(worker: Worker, seconds: float) -> Outcome | None:
         code = worker.process.exitcode or 0
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return Outcome("crashed", f"{name} {stack(worker.log)}", tail(worker.log))
-    if time.monotonic() - worker.since > seconds:
+    if (
+        processor_seconds(worker) - worker.spent > seconds
+        or time.monotonic() - worker.since > PATIENCE * seconds
+    ):
         worker.process.kill()
         worker.process.join(5)
         return Outcome("hung", f"more than {seconds:.0f} s", tail(worker.log))
     return None
+
+
+def processor_seconds(worker: Worker) -> float:
+    """What the process has used of all processors."""
+    fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def stop(worker: Worker) -> None:
