@@ -34,13 +34,21 @@ def kind_of(name: str) -> Kind:
             lambda case: execute.run_seed(*case),
             lambda seed: len(programs.build(seed).names),
             seconds=60,
+            files=lambda case: {"program.mlir": programs.build(*case).text},
         )
     from tests.fuzz import blame, driver
 
     def explain(seed: int, outcome: Outcome) -> Outcome:
         return blame.blame(driver.build(seed), outcome, 20, FOLDER)
 
-    return Kind("text", lambda case: driver.run_seed(*case), driver.count_steps, seconds=20, explain=explain)
+    return Kind(
+        "text",
+        lambda case: driver.run_seed(*case),
+        driver.count_steps,
+        seconds=20,
+        files=lambda case: driver.build(*case).files,
+        explain=explain,
+    )
 
 
 def main() -> int:

@@ -30,6 +30,8 @@ class Kind:
     run: Callable[[Any], Outcome]
     steps: Callable[[int], int]
     seconds: float
+    files: Callable[[Any], dict[str, str]]
+    """The case as files: a process that died has left none."""
     explain: Callable[[int, Outcome], Outcome] | None = None
     """Looks closer at a process that died or hung."""
 
@@ -128,7 +130,8 @@ def keep(kind: Kind, seed: int, outcome: Outcome, console: Console) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     chosen = f" --keep {','.join(map(str, steps))}" if reduced is not outcome else ""
     command = f"python -m tests.fuzz {kind.name} --seed {seed} --n 1{chosen}"
-    for name, text in reduced.files.items():
+    case = (seed, steps if chosen else None)
+    for name, text in {**kind.files(case), **reduced.files}.items():
         (folder / name).write_text(text)
     (folder / "report.txt").write_text(
         f"{reduced.status}: {reduced.signature}\n\n{reduced.detail}\n\nrepeat with: {command}\n"

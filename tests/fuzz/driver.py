@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shlex
 import sys
 import tempfile
 from collections import Counter
@@ -33,6 +34,12 @@ class Case:
     name: str
     text: str
     words: tuple[str, ...]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The text and the command line."""
+        command = shlex.join(("pit-mlir-opt", "input.mlir", *self.words))
+        return {"input.mlir": self.text, "command.txt": f"{command}\n"}
 
 
 def build(seed: int, keep: Collection[int] | None = None) -> Case:
@@ -65,10 +72,6 @@ def count_steps(seed: int) -> int:
 def run_seed(seed: int, keep: Collection[int] | None = None) -> Outcome:
     """The outcome of the case of `seed`."""
     case = build(seed, keep)
-    files = {
-        "input.mlir": case.text,
-        "command.txt": " ".join(("pit-mlir-opt", "input.mlir", *case.words)) + "\n",
-    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.mlir"
         path.write_bytes(case.text.encode())
@@ -79,11 +82,11 @@ def run_seed(seed: int, keep: Collection[int] | None = None) -> Outcome:
     status, output, errors = first
     facts = Counter({f"exit {status}": 1})
     if again != first:
-        return Outcome("failed", "two runs differ", f"{first}\n\n{again}", facts, files)
+        return Outcome("failed", "two runs differ", f"{first}\n\n{again}", facts)
     fault = fault_of(case, status, output, errors)
     if fault:
-        return Outcome("failed", fault, errors[-4000:], facts, files)
-    return Outcome("passed", "", "", facts, files)
+        return Outcome("failed", fault, errors[-4000:], facts)
+    return Outcome("passed", "", "", facts)
 
 
 def run(words: list[str]) -> tuple[int, bytes, str]:

@@ -35,7 +35,7 @@ def run_seed(seed: int, keep: Collection[int] | None = None) -> Outcome:
 def run_program(program: programs.Program) -> Outcome:
     """Compiles, calls and compares."""
     facts: Counter[str] = Counter({f"theme {program.theme}": 1})
-    files = {"program.mlir": program.text}
+    files: dict[str, str] = {}
     try:
         text, given = execute(program)
     except PassError as error:
