@@ -14,7 +14,7 @@ Indices = Sequence[Tensor | None]
 
 def index(x: Tensor, indices: Indices) -> Tensor:
     """`aten.index`."""
-    if _is_static(x, indices) or len(_taken(indices)) == 1:
+    if _is_static(x, indices) or len(_taken(indices)) == 1 or _are_apart(indices):
         return NotImplemented
     x, _ = _in_front(x, indices)
     first, flat, place = _as_one(x, indices)
@@ -42,6 +42,19 @@ def _is_static(x: Tensor, indices: Indices) -> bool:
     given = [i for i in indices if i is not None]
     sizes = [size for tensor in (x, *given) for size in tensor.shape]
     return all(map(is_number, sizes)) or any(i.dtype is torch.bool for i in given)
+
+
+def _are_apart(indices: Indices) -> bool:
+    """Whether no two indices run along the same dimension: each broadcasts over those of the others.
+
+    torch-mlir takes these whatever their sizes are, and an outer product of positions, as in attention masks, stays
+    one that the normal form sees through.
+    """
+    shapes = [tuple(reversed(i.shape)) for i in indices if i is not None]
+    return all(
+        sum(dim < len(shape) and not (is_number(shape[dim]) and shape[dim] == 1) for shape in shapes) <= 1
+        for dim in range(max(map(len, shapes), default=0))
+    )
 
 
 def _taken(indices: Indices) -> list[int]:
