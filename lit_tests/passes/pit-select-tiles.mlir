@@ -144,3 +144,27 @@ func.func @list(%x: tensor<?x64xf32>, %w: tensor<64x32xf32>, %init: tensor<?x32x
       : (tensor<?x32xf32>, !pit.index) -> tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }
+
+// A number that an operation takes as an operand is captured.
+// CHECK-LABEL: func.func @scaled
+// CHECK-SAME: %[[S:[^:]*]]: f32
+// CHECK: "pit.contract"
+// CHECK: arith.mulf %{{.*}}, %[[S]]
+func.func @scaled(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %s: f32, %e: tensor<4x8xf32>, %o: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  %y = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> ()>, affine_map<(m, k) -> (m, k)>],
+                       iterator_types = ["parallel", "parallel"]}
+      ins(%x, %s : tensor<4x8xf32>, f32) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %p = arith.mulf %a, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<4x8xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>],
+                       iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%y, %w : tensor<4x8xf32>, tensor<8x16xf32>) outs(%o : tensor<4x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %p = arith.mulf %a, %b : f32
+    %t = arith.addf %acc, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<4x16xf32>
+  return %r : tensor<4x16xf32>
+}

@@ -69,6 +69,12 @@ def element(source: ir.Value, map_: ir.AffineMap, *, compact: bool = False) -> i
     ).result
 
 
+def operand_element(source: ir.Value, map_: ir.AffineMap, *, compact: bool = False) -> ir.Value:
+    """As `element`; a number, which `linalg.generic` takes as an operand too, is its own element."""
+    is_tensor = isinstance(source.type, ir.RankedTensorType)
+    return element(source, map_, compact=compact) if is_tensor else source
+
+
 def elements(block: ir.Block) -> list[ElementOp]:
     """The `pit.element` operations of a body, in order."""
     return [op for op in block.operations if isinstance(op.operation.opview, ElementOp)]

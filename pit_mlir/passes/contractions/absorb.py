@@ -8,7 +8,7 @@ from dataclasses import replace
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.contract import ContractOp
-from pit_mlir.dialect.element import element, elements
+from pit_mlir.dialect.element import elements, operand_element
 from pit_mlir.dialect.group import group_size
 from pit_mlir.dialect.structured import Iterator, Structured, owner, projection, projection_map
 from pit_mlir.dialect.yield_ import yielded
@@ -52,7 +52,7 @@ def absorb_epilogue(op: ContractOp) -> ContractOp | None:
                 continue
             positions = [iterator_of[iterator] for iterator in maps[other] or ()]
             map_ = projection_map(len(header.iterators), positions)
-            known[view.scalars[other]] = element(source, map_, compact=rows in positions)
+            known[view.scalars[other]] = operand_element(source, map_, compact=rows in positions)
         copy(view.body.operations, needed(view.yields[0], view.body), known)
     replace_yield(epilogue, [known.get(view.yields[0], view.yields[0])])
     finish(op, made, view.op)
@@ -132,7 +132,7 @@ def absorb_producer(op: ContractOp) -> ContractOp | None:
             for number, input_ in enumerate(view.inputs):
                 places = [iterator_of[iterator] for iterator in maps[number] or ()]
                 map_ = projection_map(len(header.iterators), places)
-                known[view.scalars[number]] = element(input_, map_, compact=rows in places)
+                known[view.scalars[number]] = operand_element(input_, map_, compact=rows in places)
             copy(view.body.operations, needed(view.yields[0], view.body), known)
         reader.operation.results[0].replace_all_uses_with(known.get(view.yields[0], view.yields[0]))
         reader.operation.erase()

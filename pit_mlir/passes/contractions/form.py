@@ -8,7 +8,7 @@ from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.contract import ContractOp, contract
 from pit_mlir.dialect.detect import DetectOp
-from pit_mlir.dialect.element import element
+from pit_mlir.dialect.element import element, operand_element
 from pit_mlir.dialect.structured import Structured, owner, projection
 
 SUMS = ("arith.addf", "arith.addi")
@@ -193,7 +193,7 @@ def multiplied(view: Structured, terms: Sequence[ir.Value], type_: ir.Type) -> i
     for number, scalar in enumerate(view.scalars[: len(view.inputs)]):
         if scalar in values:
             source, map_ = view.inputs[number], view.maps[number]
-            known[scalar] = element(source, map_, compact=number in view.compact)
+            known[scalar] = operand_element(source, map_, compact=number in view.compact)
     copy(view.body.operations, values, known)
     result = cast(known.get(terms[0], terms[0]), type_)
     for term in terms[1:]:
