@@ -309,6 +309,15 @@ def extract_slice(machine: Machine, op: ir.Operation, operands: list) -> list:
     return [cut.reshape(result_shape(op, cut.size, list(sizes)))]
 
 
+def insert_slice(machine: Machine, op: ir.Operation, operands: list) -> list:
+    values = [int(v) for v in operands[2:]]
+    offsets, sizes, strides = (dynamic_or(op, f"static_{n}", values) for n in ("offsets", "sizes", "strides"))
+    out = operands[1].copy()
+    place = tuple(slice(o, o + s * t, t) for o, s, t in zip(offsets, sizes, strides, strict=True))
+    out[place] = operands[0].reshape(out[place].shape)
+    return [out]
+
+
 def result_shape(op: ir.Operation, size: int, sizes: list[int]) -> list[int]:
     type_ = op.results[0].type
     if type_.rank == len(sizes):
@@ -391,6 +400,7 @@ RULES: dict[str, Callable] = {
     "pit.mark": lambda machine, op, operands: [operands[0]],
     "tensor.empty": empty,
     "tensor.extract_slice": extract_slice,
+    "tensor.insert_slice": insert_slice,
     "tensor.concat": concat,
     "tensor.pad": pad,
     "tensor.expand_shape": expand_shape,
