@@ -100,3 +100,23 @@ func.func @background(%x: tensor<8x64xf32>, %w: tensor<32x64xf32>, %mask: tensor
   } -> tensor<8x32xf32>
   return %y : tensor<8x32xf32>
 }
+
+// The segments of the list are summed over: no kernel has one list for all of a row.
+// CHECK-LABEL: func.func @segments_are_summed
+// CHECK-NOT: pit.contract
+// CHECK: "pit.generic"
+func.func @segments_are_summed(%x: tensor<16xf32>, %y: tensor<4x3xf32>, %m: tensor<4x3xi1>, %o: tensor<16xf32>) -> tensor<16xf32> {
+  %i = "pit.detect"(%m) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 1 : i64}
+      : (tensor<4x3xi1>) -> !pit.index
+  %r = "pit.generic"(%o, %i) ({
+  ^bb0(%acc: f32):
+    %p = "pit.element"(%x) {map = affine_map<(s, k, n) -> (n)>, compact = false} : (tensor<16xf32>) -> f32
+    %q = "pit.element"(%y) {map = affine_map<(s, k, n) -> (s, k)>, compact = false} : (tensor<4x3xf32>) -> f32
+    %t = arith.mulf %p, %q : f32
+    %u = arith.addf %acc, %t : f32
+    "pit.yield"(%u) : (f32) -> ()
+  }) {indexing_maps = [affine_map<(s, k, n) -> (n)>],
+      iterator_types = [#linalg.iterator_type<reduction>, #linalg.iterator_type<reduction>, #linalg.iterator_type<parallel>],
+      group = array<i64: 0, 1>, compact = false} : (tensor<16xf32>, !pit.index) -> tensor<16xf32>
+  return %r : tensor<16xf32>
+}

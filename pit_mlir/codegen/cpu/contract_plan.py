@@ -188,8 +188,11 @@ class ContractPlan:
             blocked = [p for p, size in zip(self.group, self.block, strict=False) if size != 1]
             if len(blocked) > 1 or any(roles[p] != "row" for p in blocked):
                 return "has blocks along more than one iterator of rows"
-            if any(roles[p] == "column" for p in self.group[: len(self.block)]):
+            segments = [roles[p] for p in self.group[: len(self.block)]]
+            if "column" in segments:
                 return "has segments on both sides of the product"
+            if "depth" in segments:
+                return "has segments along a reduction iterator"
         return ""
 
     def row_of_segments(self, roles: Sequence[Role]) -> int | None:
