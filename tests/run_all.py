@@ -45,6 +45,8 @@ TESTS = (
         BUILD / "lit.xml",
     ),
     Step("sanitize", (sys.executable, "tests/sanitize.py")),
+    # The same cases every time: what is new is for `make fuzz` to find.
+    Step("fuzz", (sys.executable, "-m", "tests.fuzz", "all", "--n", "200", "--seed", "0")),
 )
 
 

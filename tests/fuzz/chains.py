@@ -301,13 +301,13 @@ def experts(b: Builder) -> list[Value]:
 
 def listed_contract(b: Builder) -> list[Value]:
     """A sparse value times a weight: what lists along the sum, the rows or the columns are made for."""
-    fits = lambda v: is_float(v.element) and len(v.axes) == 2 and len(set(v.axes)) == 2
-    x = b.pick(fits, lambda: b.new("td", b.element))
-    m, k = x.axes if b.rng.random() < 0.5 else x.axes[::-1]
-    n = b.rng.choice(
-        [letter for letter in "de" if letter not in x.axes] or ["h" if "h" not in x.axes else "b"]
-    )
-    if not b.fits([m, k, n]):
+    rank = b.rng.choice((2, 2, 2, 3))
+    fits = lambda v: is_float(v.element) and len(v.axes) == rank == len(set(v.axes))
+    x = b.pick(fits, lambda: b.new("td" if rank == 2 else "thd", b.element))
+    m = b.rng.choice(x.axes)
+    k = x.axes.replace(m, "")
+    n = b.rng.choice([letter for letter in "deb" if letter not in x.axes] or ["h"])
+    if n in x.axes or not b.fits([m, *k, n]):
         return []
     element = x.element
     form = b.rng.choice(("relu", "relu", "select", "product", "threshold"))

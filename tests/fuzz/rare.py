@@ -4,7 +4,6 @@ from tests.fuzz.builder import Builder, cast_scalar
 from tests.fuzz.program_text import Body, Value, is_float
 from tests.fuzz.scalars import UNARY, binary, unary
 
-
 READABLE = ("f32", "f64")
 """Types whose constants the bindings can read."""
 
