@@ -114,3 +114,32 @@ def test_sizes_that_disagree_are_an_error() -> None:
     left, right = numpy.ones((5, 70), numpy.float32), numpy.ones((6, 9), numpy.float32)
     with pytest.raises(InputError, match="sizes of the operands of a contraction differ"):
         compiled.run_numpy(left, right, numpy.zeros((5, 6), numpy.float32))
+
+
+FILLED = """
+func.func @main(%x: tensor<7x3xf32>, %o: tensor<7x33xf32>) -> tensor<7x33xf32> {
+  %c = arith.constant 2.0 : f32
+  %e = tensor.empty() : tensor<3x33xf32>
+  %g = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      outs(%e : tensor<3x33xf32>) {
+  ^bb0(%b: f32):
+    linalg.yield %c : f32
+  } -> tensor<3x33xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
+                       iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %g : tensor<7x3xf32>, tensor<3x33xf32>) outs(%o : tensor<7x33xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<7x33xf32>
+  return %r : tensor<7x33xf32>
+}"""
+
+
+def test_a_factor_that_is_a_number() -> None:
+    """What fills a factor is absorbed, and nothing else is left of it."""
+    rng = numpy.random.default_rng(0)
+    x, init = random(rng, (7, 3), "f32"), random(rng, (7, 33), "f32")
+    [actual] = cached(FILLED).run_numpy(x, init)
+    assert_close(actual, wide(init) + 2 * wide(x).sum(1, keepdims=True), "f32", 3)

@@ -17,7 +17,7 @@ from pit_mlir.codegen.cpu.contract_kernel import build_kernel, has_few_rows
 from pit_mlir.codegen.cpu.contract_pairs import has_even_depth
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
-from pit_mlir.codegen.cpu.fingerprint import block_lines, digest
+from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.dialect.location import location_text
@@ -134,4 +134,4 @@ def fingerprint(plan: ContractPlan) -> list[str]:
     numbers |= {scalar: f"c{number}" for number, scalar in enumerate(plan.captured)}
     for region in plan.op.regions:
         lines += block_lines(region.blocks[0], numbers)
-    return [*lines, str([numbers[factor] for factor in plan.factors])]
+    return [*lines, str([numbers.get(factor) or constant_text(factor) for factor in plan.factors])]
