@@ -143,3 +143,15 @@ func.func @movement(%x: tensor<5x2x8xf32>, %mask: tensor<2x5xi1>) -> tensor<5x2x
       : (tensor<?x16xf32>, tensor<5x2x16xf32>, !pit.index) -> tensor<5x2x16xf32>
   return %w : tensor<5x2x16xf32>
 }
+
+// A tensor of rank 0 becomes one of two dimensions: neither of them is one of its own.
+// CHECK-LABEL: func.func @of_rank_0
+// CHECK: tensor.expand_shape
+// CHECK: "pit.sread"
+func.func @of_rank_0(%x: tensor<f32>, %m: tensor<1x1xi1>) -> tensor<?xf32> {
+  %e = tensor.expand_shape %x [] output_shape [1, 1] : tensor<f32> into tensor<1x1xf32>
+  %i = "pit.detect"(%m) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 1 : i64}
+      : (tensor<1x1xi1>) -> !pit.index
+  %r = "pit.sread"(%e, %i) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>} : (tensor<1x1xf32>, !pit.index) -> tensor<?xf32>
+  return %r : tensor<?xf32>
+}

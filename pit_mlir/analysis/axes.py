@@ -174,10 +174,12 @@ def _pad(op: ir.Operation) -> Kept:
 
 
 def _expand(op: ir.Operation) -> Kept:
-    dims: list[int | None] = []
+    # A tensor of rank 0 has no groups: all dimensions of the result are new.
+    dims: list[int | None] = [None] * ir.RankedTensorType(op.results[0].type).rank
     for dim, group in enumerate(reassociation(op)):
         kept = kept_of_group(op.results[0], group)
-        dims += [dim if one == kept else None for one in group]
+        if kept is not None:
+            dims[kept] = dim
     return [(op.operands[0], dims)]
 
 
