@@ -16,6 +16,7 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 from torch.utils import _pytree as pytree
 
 from pit_mlir.errors import InputError, PitError, UnsupportedError
+from pit_mlir.frontend.asserts import checks_asserted
 from pit_mlir.frontend.decompositions import decomposition_table
 from pit_mlir.frontend.source import error_line, model_line
 
@@ -59,7 +60,7 @@ def _export(
 ) -> ExportedProgram:
     args, kwargs = _distinct(model, args, kwargs)
     try:
-        with _quiet():
+        with _quiet(), checks_asserted():
             return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
     except PitError:
         raise
@@ -110,11 +111,14 @@ def refuse_data_dependent_sizes(graph: fx.Graph) -> None:
         value = node.meta.get("val")
         if isinstance(value, torch.Tensor) and free_unbacked_symbols(value):
             source = node.args[0] if node.target is operator.getitem else node
-            raise UnsupportedError(
-                f"operator {source.target} gives a tensor whose size depends on the data, {list(value.shape)}; use a "
-                "mask, torch.where or torch.topk instead",
-                location=model_line(node),
+            problem = (
+                f"gives a tensor whose size depends on the data, {list(value.shape)}; use a mask, torch.where or "
+                "torch.topk instead"
+                if any(map(free_unbacked_symbols, value.shape))
+                else "takes a part at a place that is a number from the data; index with the tensor itself, without "
+                ".item()"
             )
+            raise UnsupportedError(f"operator {source.target} {problem}", location=model_line(node))
 
 
 def refuse_randomness(graph: fx.Graph, training: bool) -> None:

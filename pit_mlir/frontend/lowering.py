@@ -79,6 +79,21 @@ def main_function(module: ir.Module) -> func.FuncOp:
     raise AssertionError("the module has no @main")
 
 
+def drop_results(function: func.FuncOp, count: int) -> list[ir.Value]:
+    """Leaves `function` its first `count` results; the values that the others were."""
+    block = function.regions[0].blocks[0]
+    returned = block.operations[len(block.operations) - 1].operation
+    operands = list(returned.operands)
+    with returned.location:
+        ir.Operation.create("func.return", operands=operands[:count], ip=ir.InsertionPoint(returned))
+    returned.erase()
+    type_ = ir.FunctionType.get(
+        [argument.type for argument in block.arguments], [operand.type for operand in operands[:count]]
+    )
+    function.attributes["function_type"] = ir.TypeAttr.get(type_)
+    return operands[count:]
+
+
 def run(pipeline: str, module: ir.Module, graph: fx.Graph) -> None:
     """Runs a pipeline on what was imported from `graph`; raises `UnsupportedError` with the line of the model."""
     errors = _errors(pipeline, module)

@@ -5,6 +5,7 @@ value and mask become further results of the function; after the lowering these 
 value is, a `pit.mark` is put there, and the further results are dropped.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,25 +78,15 @@ def take_marks(graph: fx.Graph) -> list[Mark]:
     return marks
 
 
-def put_marks(function: func.FuncOp, marks: list[Mark], results: int) -> None:
-    """Inserts a `pit.mark` for each of `marks`, whose nodes are the results of `function` from `results` on.
+def put_marks(function: func.FuncOp, marks: Sequence[Mark], values: Sequence[ir.Value]) -> None:
+    """Inserts a `pit.mark` for each of `marks`, whose values and masks are computed by `values`.
 
     Uses behind the mark read the marked value.
     """
-    block = function.regions[0].blocks[0]
-    returned = block.operations[len(block.operations) - 1].operation
-    operands = list(returned.operands)
-    extra = iter(operands[results:])
-    pairs = [(next(extra), None if mark.mask is None else next(extra)) for mark in marks]
-    with returned.location:
-        kept = ir.Operation.create("func.return", operands=operands[:results], ip=ir.InsertionPoint(returned))
-    returned.erase()
+    given = iter(values)
+    pairs = [(next(given), None if mark.mask is None else next(given)) for mark in marks]
     for mark, (value, mask) in zip(marks, pairs, strict=True):
-        _put_mark(block, value, mask, mark.location)
-    type_ = ir.FunctionType.get(
-        [argument.type for argument in block.arguments], [operand.type for operand in kept.operands]
-    )
-    function.attributes["function_type"] = ir.TypeAttr.get(type_)
+        _put_mark(function.regions[0].blocks[0], value, mask, mark.location)
 
 
 def _put_mark(block: ir.Block, value: ir.Value, mask: ir.Value | None, location: str | None) -> None:

@@ -252,6 +252,8 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.asinh.default: asinh,
     aten.reciprocal.default: reciprocal,
     aten.isfinite.default: isfinite,
+    aten._is_all_true.default: torch.all,
+    aten._is_any_true.default: torch.any,
     aten.pow.Tensor_Scalar: power,
     aten.bitwise_or.Scalar: with_number(aten.bitwise_or.Tensor),
     aten.bitwise_xor.Scalar: with_number(aten.bitwise_xor.Tensor),

@@ -11,12 +11,13 @@ from torch.export.graph_signature import ConstantArgument, InputKind, InputSpec,
 
 from pit_mlir.bindings import func, ir
 from pit_mlir.errors import UnsupportedError
+from pit_mlir.frontend.asserts import put_checks, take_checks
 from pit_mlir.frontend.calls import Leaf, ModelCall
 from pit_mlir.frontend.conditions import size_conditions
 from pit_mlir.frontend.export import export_program
 from pit_mlir.frontend.guards import drop_softmax_guards
 from pit_mlir.frontend.indexing import count_from_end
-from pit_mlir.frontend.lowering import lower_graph, main_function, run
+from pit_mlir.frontend.lowering import drop_results, lower_graph, main_function, run
 from pit_mlir.frontend.marks import put_marks, take_marks
 from pit_mlir.frontend.nan_order import order_nans
 from pit_mlir.frontend.narrow_integers import widen_integers
@@ -63,6 +64,8 @@ def import_model(
     program = export_program(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     graph = program.graph
     settle_sizes(graph)
+    checks = take_checks(graph)
+    _append_outputs(graph, [check.condition for check in checks])
     leaves = _leaves(program)
     specs = _drop_unused(program)
     symbols = Symbols(program, dynamic_shapes)
@@ -72,7 +75,7 @@ def import_model(
     count = len(program.graph_signature.output_specs)
     marks = take_marks(graph)
     marked = [node for mark in marks for node in (mark.value, mark.mask) if node is not None]
-    output.args = ((*output.args[0], *marked),)  # type: ignore[misc]
+    _append_outputs(graph, marked)
     drop_softmax_guards(graph)
     count_from_end(graph)
     widen_integers(graph)
@@ -89,7 +92,9 @@ def import_model(
     function = main_function(module)
     with context, interrupts_deferred():
         order_nans(function.operation)
-        put_marks(function, marks, len(plan.results))
+        further = drop_results(function, len(plan.results))
+        put_checks(function, checks, further[: len(checks)])
+        put_marks(function, marks, further[len(checks) :])
         _describe_arguments(function, arguments)
     fold_sizes(module, function, arguments, symbols.ranges, lambda pipeline: run(pipeline, module, graph))
 
@@ -107,6 +112,12 @@ def import_model(
         constants=tuple(leaf for leaf in leaves if isinstance(leaf, ConstantInput)),
         write_backs=plan.write_backs,
     )
+
+
+def _append_outputs(graph: fx.Graph, nodes: Sequence[fx.Node]) -> None:
+    """Makes `nodes` further outputs of `graph`, behind those it has."""
+    output = output_node(graph)
+    output.args = ((*output.args[0], *nodes),)  # type: ignore[misc]
 
 
 def _leaves(program: ExportedProgram) -> list[Leaf]:
@@ -130,7 +141,7 @@ def _leaves(program: ExportedProgram) -> list[Leaf]:
 def _drop_unused(program: ExportedProgram) -> list[InputSpec]:
     """The inputs that become arguments, without weights that nothing reads; the others leave the graph."""
     _refuse_effects(program)
-    _erase_checks(program.graph)
+    program.graph.eliminate_dead_code()
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     mutated = {spec.target for spec in program.graph_signature.output_specs if spec.target is not None}
     kept: list[InputSpec] = []
@@ -155,14 +166,6 @@ def _refuse_effects(program: ExportedProgram) -> None:
             f"operator {node.args[1]} has effects besides its result and cannot be imported",
             location=model_line(node),
         )
-
-
-def _erase_checks(graph: fx.Graph) -> None:
-    """Takes out the exporter's checks of what is checked at each call: types and ranges of the inputs."""
-    for node in reversed(graph.nodes):
-        if node.target in (aten._assert_tensor_metadata.default, torch.ops.aten._assert_scalar.default):
-            graph.erase_node(node)
-    graph.eliminate_dead_code()
 
 
 def _argument(graph: fx.Graph, spec: InputSpec, symbols: Symbols) -> Argument:

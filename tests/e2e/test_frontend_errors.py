@@ -54,6 +54,11 @@ def test_error_of_the_model_itself() -> None:
     assert caught.value.location == f"{__file__}:{fail.__code__.co_firstlineno + 1}:0"
 
 
+def test_place_from_the_data() -> None:
+    with pytest.raises(UnsupportedError, match=r"aten\.select\.int takes a part .* without \.item\(\)"):
+        import_function(lambda x: x[x.argmax().item()])
+
+
 @pytest.mark.parametrize(
     "function",
     [
