@@ -24,11 +24,12 @@ func.func @max(%x: tensor<4xf32>, %o: tensor<f32>) -> tensor<f32> {
   return %0 : tensor<f32>
 }
 
-// An online softmax, of which nothing is assumed.
+// An online softmax is NaN where -inf comes first, and not where it comes later.
 // CHECK-LABEL: func.func @online_softmax
-// CHECK-NOT: pit.assumes
-// CHECK: pit.axes = ["reduction"]
+// CHECK: pit.assumes = ["the data is finite (no NaN, no infinity)"]
+// CHECK-SAME: pit.axes = ["reduction"]
 func.func @online_softmax(%x: tensor<4xf32>, %m: tensor<f32>, %s: tensor<f32>) -> (tensor<f32>, tensor<f32>) {
+  // expected-remark@+1 {{linalg.generic: iterator d0 is reduction, assuming that the data is finite (no NaN, no infinity)}}
   %0:2 = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> ()>, affine_map<(d0) -> ()>],
                          iterator_types = ["reduction"]}
       ins(%x : tensor<4xf32>) outs(%m, %s : tensor<f32>, tensor<f32>) {

@@ -25,6 +25,9 @@ PREDICATES = {
     "arith.cmpf": "false oeq ogt oge olt ole one ord ueq ugt uge ult ule une uno true".split(),
     "arith.cmpi": "eq ne slt sle sgt sge ult ule ugt uge".split(),
 }
+SEVERAL_RESULTS = {"math.sincos": ("math.sin", "math.cos")}
+"""Operations that compute what others do, one result each."""
+WIDER_THAN_DOUBLE = ("f80", "f128")
 IGNORED_ATTRIBUTES = ("fastmath", "overflowFlags", "exact", "roundingmode")
 """Promises about values and rounding: a reordered path drops them (METHOD 1), so they do not tell bodies apart."""
 
@@ -344,13 +347,24 @@ class _Graph:
             dim = ir.IntegerAttr(operation.attributes["dim"]).value
             self.numbers[operation.results[0]] = self._add(Node("index", (), "index", dim))
         elif name == "arith.constant":
-            self.numbers[operation.results[0]] = self._add(constant(operation))
+            self.numbers[operation.results[0]] = self._add(self._constant(operation))
         else:
             operands = tuple(self._number(value) for value in operation.operands)
             detail = attributes_of(operation)
+            names = SEVERAL_RESULTS.get(name)
             for number, result in enumerate(operation.results):
-                several = (detail, number) if number else detail
-                self.numbers[result] = self._add(Node(name, operands, str(result.type), several))
+                several = (detail, number) if number and names is None else detail
+                op = name if names is None else names[number]
+                self.numbers[result] = self._add(Node(op, operands, str(result.type), several))
+
+    def _constant(self, operation: ir.Operation) -> Node:
+        """The node of an `arith.constant`."""
+        node = constant(operation)
+        if node.type in WIDER_THAN_DOUBLE:
+            self.obstacle = (
+                self.obstacle or f"its body has a constant of {node.type}, which is read as an f64"
+            )
+        return node
 
     def _number(self, value: ir.Value) -> int:
         """The node of `value`; one from outside the body is a constant or a capture."""
@@ -359,7 +373,7 @@ class _Graph:
             return number
         maker = value.owner
         if not isinstance(maker, ir.Block) and maker.operation.name == "arith.constant":
-            node = constant(maker.operation)
+            node = self._constant(maker.operation)
         else:
             node = Node("capture", (), str(value.type), len(self.captures))
             self.captures.append(value)

@@ -16,6 +16,7 @@ from typing import Any
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import MOST_UNROLLED, POWERS, Body, Node, is_float, width
 from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable, number
+from pit_mlir.analysis.functions import AT_INFINITIES, TOTAL, ZERO_VALUES
 from pit_mlir.analysis.smt import Bool, Real, both, choose_bool, choose_real, either, negate, relation
 
 LOWEST_BOUND = -1e30
@@ -240,24 +241,6 @@ def compare(predicate: str, a: Number, b: Number) -> Bool:
     return either(unordered, holds) if predicate[0] == "u" else holds
 
 
-AT_ZERO = {
-    "exp exp2 cos cosh erfc": 1,
-    "erf tanh sin sinh tan sqrt asin asinh atan atanh cbrt expm1 log1p floor ceil round roundeven trunc": 0,
-}
-AT_INFINITIES = {
-    "exp": (0.0, math.inf),
-    "exp2": (0.0, math.inf),
-    "expm1": (-1.0, math.inf),
-    "tanh": (-1.0, 1.0),
-    "erf": (-1.0, 1.0),
-    "erfc": (2.0, 0.0),
-    "sqrt": (math.nan, math.inf),
-    "rsqrt": (math.nan, 0.0),
-    "log": (math.nan, math.inf),
-}
-"""The limits of functions at -inf and +inf."""
-
-ZERO_VALUES = {f"math.{name}": Fraction(value) for names, value in AT_ZERO.items() for name in names.split()}
 MOST_DEGREE = 1024
 """The largest degree that is handed to the solver: at 2^59 it has no answer and no end, whatever its time limit."""
 
@@ -348,12 +331,16 @@ class Terms:
         if x.finite is False:
             finite = literal(0.0)
         else:
-            value = smt.call(node.op, [smt.real(x.value)], "real")
+            at = [smt.real(x.value)]
+            finite = (
+                Number(smt.call(node.op, at, "real"))
+                if node.op in TOTAL
+                else self._call(node.op, at, node.type)
+            )
             if at_zero is not None:
                 self.hypotheses.append(
                     smt.call(node.op, [smt.real(Fraction(0))], "real") == smt.real(at_zero)
                 )
-            finite = Number(value)
         if x.finite is True:
             return finite
         limits = AT_INFINITIES.get(node.op.removeprefix("math."))
@@ -393,7 +380,8 @@ class Terms:
         """The result of an operation of which only this is known: equal operands give equal results."""
         name = f"{node.op}:{node.detail}:{','.join(types)}:{node.type}"
         flat: list[Any] = []
-        finite: Bool = not self.strict and (node.op != "tensor.extract" or self.tables is Domain.FINITE)
+        is_table = node.op == "tensor.extract"
+        finite: Bool = not self.strict and (self.tables is Domain.FINITE if is_table else node.op in TOTAL)
         for term, type_ in zip(x, types, strict=True):
             flat.extend(components(term, type_))
             if is_float(type_):
