@@ -129,6 +129,8 @@ from pit_mlir.bindings import live_contexts
 from pit_mlir.runtime.library import library
 
 torch.set_grad_enabled(False)
+# A job in the background starts with this signal ignored, and its children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def mlp(width, depth):
     return nn.Sequential(*(nn.Linear(width, width) for _ in range(depth))).eval()

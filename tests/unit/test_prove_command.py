@@ -147,7 +147,9 @@ def test_several_results_on_one_line() -> None:
 
 
 def start(*words: object, **options: object) -> subprocess.Popen[bytes]:
-    code = "from pit_mlir.tools.pit_mlir import main; main()"
+    # A job in the background starts with the signal ignored, and its children too.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from pit_mlir.tools.pit_mlir import main; main()"
     arguments = [sys.executable, "-c", code, "prove", *map(str, words)]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
 
