@@ -47,6 +47,10 @@ class Border(Protocol):
         """Copies `value` into `target`, in place."""
         ...
 
+    def overlap(self, one: Any, other: Any) -> bool:
+        """Whether two values have an element in common; no where that is not easy to tell."""
+        ...
+
     def not_finite(self, value: Any) -> tuple[int, ...] | None:
         """The place of the first element of `value` that is a NaN or an infinity; None where there is none."""
         ...
@@ -90,6 +94,15 @@ def verify_memory(tensor: Any) -> Any:
             "(torch.func, FakeTensor)"
         )
     return tensor
+
+
+def memory(tensor: Any) -> tuple[int, int]:
+    """The addresses between which the elements of a torch tensor lie; both the same for one without elements."""
+    begin = verify_memory(tensor).data_ptr()
+    if not tensor.numel():
+        return begin, begin
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return begin, begin + (last + 1) * tensor.element_size()
 
 
 def static_shape(shape: Sequence[Size]) -> tuple[int, ...] | None:
@@ -202,6 +215,17 @@ class TorchBorder:
         with self._torch.no_grad():
             target.copy_(value)
 
+    def overlap(self, one: Any, other: Any) -> bool:
+        """See `Border`: with strides that jump over elements, only where both begin at the same one."""
+        (begin, end), (other_begin, other_end) = memory(one), memory(other)
+        if begin == end or other_begin == other_end:
+            return False
+        return (
+            begin == other_begin
+            or (one.is_contiguous() and begin < other_begin < end)
+            or (other.is_contiguous() and other_begin < begin < other_end)
+        )
+
     def not_finite(self, value: Any) -> tuple[int, ...] | None:
         """See `Border`."""
         # One reading without a copy; a sum that overflows says nothing.
@@ -274,6 +298,10 @@ class NumpyBorder:
     def write(self, target: Any, value: Any) -> None:
         """See `Border`."""
         target[...] = value
+
+    def overlap(self, one: Any, other: Any) -> bool:
+        """See `Border`."""
+        return bool(numpy.may_share_memory(one, other))
 
     def not_finite(self, value: Any) -> tuple[int, ...] | None:
         """See `Border`."""

@@ -24,6 +24,10 @@ from pit_mlir.snapshot import Snapshot
 class CompiledModule:
     """Takes what the model takes, gives what it gives; tensors go in without a copy, results own their memory.
 
+    An answer is the very tensor that was passed, or the model's own, where the model returns that, written to or not.
+    What is a view of one of these in the model is a copy here. What the model writes to is written at the end of a
+    call; it must not share memory with another argument.
+
     A call checks structure, dtype, device and shape of its arguments and raises `InputError` before anything runs.
     Weights are read from the model at every call, unless they were frozen. Calls from several threads at a time
     are safe, and so are calls in a forked child. There are no gradients: results never require grad, and with grad
@@ -54,6 +58,9 @@ class CompiledModule:
         self._symbols = model.symbols
         self._conditions = model.conditions
         self._write_backs = model.write_backs
+        self._has_own_tensors = bool(model.write_backs) or any(
+            isinstance(output, ArgumentOutput) and not output.copy for output in model.outputs
+        )
         self._arguments = model.arguments
         self._inputs = [a for a in model.arguments if a.kind == "input"]
         self._weight_arguments = [a for a in model.arguments if a.kind == "weight"]
@@ -71,22 +78,27 @@ class CompiledModule:
         """The model's answer to `(*args, **kwargs)`; raises `InputError`."""
         border = self._border
         border.verify_mode()
-        inputs = self._admit(self._inputs, self._call.flatten(args, kwargs))
+        given = self._call.flatten(args, kwargs)
+        inputs = self._admit(self._inputs, given)
         originals: list[Any] = []
+        tensors: list[Any] = []
         if self._snapshot is None:
             originals = self._weights.read()
             weights, prepared = self._admit(self._weight_arguments, originals), []
         else:
             weights, prepared = self._snapshot.state
         values = [*weights, *inputs] if self._weights_first else self._ordered(weights, inputs)
+        if self._has_own_tensors:
+            # The tensors themselves, of which `values` may be contiguous copies.
+            tensors = self._ordered(originals or self._weights.read(), given)
+            self._verify_apart(tensors)
         sizes = self._sizes(values) if self._is_dynamic else {}
         passed = [*values, *prepared]
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
         results = border.results(self._program, self._program.call(border.pointers(passed), dims))
-        outputs = [self._output(output, results, values, sizes) for output in self._outputs]
+        outputs = [self._output(output, results, values, tensors, sizes) for output in self._outputs]
         for back in self._write_backs:
-            target = self._target(back.argument, originals, args, kwargs)
-            border.write(target, self._output(back.value, results, values, sizes))
+            border.write(tensors[back.argument], self._output(back.value, results, values, tensors, sizes))
         return self._call.unflatten(outputs)
 
     def refresh(self) -> None:
@@ -127,6 +139,21 @@ class CompiledModule:
             verify_finite(self._border, arguments, admitted)
         return admitted
 
+    def _verify_apart(self, tensors: Sequence[Any]) -> None:
+        """Raises `InputError` for an input that shares memory with another argument, if one of them is written to.
+
+        What is written is written after the call, so the model would see other values than the program.
+        """
+        for back in self._write_backs:
+            written = self._arguments[back.argument]
+            for argument, tensor in zip(self._arguments, tensors, strict=True):
+                is_pair = argument is not written and "input" in (argument.kind, written.kind)
+                if is_pair and self._border.overlap(tensors[back.argument], tensor):
+                    raise InputError(
+                        f"'{argument.name}' shares memory with '{written.name}', which the model writes to; pass a "
+                        "copy of one of them"
+                    )
+
     def _sizes(self, values: Sequence[Any]) -> dict[str, int]:
         """What the symbols are in a call with `values`; raises `InputError` for sizes that do not fit."""
         sizes = bind_sizes(self._arguments, [value.shape for value in values], self._symbols)
@@ -138,19 +165,20 @@ class CompiledModule:
         from_weights, from_inputs = iter(weights), iter(inputs)
         return [next(from_inputs if a.kind == "input" else from_weights) for a in self._arguments]
 
-    def _target(self, number: int, weights: Sequence[Any], args: Any, kwargs: Any) -> Any:
-        """The tensor itself, not a contiguous copy of it, that argument `number` was read from."""
-        inputs = self._call.flatten(args, kwargs)
-        return self._ordered(weights or self._weights.read(), inputs)[number]
-
-    def _output(self, output: Any, results: list[Any], values: list[Any], sizes: dict[str, int]) -> Any:
+    def _output(
+        self,
+        output: Any,
+        results: list[Any],
+        values: list[Any],
+        tensors: list[Any],
+        sizes: dict[str, int],
+    ) -> Any:
         """One leaf of the answer."""
         if isinstance(output, ResultOutput):
             value = results[output.result]
             return self._border.unsigned(value) if output.unsigned else value
         if isinstance(output, ArgumentOutput):
-            value = values[output.argument]
-            return self._border.copy(value) if output.copy else value
+            return self._border.copy(values[output.argument]) if output.copy else tensors[output.argument]
         if isinstance(output, ConstantOutput):
             return output.value
         return evaluate_size(output.size, sizes)

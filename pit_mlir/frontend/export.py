@@ -23,13 +23,13 @@ from pit_mlir.frontend.source import error_line, model_line
 aten = torch.ops.aten
 
 
-def export_program(
+def capture_program(
     model: nn.Module | ExportedProgram, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any
 ) -> ExportedProgram:
-    """The decomposed program of `model` for example arguments; weights are shared with the model, not copied.
+    """The program of `model` for example arguments; weights are shared with the model, not copied.
 
-    Raises `UnsupportedError` with the line of the model where torch cannot export it, and `InputError` for a model
-    in training mode or with random operators.
+    It is not functional yet: operators work in place where the model says so. Raises `UnsupportedError` with the line
+    of the model where torch cannot export it, and `InputError` for a model in training mode or with random operators.
     """
     given: Any = model
     if not isinstance(given, nn.Module | ExportedProgram):
@@ -37,13 +37,18 @@ def export_program(
             f"the model is {type(model).__name__} {getattr(model, '__name__', '')}, expected a torch.nn.Module, a "
             "torch.export.ExportedProgram, or MLIR as text or pathlib.Path; put a function into a module's forward"
         )
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+    with _inference():
         program = (
             model if isinstance(model, ExportedProgram) else _export(model, args, kwargs, dynamic_shapes)
         )
-        refuse_data_dependent_sizes(program.graph)
-        refuse_randomness(program.graph, isinstance(model, nn.Module) and model.training)
+    refuse_data_dependent_sizes(program.graph)
+    refuse_randomness(program.graph, isinstance(model, nn.Module) and model.training)
+    return program
+
+
+def decompose_program(program: ExportedProgram) -> ExportedProgram:
+    """`program` as a functional one of the operators that we import; raises `UnsupportedError`."""
+    with _inference():
         try:
             return program.run_decompositions(decomposition_table())
         except PitError:
@@ -53,6 +58,14 @@ def export_program(
             raise UnsupportedError(
                 f"an operator of the model cannot be taken apart: {type(error).__name__}: {str(error).strip()}"
             ) from error
+
+
+@contextlib.contextmanager
+def _inference() -> Iterator[None]:
+    """No gradients, and none of torch's warnings about its own internals."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _export(

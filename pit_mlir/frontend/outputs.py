@@ -38,23 +38,52 @@ def output_node(graph: fx.Graph) -> fx.Node:
     return next(iter(reversed(graph.nodes)))
 
 
-def passed_through(graph: fx.Graph) -> set[int]:
-    """The outputs that are placeholders: the model returns the very tensor it was given."""
-    return {
-        position
-        for position, value in enumerate(cast(Sequence[Any], output_node(graph).args[0]))
-        if isinstance(value, fx.Node) and value.op == "placeholder"
-    }
+def returned_inputs(captured: ExportedProgram, program: ExportedProgram) -> dict[int, str]:
+    """The outputs of `program` that are the very tensors of placeholders, with the names of these.
+
+    `program` is what became of `captured`, in which operators still work in place: `x.add_(1)` is x. Operators that
+    give another tensor object for the same memory, views, are not followed: such outputs are copies.
+    """
+    outputs = zip(_user_outputs(program), _user_outputs(captured), strict=True)
+    returned: dict[int, str] = {}
+    for (position, after), (_, before) in outputs:
+        if isinstance(after, fx.Node) and after.op == "placeholder":
+            returned[position] = after.name
+        elif (tensor := _written(before)) is not None and tensor.op == "placeholder":
+            returned[position] = tensor.name
+    return returned
+
+
+def _user_outputs(program: ExportedProgram) -> list[tuple[int, Any]]:
+    """Position and value of the outputs that belong to the answer."""
+    values = cast(Sequence[Any], output_node(program.graph).args[0])
+    specs = program.graph_signature.output_specs
+    return [
+        (position, value)
+        for position, (spec, value) in enumerate(zip(specs, values, strict=True))
+        if spec.kind is OutputKind.USER_OUTPUT
+    ]
+
+
+def _written(value: Any) -> fx.Node | None:
+    """The node whose tensor `value` is, through operators that write to their operand and return it."""
+    while isinstance(value, fx.Node) and isinstance(value.target, torch._ops.OpOverload):
+        results = value.target._schema.returns
+        alias = results[0].alias_info if len(results) == 1 else None
+        if alias is None or not alias.is_write:
+            return None
+        value = value.args[0]
+    return value if isinstance(value, fx.Node) else None
 
 
 def plan_outputs(
     program: ExportedProgram,
     values: Sequence[Any],
-    passed: set[int],
+    returned: Mapping[int, str],
     numbers: Mapping[str, int],
     symbols: Symbols,
 ) -> OutputPlan:
-    """What becomes of `values`, the outputs of the cleaned graph, of which `passed` are the caller's own tensors.
+    """What becomes of `values`, the outputs of the cleaned graph, of which `returned` are tensors of placeholders.
 
     `numbers` are the argument numbers of the placeholders. Raises `UnsupportedError` for an output or a mutation
     that cannot be given as torch would.
@@ -63,7 +92,10 @@ def plan_outputs(
     leaves: list[Output] = []
     write_backs: list[WriteBack] = []
     for position, (spec, value) in enumerate(zip(program.graph_signature.output_specs, values, strict=True)):
-        output = _output(value, position in passed, results, numbers, symbols)
+        if position in returned:
+            leaves.append(ArgumentOutput(numbers[returned[position]], copy=False))
+            continue
+        output = _output(value, results, numbers, symbols)
         if spec.kind is OutputKind.USER_OUTPUT:
             leaves.append(output)
         elif spec.kind in MUTATIONS:
@@ -73,14 +105,12 @@ def plan_outputs(
     return OutputPlan(results, tuple(leaves), tuple(write_backs))
 
 
-def _output(
-    value: Any, passed: bool, results: list[fx.Node], numbers: Mapping[str, int], symbols: Symbols
-) -> Output:
+def _output(value: Any, results: list[fx.Node], numbers: Mapping[str, int], symbols: Symbols) -> Output:
     """What the output `value` is; a node that has to be computed is appended to `results` unless it is there."""
     if not isinstance(value, fx.Node):
         return ConstantOutput(value)
     if value.op == "placeholder":
-        return ArgumentOutput(numbers[value.name], copy=not passed)
+        return ArgumentOutput(numbers[value.name], copy=True)
     kind = value.meta["val"]
     if isinstance(kind, torch.SymInt):
         return SizeOutput(str(symbols.size(kind, "an output")))

@@ -14,14 +14,14 @@ from pit_mlir.errors import UnsupportedError
 from pit_mlir.frontend.asserts import put_checks, take_checks
 from pit_mlir.frontend.calls import Leaf, ModelCall
 from pit_mlir.frontend.conditions import size_conditions
-from pit_mlir.frontend.export import export_program
+from pit_mlir.frontend.export import capture_program, decompose_program
 from pit_mlir.frontend.guards import drop_softmax_guards
 from pit_mlir.frontend.indexing import count_from_end
 from pit_mlir.frontend.lowering import drop_results, lower_graph, main_function, run
 from pit_mlir.frontend.marks import put_marks, take_marks
 from pit_mlir.frontend.nan_order import order_nans
 from pit_mlir.frontend.narrow_integers import widen_integers
-from pit_mlir.frontend.outputs import output_node, passed_through, plan_outputs
+from pit_mlir.frontend.outputs import output_node, plan_outputs, returned_inputs
 from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
 from pit_mlir.frontend.size_operators import rewrite_size_operators, settle_sizes
 from pit_mlir.frontend.sizes import fold_sizes
@@ -61,7 +61,9 @@ def import_model(
     reads and then the inputs, in the order of the exporter's signature; its arguments carry `pit.name` and
     `pit.kind`. Raises `UnsupportedError` or `InputError`, with the line of the model where there is one.
     """
-    program = export_program(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
+    captured = capture_program(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
+    program = decompose_program(captured)
+    returned = returned_inputs(captured, program)
     graph = program.graph
     settle_sizes(graph)
     checks = take_checks(graph)
@@ -71,7 +73,7 @@ def import_model(
     symbols = Symbols(program, dynamic_shapes)
     arguments = tuple(_argument(graph, spec, symbols) for spec in specs)
 
-    output, passed = output_node(graph), passed_through(graph)
+    output = output_node(graph)
     count = len(program.graph_signature.output_specs)
     marks = take_marks(graph)
     marked = [node for mark in marks for node in (mark.value, mark.mask) if node is not None]
@@ -82,7 +84,7 @@ def import_model(
     clean_views(graph)
     values: Sequence[Any] = output.args[0]  # type: ignore[assignment]
     numbers = {spec.arg.name: number for number, spec in enumerate(specs)}
-    plan = plan_outputs(program, values[:count], passed, numbers, symbols)
+    plan = plan_outputs(program, values[:count], returned, numbers, symbols)
     output.args = ((*plan.results, *values[count:]),)
     graph.eliminate_dead_code()
     rewrite_size_operators(graph)

@@ -11,7 +11,7 @@ from torch import fx, nn
 from pit_mlir.bindings import ir
 from pit_mlir.dialect import make_context
 from pit_mlir.dialect.location import location_text
-from pit_mlir.frontend.export import export_program
+from pit_mlir.frontend.export import capture_program, decompose_program
 from pit_mlir.frontend.guards import drop_softmax_guards
 from pit_mlir.frontend.lowering import main_function
 from pit_mlir.frontend.signature import ResultOutput, SymbolRange
@@ -98,7 +98,7 @@ def check_arguments(imported: Any, model: nn.Module) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_cleaned_graph_computes_what_the_model_does(name: str, attention: str) -> None:
     model, example = MODELS[name](attention), tokens()
-    program = export_program(model, example, {}, dynamic_tokens())
+    program = decompose_program(capture_program(model, example, {}, dynamic_tokens()))
     drop_softmax_guards(program.graph)
     clean_views(program.graph)
     program.graph.lint()
