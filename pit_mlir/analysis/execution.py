@@ -128,8 +128,11 @@ def _instances(scheme: Scheme, iterator: int, mode: Mode) -> Iterator[Instance]:
     """Instances with the fewest and simplest numbers first."""
     items = (item for map_ in scheme.maps for item in map_ if isinstance(item, Compound))
     constants = [int(word) for item in items for word in re.findall(r"(?<![\w])\d+", item.text)]
+    # Positions are compared with constants of the body.
+    constants += [node.number for node in scheme.body.nodes if node.op == "constant" and not node.is_float]
+    farthest = max((constant for constant in constants if 0 < constant < LARGEST_EXTENT), default=1)
     rng = random.Random(0)
-    for own, others in dict.fromkeys(((2, 1), (2, 2), (3, 2), (1 + max(constants, default=1), 1))):
+    for own, others in dict.fromkeys(((2, 1), (2, 2), (3, 2), (1 + farthest, 1))):
         extents = tuple(own if other == iterator else others for other in range(scheme.iterators))
         if own <= LARGEST_EXTENT and math.prod(extents) <= LARGEST_DOMAIN:
             for numbers in (_counted(), *(_small(rng) for _ in range(SMALL_TRIES)), _any(rng)):

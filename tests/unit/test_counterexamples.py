@@ -187,6 +187,19 @@ def test_positions_of_the_two_points_are_shown() -> None:
     )
 
 
+def test_positions_that_the_body_names_are_reached() -> None:
+    body = """
+      %i = linalg.index 0 : index
+      %k = arith.constant 3 : index
+      %z = arith.constant 0.0 : f32
+      %c = arith.cmpi eq, %i, %k : index
+      %r = arith.select %c, %x0, %z : f32
+      yield %r : f32"""
+    shown = axes([("d0", "f32")], ("d0", "f32"), body, 1)[0].counterexample
+    assert isinstance(shown, Move)
+    assert shown.extents == (4,)
+
+
 def test_what_cannot_be_run_is_not_shown() -> None:
     body = "%r = complex.mul %x0, %x0 : complex<f32>\nyield %r : complex<f32>"
     axis = axes([("d0 * 2", "complex<f32>")], ("d0", "complex<f32>"), body, 1)[0]
