@@ -116,6 +116,8 @@ def init_of(op: ir.Operation) -> ir.Value:
 def chain_of(found: Attention) -> list[ir.Operation]:
     """What makes the probabilities of queries, keys and masks, users before producers."""
     ends = {operand.value for operand in (found.query, found.key)} | {leaf.value for leaf in found.extras}
+    # The attention takes the tensor that the second contraction started from.
+    ends.add(init_of(found.op))
     members: set[ir.Value] = set()
     work = [value for value in found.op.operands if value not in (found.value.value, *found.op.results)]
     while work:
