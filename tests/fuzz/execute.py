@@ -52,10 +52,10 @@ def run_program(program: programs.Program) -> Outcome:
         difference, compared = reference.compare(reference.expect(module, program.arguments), given)
         if difference is not None:
             difference, compared = reference.compare(reference.expect(module, program.arguments, 24), given)
-        facts["elements"], facts["compared"] = sum(array.size for array in given), compared
-        if difference is None:
-            return Outcome("passed", "", "", facts, files)
-        return Outcome("failed", f"wrong result, {culprit(program)}", str(difference), facts, files)
+    facts["elements"], facts["compared"] = sum(array.size for array in given), compared
+    if difference is None:
+        return Outcome("passed", "", "", facts, files)
+    return Outcome("failed", f"wrong result, {culprit(program)}", str(difference), facts, files)
 
 
 def signature(error: PitError) -> str:
@@ -147,19 +147,22 @@ def poison_allocator() -> None:
 
 def culprit(program: programs.Program) -> str:
     """The first pass after which the interpreter gets another result; else it is code generation."""
-    steps = [step.strip() for text in pipeline(program) for step in split_steps(text)]
-    module = declared(program)
-    expected = reference.expect(module, program.arguments, 24)
-    module = reference.plain(program.text)
-    for step in steps:
+    # Contexts of their own: no pass may run on operations that the interpreter still has in its hands.
+    with make_context(), ir.Location.unknown():
+        expected = reference.expect(declared(program), program.arguments, 24)
+    text = program.text
+    for step in (step.strip() for phase in pipeline(program) for step in split_steps(phase)):
         if step.startswith(LATER):
             break
-        run_pipeline(module, step, reproducer=False)
+        with make_context(), ir.Location.unknown():
+            module = reference.plain(text)
+            run_pipeline(module, step, reproducer=False)
+            text = str(module)
         if step.startswith("pit-normalize") and program.padding is not None:
             continue
         try:
-            # A copy: a pass may not run on operations that the interpreter still has in its hands.
-            given = reference.run(ir.Module.parse(str(module)), program.arguments)
+            with make_context(), ir.Location.unknown():
+                given = reference.run(ir.Module.parse(text), program.arguments)
         except (KeyError, AssertionError, ValueError, IndexError) as error:
             return f"{step} (the interpreter stops: {type(error).__name__})"
         if reference.compare(expected, given)[0] is not None:
