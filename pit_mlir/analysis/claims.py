@@ -17,7 +17,7 @@ from pit_mlir.analysis.evaluate import ROUNDED, Point, Scalar, Unevaluable, eval
 from pit_mlir.analysis.evaluate import number as typed
 from pit_mlir.analysis.facts import Assumption, Assumptions, Floats
 from pit_mlir.analysis.smt import Bool, both, either
-from pit_mlir.analysis.special_values import Lowest, Special
+from pit_mlir.analysis.special_values import Lowest, Special, has_float
 from pit_mlir.analysis.terms import (
     LOWEST_BOUND,
     Domain,
@@ -57,7 +57,7 @@ class Mode:
 def applicable(value: Special, type_: str) -> bool:
     """Whether `value` is a value of `type_`."""
     if is_float(type_):
-        return True
+        return isinstance(value, Lowest) or has_float(type_, value)
     bits = width(type_)
     if bits is None or isinstance(value, Lowest):
         return False

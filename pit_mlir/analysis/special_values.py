@@ -37,10 +37,17 @@ def integer_names(type_: str) -> dict[str, int]:
     return {"all-ones": -1, "signed-min": -half, "signed-max": half - 1}
 
 
+def has_float(type_: str, value: float) -> bool:
+    """Whether a float type has `value`: those of LLVM with `FN` in their names are finite, f8E8M0FNU has no zero."""
+    if math.isinf(value):
+        return "FN" not in type_
+    return value > 0 or type_ != "f8E8M0FNU"
+
+
 def candidates(type_: str) -> tuple[float | int, ...]:
     """The values tried as neutral for a type: 0, 1 and its ends; none of a type that has no numbers."""
     if is_float(type_):
-        return FLOATS
+        return tuple(value for value in FLOATS if has_float(type_, value))
     if width(type_) is None:
         return ()
     return tuple(dict.fromkeys((0, 1, *integer_names(type_).values())))

@@ -1,5 +1,7 @@
 """Bodies in which finite numbers become NaN or infinities, or these become numbers: what is claimed and assumed."""
 
+import math
+
 import pytest
 from structured_text import Operand, generic, with_op
 
@@ -79,3 +81,17 @@ def test_what_hides_an_infinity_assumes_finite_data() -> None:
 def test_constants_that_no_double_holds() -> None:
     body = "%c = arith.constant 1.0e400 : f128\n%r = arith.addf %a0, %c : f128\nyield %r : f128"
     assert "f128" in reduced("f128", body, "f128").axes[1].reason
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "neutral"),
+    [
+        ("f8E4M3FN", "maximumf", set[float]()),
+        ("f8E5M2", "maximumf", {-math.inf}),
+        ("f8E8M0FNU", "addf", set[float]()),
+        ("f8E8M0FNU", "mulf", {1.0}),
+    ],
+)
+def test_values_that_a_type_lacks_are_not_neutral(type_: str, name: str, neutral: set[float]) -> None:
+    proof = reduced(type_, f"%r = arith.{name} %a0, %x0 : {type_}\nyield %r : {type_}", type_)
+    assert proof.neutral[0] == neutral
