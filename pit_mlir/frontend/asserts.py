@@ -7,51 +7,27 @@ What the exporter knows as a number from the data (`x.sum().item() > 0`) is comp
 
 import contextlib
 import linecache
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._guards import detect_fake_mode
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
-from torch.fx.node import has_side_effect, map_arg
+from torch.fx.node import has_side_effect
 
 from pit_mlir.bindings import func, ir
 from pit_mlir.dialect.check import check
-from pit_mlir.errors import UnsupportedError
+from pit_mlir.frontend.number_tensors import NumberTensors
 from pit_mlir.frontend.source import model_line
 
 aten = torch.ops.aten
-convert = torch.ops.prims.convert_element_type.default
 
 OF_TENSORS = (aten._assert_async.default, aten._assert_async.msg)
 OF_NUMBERS = aten._assert_scalar.default
 
 # torch.fx knows it of the form with a message only, and drops this one as dead.
 has_side_effect(aten._assert_async.default)
-
-ON_TENSORS: dict[Any, Any] = {
-    operator.eq: aten.eq.Tensor,
-    operator.ne: aten.ne.Tensor,
-    operator.lt: aten.lt.Tensor,
-    operator.le: aten.le.Tensor,
-    operator.gt: aten.gt.Tensor,
-    operator.ge: aten.ge.Tensor,
-    operator.add: aten.add.Tensor,
-    operator.sub: aten.sub.Tensor,
-    operator.mul: aten.mul.Tensor,
-    operator.truediv: aten.div.Tensor,
-    operator.mod: aten.remainder.Tensor,
-    operator.neg: aten.neg.default,
-    operator.and_: aten.logical_and.default,
-    operator.or_: aten.logical_or.default,
-    torch.sym_not: aten.logical_not.default,
-    torch.sym_ite: aten.where.self,
-}
-"""Functions of numbers as operators on tensors of rank 0."""
-
 
 _check_with: Any = torch._check_with  # pyright: ignore[reportPrivateUsage]
 
@@ -95,7 +71,7 @@ def take_checks(graph: fx.Graph) -> list[ModelCheck]:
     derived: list[ModelCheck] = []
     for node in list(graph.nodes):
         if node.target in OF_TENSORS or (node.target is OF_NUMBERS and _depends_on_data(node.args[0])):
-            condition = _Conditions(graph, node).condition(node.args[0])
+            condition = _condition(NumberTensors(graph, node), node.args[0])
             message = node.args[1] if node.target is aten._assert_async.msg else None
             taken = ModelCheck(condition, str(message or _statement(node)), model_line(node))
             (derived if node.target is OF_NUMBERS else checks).append(taken)
@@ -123,78 +99,20 @@ def _depends_on_data(value: Any) -> bool:
     return bool(free_unbacked_symbols(value.meta["val"])) if isinstance(value, fx.Node) else not value
 
 
+def _condition(numbers: NumberTensors, value: Any) -> fx.Node:
+    """`value`, a tensor with one element or a number, as a truth value of rank 0."""
+    if isinstance(value, fx.Node) and value.target is aten.scalar_tensor.default:
+        tensor = numbers.tensor(value.args[0])
+    elif isinstance(value, fx.Node) and isinstance(value.meta["val"], Tensor):
+        tensor = numbers.rank_zero(value)
+    else:
+        tensor = numbers.tensor(value)
+    return tensor if tensor.meta["val"].dtype is torch.bool else numbers.call(aten.ne.Scalar, tensor, 0)
+
+
 def _statement(node: fx.Node) -> str:
     """What a check says that has no message in the graph: the line of the model, and the exporter's words."""
     file, line, _ = (model_line(node) or ":0:0").rsplit(":", 2)
     source = linecache.getline(file, int(line)).strip()
     words = f" ({node.args[1]})" if node.target is OF_NUMBERS else ""
     return f"the data fails a check of the model: {source}{words}"
-
-
-class _Conditions:
-    """Conditions on numbers, computed in front of the check `node` of `graph` on tensors of rank 0."""
-
-    def __init__(self, graph: fx.Graph, node: fx.Node) -> None:
-        self._graph = graph
-        self._node = node
-        values = [other.meta.get("val") for other in graph.nodes]
-        self._mode = detect_fake_mode([value for value in values if isinstance(value, Tensor)])
-
-    def condition(self, value: Any) -> fx.Node:
-        """`value`, a tensor with one element or a number, as a truth value of rank 0."""
-        if isinstance(value, fx.Node) and value.target is aten.scalar_tensor.default:
-            tensor = self._tensor(value.args[0])
-        elif isinstance(value, fx.Node) and isinstance(value.meta["val"], Tensor):
-            tensor = self._rank_zero(value)
-        else:
-            tensor = self._tensor(value)
-        if tensor.meta["val"].dtype is torch.bool:
-            return tensor
-        return self._call(aten.ne.Scalar, tensor, 0)
-
-    def _tensor(self, value: Any) -> fx.Node:
-        """A number as a tensor: a truth value, an int64 or a float64."""
-        if not isinstance(value, fx.Node) or not free_unbacked_symbols(value.meta["val"]):
-            kind = value.meta["val"] if isinstance(value, fx.Node) else value
-            return self._call(aten.full.default, [], value, dtype=_dtype(kind))
-        if value.target is aten._local_scalar_dense.default:
-            return self._wide(self._rank_zero(value.args[0]))
-        if value.target not in ON_TENSORS:
-            raise UnsupportedError(
-                f"the model checks its data with {value.target}, which cannot be computed in a program; write the "
-                "condition with tensors: torch._assert_async(condition, message)",
-                location=model_line(self._node),
-            )
-        operands = [self._tensor(operand) for operand in value.args]
-        kinds = {operand.meta["val"].dtype for operand in operands}
-        for wider in (torch.float64, torch.int64):
-            if wider in kinds and value.target is not torch.sym_ite:
-                operands = [self._as(operand, wider) for operand in operands]
-                break
-        return self._call(ON_TENSORS[value.target], *operands)
-
-    def _rank_zero(self, tensor: Any) -> fx.Node:
-        return tensor if tensor.meta["val"].dim() == 0 else self._call(aten.view.default, tensor, [])
-
-    def _wide(self, tensor: fx.Node) -> fx.Node:
-        """`tensor` in the type that Python's numbers have."""
-        return self._as(tensor, _dtype(torch.empty((), dtype=tensor.meta["val"].dtype).item()))
-
-    def _as(self, tensor: fx.Node, dtype: torch.dtype) -> fx.Node:
-        return tensor if tensor.meta["val"].dtype is dtype else self._call(convert, tensor, dtype)
-
-    def _call(self, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
-        with self._graph.inserting_before(self._node):
-            node = self._graph.call_function(target, args, kwargs)
-        node.meta = {key: value for key, value in self._node.meta.items() if key == "stack_trace"}
-        assert self._mode is not None, "a graph that has data has tensors"
-        with self._mode:
-            node.meta["val"] = target(*map_arg(args, lambda argument: argument.meta["val"]), **kwargs)
-        return node
-
-
-def _dtype(number: Any) -> torch.dtype:
-    """The type of a tensor that holds `number`, of Python or of the exporter."""
-    if isinstance(number, bool | torch.SymBool):
-        return torch.bool
-    return torch.int64 if isinstance(number, int | torch.SymInt) else torch.float64

@@ -22,6 +22,11 @@ from pit_mlir.frontend.source import error_line, model_line
 
 aten = torch.ops.aten
 
+SPECIALIZED_ADVICE = (
+    "\nA size that differs from call to call must stay a size: math.sqrt(size), float(size) and int(...) of it make a "
+    "number of Python; write size**0.5, size * 1.0, size // 2."
+)
+
 
 def capture_program(
     model: nn.Module | ExportedProgram, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any
@@ -79,8 +84,9 @@ def _export(
         raise
     except Exception as error:
         # Whatever the model or the exporter raises means the same here: there is no graph of this model.
+        advice = SPECIALIZED_ADVICE if "specialized it to be a constant" in str(error) else ""
         raise UnsupportedError(
-            f"torch.export cannot export the model: {type(error).__name__}: {str(error).strip()}",
+            f"torch.export cannot export the model: {type(error).__name__}: {str(error).strip()}{advice}",
             location=error_line(error),
         ) from error
 

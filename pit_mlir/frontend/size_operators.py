@@ -9,6 +9,8 @@ from torch import fx
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
+from pit_mlir.frontend.number_tensors import NumberTensors
+
 aten = torch.ops.aten
 
 RENAMED: dict[Any, Any] = {
@@ -17,6 +19,9 @@ RENAMED: dict[Any, Any] = {
     torch.sym_float: aten.Float.Scalar,
 }
 """Functions of torch by operators with the same arguments."""
+
+
+ROOTS = (operator.pow, torch._sym_sqrt)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def settle_sizes(graph: fx.Graph) -> None:
@@ -51,24 +56,43 @@ def rewrite_size_operators(graph: fx.Graph) -> None:
     for node in list(graph.nodes):
         if node.op != "call_function":
             continue
-        if _is_integer(node):
+        if _is_number(node):
             if node.target is operator.mod:
                 _replace(graph, node, _remainder)
+            elif node.target is operator.pow and _is_exponent(node.args[1]):
+                _replace(graph, node, _power)
             elif node.target is operator.neg:
                 _replace(graph, node, lambda a: (operator.sub, 0, a))
             elif node.target in RENAMED:
                 node.target = RENAMED[node.target]
         elif isinstance(node.target, torch._ops.OpOverload):
             _put_tensors(graph, node)
+    graph.eliminate_dead_code()
 
 
-def _is_integer(node: fx.Node) -> bool:
+def _has_roots(value: fx.Node) -> bool:
+    """Whether the number `value` is computed with powers or square roots, for which the import has no functions."""
+    return value.target in ROOTS or any(
+        _is_number(operand) and _has_roots(operand) for operand in value.all_input_nodes
+    )
+
+
+def _is_number(node: fx.Node) -> bool:
     return isinstance(node.meta.get("val"), torch.SymInt | torch.SymFloat)
 
 
 def _remainder(a: Any, b: Any) -> tuple[Any, ...]:
     """`a % b` as `a - a // b * b`: the import's own remainder has the sign of `a`, and no lowering."""
     return (operator.sub, a, (operator.mul, (operator.floordiv, a, b), b))
+
+
+def _is_exponent(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _power(a: Any, b: int) -> tuple[Any, ...]:
+    """`a ** b` as a product, which the import knows; other powers are computed with tensors."""
+    return (operator.mul, a, 1) if b == 1 else (operator.mul, _power(a, b - 1), a)
 
 
 def _replace(graph: fx.Graph, node: fx.Node, rule: Callable[..., tuple[Any, ...]]) -> None:
@@ -91,7 +115,10 @@ def _put_tensors(graph: fx.Graph, node: fx.Node) -> None:
     schema = node.target._schema  # type: ignore[union-attr]
     for position, parameter in enumerate(schema.arguments[: len(node.args)]):
         value = node.args[position]
-        if isinstance(parameter.type, torch.TensorType) and isinstance(value, fx.Node) and _is_integer(value):
+        if isinstance(parameter.type, torch.TensorType) and isinstance(value, fx.Node) and _is_number(value):
+            if _has_roots(value):
+                node.update_arg(position, NumberTensors(graph, node).tensor(value))
+                continue
             dtype = torch.int64 if isinstance(value.meta["val"], torch.SymInt) else torch.get_default_dtype()
             with graph.inserting_before(node):
                 made = graph.call_function(aten.full.default, ([], value), {"dtype": dtype})

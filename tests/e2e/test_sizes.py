@@ -1,6 +1,7 @@
 """Sizes that differ from call to call: reshapes between symbols, what torch.export took for granted of them."""
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -126,3 +127,31 @@ def test_several_indices(function: Callable[[Tensor, Tensor], Tensor]) -> None:
         with pytest.raises((pit.InputError, AssertionError)):
             # What torch itself would refuse is an error, or at least not memory of someone else.
             torch.testing.assert_close(fast(x, torch.tensor([0, bad, 2])), torch.zeros(()))
+
+
+class Roots(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        size = x.shape[0]
+        scores = torch.softmax(x @ x.T / size**0.5, -1)
+        return scores @ x, x * size**-0.5, x / size**3, x * (1 / (1 + (2 * size) ** 0.5)), size**0.5 - x
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_powers_of_a_size(dtype: torch.dtype) -> None:
+    dynamic = ({0: torch.export.Dim("size", min=1, max=4096)},)
+    fast = pit.compile(Roots().eval(), (torch.randn(5, 4, dtype=dtype),), dynamic_shapes=dynamic)
+    for size in (1, 2, 33, 1000):
+        x = torch.randn(size, 4, dtype=dtype)
+        rough = 0.02 if dtype is torch.bfloat16 else None
+        torch.testing.assert_close(fast(x), Roots()(x), rtol=rough, atol=rough)
+
+
+class MathRoot(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * math.sqrt(x.shape[0])
+
+
+def test_size_that_becomes_a_number() -> None:
+    dynamic = ({0: torch.export.Dim("size", min=1, max=4096)},)
+    with pytest.raises(pit.UnsupportedError, match=r"write size\*\*0\.5"):
+        pit.compile(MathRoot().eval(), (torch.randn(5, 4),), dynamic_shapes=dynamic)
