@@ -39,6 +39,8 @@ class Source:
     def read(path: str) -> "Source":
         """The file at `path`, standard input for `-`; raises `InputError` where there is none."""
         if path == "-":
+            if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+                raise InputError("cannot read standard input: it is closed", location="<stdin>:1:1")
             return Source("<stdin>", sys.stdin.buffer.read())
         try:
             return Source(path, Path(path).read_bytes())

@@ -194,3 +194,10 @@ def test_neither_torch_nor_a_long_start() -> None:
     code = "import sys, pit_mlir.tools.pit_mlir\nassert 'z3' not in sys.modules and 'torch_mlir' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_standard_input_that_is_closed() -> None:
+    tool = f"{sys.executable} -c 'from pit_mlir.tools.pit_mlir import app; app()' prove - <&-"
+    done = subprocess.run(["sh", "-c", tool], capture_output=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode() == "<stdin>:1:1: error: cannot read standard input: it is closed\n"
