@@ -5,6 +5,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "team.h"
 
@@ -100,7 +101,11 @@ Dispatch &enterDispatch(uint64_t lower, uint64_t upper, uint64_t chunk) {
   for (;;) {
     int64_t seen = dispatch.sequence.load(std::memory_order_acquire);
     if (seen == sequence) return dispatch;
-    if (seen != before || (before >= 0 && dispatch.finished.load(std::memory_order_acquire) != team.size)) continue;
+    if (seen != before || (before >= 0 && dispatch.finished.load(std::memory_order_acquire) != team.size)) {
+      // Where there are more threads than cores, the one that is waited for needs this one's.
+      std::this_thread::yield();
+      continue;
+    }
     if (!dispatch.sequence.compare_exchange_strong(seen, settingUp)) continue;
     dispatch.next = lower;
     dispatch.upper = upper;
