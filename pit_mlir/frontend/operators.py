@@ -239,6 +239,11 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return torch.where(mask, source.flatten()[place.clamp(min=0)].view(x.shape), x)
 
 
+def scatter_from_end(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """`aten.scatter` along a dimension that is counted from the end, on which torch-mlir crashes."""
+    return aten.scatter.src(x, dim + x.dim(), index, source) if dim < 0 else NotImplemented
+
+
 OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.maximum.default: maximum,
     aten.minimum.default: minimum,
@@ -270,6 +275,7 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.split.Tensor: split,
     aten.split_with_sizes.default: split_with_sizes,
     aten.masked_scatter.default: masked_scatter,
+    aten.scatter.src: scatter_from_end,
     **INDEXING,
     aten.div.Tensor_mode: divide,
     aten.div.Scalar_mode: divide,

@@ -18,6 +18,7 @@ ANY: list[Function] = [
     lambda x, _y: x.to(torch.int64) * 2,
     lambda x, _y: x.logical_not(),
     lambda x, _y: x.any(-1),
+    lambda x, y: x.scatter(-1, torch.zeros_like(x, dtype=torch.int64)[:, :1], y[:, :1]),
     lambda x, _y: x.sum(0),
 ]
 NUMBERS: list[Function] = [
