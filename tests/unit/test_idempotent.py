@@ -22,7 +22,7 @@ def inputs(name: str) -> list[str]:
     return [part for path in files for part in re.split(r"^// -----.*$", path.read_text(), flags=re.M)]
 
 
-@pytest.mark.parametrize("name", sorted(set(PASSES) - {"pit-prove-permutation"}))
+@pytest.mark.parametrize("name", sorted(PASSES))
 def test_twice_is_once(name: str) -> None:
     step = name + OPTIONS.get(name, "")
     for text in inputs(name):
