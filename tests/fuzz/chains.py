@@ -188,7 +188,7 @@ def halves(b: Builder) -> list[Value]:
     """A static dimension cut in two, and put together the other way round."""
     x = b.floats()
     static = [d for d, a in enumerate(x.axes) if not b.text.axes[a].dynamic and b.text.axes[a].size > 1]
-    if not static:
+    if not static or not b.text.sliceable(x):
         return []
     dim = b.rng.choice(static)
     size = b.text.axes[x.axes[dim]].size

@@ -88,6 +88,10 @@ class ProgramText:
     def type(self, value: Value) -> str:
         return self.type_of(value.axes, value.element)
 
+    def sliceable(self, value: Value) -> bool:
+        """Whether a slice may be taken: upstream refuses any of a tensor that is known to be empty."""
+        return all(self.axes[axis].dynamic or self.axes[axis].size for axis in value.axes)
+
     def argument(self, axes: str, element: str, pattern: str, kind: str = "input") -> Value:
         """A new argument of @main."""
         value = Value(f"%arg{len(self.arguments)}", axes, element)

@@ -161,7 +161,7 @@ def insert(b: Builder) -> list[Value]:
     x = b.floats(b.rng.choice((2, 3)))
     dim = b.rng.randrange(len(x.axes))
     axis = b.text.axes[x.axes[dim]]
-    if axis.dynamic or axis.size < 2:
+    if axis.dynamic or axis.size < 2 or not b.text.sliceable(x):
         return []
     into = b.pick(lambda v: v.axes == x.axes and v.element == x.element, lambda: b.new(x.axes, x.element))
     sizes = [f"%n_{a}" if b.text.axes[a].dynamic else str(b.text.axes[a].size) for a in x.axes]
