@@ -18,8 +18,8 @@
 // CHECK: func.func @f
 // EMPTY: module {
 
-//     ABSENT: pit-mlir-opt: error: cannot open input file '{{.*}}.absent': No such file or directory
-//  DIRECTORY: pit-mlir-opt: error: cannot open input file '{{.*}}': Is a directory
+//     ABSENT: input.mlir{{.*}}.absent:1:1: error: cannot open the file: No such file or directory
+//  DIRECTORY: :1:1: error: cannot open the file: Is a directory
 //      FILES: pit-mlir-opt: error: takes one input file, got 2
 //      NODIR: pit-mlir-opt: error: cannot write output file '{{.*}}': No such file or directory
 //    GARBAGE: .bc:0:0: error: {{.*}}bytecode

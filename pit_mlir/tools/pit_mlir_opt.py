@@ -32,9 +32,9 @@ from pit_mlir.tools.opt_input import Input
 from pit_mlir.tools.opt_observers import PrintIR, op_text
 from pit_mlir.tools.opt_statistics import Statistics
 from pit_mlir.tools.opt_timing import Timing
+from pit_mlir.tools.source import Source
 from pit_mlir.tools.verify_diagnostics import SHOWN_OPERATION, mismatches
 
-_BYTECODE = b"ML\xefR"
 _NO_REPRODUCER = "ignoring unknown external resources for 'mlir_reproducer'"
 """What MLIR warns about in a file that is read as a module and happens to be a reproducer."""
 _STACK = 100 << 20
@@ -109,12 +109,7 @@ class _Driver:
         context = make_context()
         context.allow_unregistered_dialects = self.arguments.allow_unregistered_dialect
         if self.arguments.irdl_file is not None:
-            definitions = Input.read(self.arguments.irdl_file)
-            try:
-                load_irdl(ir.Module.parse(definitions.data, context))
-            except ir.MLIRError as error:
-                fault = definitions.named(diagnostics_of(error)[0])
-                raise InputError(fault.message, location=fault.location) from None
+            load_irdl(Source.read(self.arguments.irdl_file).parse(context))
         return context
 
     def chosen_observers(self) -> list[Observer]:
@@ -159,7 +154,7 @@ class _Driver:
             )
             print(f"Pass Manager with {len(self.steps)} passes:\n{listing}\n", file=sys.stderr)
         split = arguments.split_input_file
-        parts = [self.input.data] if split is None else list(self.input.parts(split))
+        parts = [self.input] if split is None else list(self.input.parts(split))
         outputs: list[bytes] = []
         succeeded = True
         for part in parts:
@@ -176,22 +171,24 @@ class _Driver:
             self.statistics.show(arguments.mlir_pass_statistics_display)
         return 0 if succeeded else 1
 
-    def part(self, source: bytes) -> tuple[bytes | None, bool]:
+    def part(self, source: Input) -> tuple[bytes | None, bool]:
         """The result of one part, None where it failed, and whether it went as it should."""
         expected = self.arguments.verify_diagnostics
         report = Report(listener=None if expected else self.show)
         output = self.transform(source, report)
         if expected is None:
             return output, output is not None
-        said = map(self.input.named, report)
         faults = mismatches(
-            source.decode(errors="replace"), self.input.name, said, only_expected=expected == "only-expected"
+            source.data.decode(errors="replace"),
+            source.name,
+            map(source.named, report),
+            only_expected=expected == "only-expected",
         )
         for fault in faults:
             print(fault, file=sys.stderr)
         return output, not faults
 
-    def transform(self, source: bytes, report: Report) -> bytes | None:
+    def transform(self, source: Input, report: Report) -> bytes | None:
         """Parses, runs the passes, prints; what goes wrong is in the report."""
         with self.timing.measure("Parser"):
             op = self.parse(source, report)
@@ -230,20 +227,20 @@ class _Driver:
         if crash:
             Path(crash).unlink()
 
-    def parse(self, source: bytes, report: Report) -> ir.Operation | None:
+    def parse(self, source: Input, report: Report) -> ir.Operation | None:
         """The operation in `source`; a whole file is parsed as such, so that its locations carry its name."""
         try:
             with self.context, forwarding(self.context, report):
-                if self.arguments.no_implicit_module and not source.startswith(_BYTECODE):
-                    return ir.Operation.parse(source.decode(), source_name=self.input.name).operation
-                if self.input.is_file and self.arguments.split_input_file is None:
-                    return ir.Module.parseFile(self.input.name).operation
-                return ir.Module.parse(source).operation
+                if self.arguments.no_implicit_module and not source.is_bytecode:
+                    return ir.Operation.parse(source.text, source_name=source.name).operation
+                if source.is_file and self.arguments.split_input_file is None:
+                    return ir.Module.parseFile(source.name).operation
+                return ir.Module.parse(source.data).operation
         except ir.MLIRError as error:
             for diagnostic in diagnostics_of(error):
                 report.add(diagnostic)
-        except UnicodeDecodeError as error:
-            report.add(Diagnostic("error", f"{self.input.name}:1:1", f"this is no text in UTF-8: {error}"))
+        except InputError as error:
+            report.add(Diagnostic("error", error.location or source.name, error.message))
         return None
 
     def check_roundtrip(self, op: ir.Operation) -> None:

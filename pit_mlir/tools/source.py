@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from pit_mlir.analysis.body import constant
 from pit_mlir.analysis.notation import constant_formula
@@ -15,7 +16,8 @@ from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import InputError
 from pit_mlir.passes.runner import diagnostics_of
 
-BYTECODE = b"ML\xefR"
+STDIN = "<stdin>"
+_BYTECODE = b"ML\xefR"
 _VALUE = re.compile(r"%[\w$.-]+")
 _RESULTS = re.compile(r"((?:%[\w$.-]+(?::\d+)?\s*,\s*)*%[\w$.-]+(?::\d+)?)\s*=\s*$")
 
@@ -30,31 +32,37 @@ class InvalidMLIR(InputError):
 
 @dataclass(frozen=True)
 class Source:
-    """The bytes of a file; `name` is what messages call it."""
+    """The bytes of a file or of standard input; `name` is what messages call it."""
 
     name: str
     data: bytes
 
-    @staticmethod
-    def read(path: str) -> "Source":
-        """The file at `path`, standard input for `-`; raises `InputError` where there is none."""
+    @classmethod
+    def read(cls, path: str) -> Self:
+        """The file at `path`, or standard input for `-`; raises `InputError` where that cannot be read."""
         if path == "-":
             if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
-                raise InputError("cannot read standard input: it is closed", location="<stdin>:1:1")
-            return Source("<stdin>", sys.stdin.buffer.read())
+                raise InputError("cannot read standard input: it is closed", location=f"{STDIN}:1:1")
+            return cls(STDIN, sys.stdin.buffer.read())
         try:
-            return Source(path, Path(path).read_bytes())
-        except OSError as error:
-            raise InputError(f"cannot open the file: {error.strerror}", location=f"{path}:1:1") from None
+            return cls(path, Path(path).read_bytes())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise InputError(f"cannot open the file: {reason}", location=f"{path}:1:1") from None
 
     def parse(self, context: ir.Context) -> ir.Module:
         """The module in the text or bytecode; raises `InvalidMLIR`."""
         try:
             with context:
-                return ir.Module.parse(self.data if self.data.startswith(BYTECODE) else self.text)
+                return ir.Module.parse(self.data if self.is_bytecode else self.text)
         except ir.MLIRError as error:
             found = [self.named(diagnostic) for diagnostic in diagnostics_of(error)]
         raise InvalidMLIR(found or [Diagnostic("error", f"{self.name}:1:1", "not valid MLIR")])
+
+    @property
+    def is_bytecode(self) -> bool:
+        """Whether it is MLIR bytecode, not text."""
+        return self.data.startswith(_BYTECODE)
 
     @cached_property
     def text(self) -> str:
@@ -71,12 +79,12 @@ class Source:
 
     def place(self, location: str) -> str:
         """`location` with the name of the input."""
-        return re.sub(r"^-:(?=\d)", f"{self.name}:", location)
+        return re.sub(r"^-:(?=\d)", lambda _: f"{self.name}:", location)
 
     def offset(self, location: ir.Location) -> int | None:
         """Where in the text `location` points; None if it is of another file, such as the model's."""
         match = re.fullmatch(r"-:(\d+):(\d+)", location_text(location))
-        if match is None or self.data.startswith(BYTECODE) or int(match[1]) > len(self._lines):
+        if match is None or self.is_bytecode or int(match[1]) > len(self._lines):
             return None
         line, column = int(match[1]), int(match[2])
         # MLIR counts bytes.
