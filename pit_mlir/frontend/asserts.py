@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, free_unbacked_symbols
 from torch.fx.node import has_side_effect
 
 from pit_mlir.bindings import func, ir
@@ -48,7 +48,10 @@ def checks_asserted() -> Iterator[None]:
 def _assert_and_check(kind: Any, condition: Any, message: Callable[[], Any] | None = None) -> None:
     if isinstance(condition, torch.SymBool) and free_unbacked_symbols(condition):
         text = "" if message is None else str(message())
-        aten._assert_async.msg(torch.scalar_tensor(condition), text)  # pyright: ignore[reportArgumentType]
+        # What an operator checks of the sizes that it makes is not of the model, and cannot be traced; the exporter
+        # asserts it by itself.
+        with contextlib.suppress(GuardOnDataDependentSymNode):
+            aten._assert_async.msg(torch.scalar_tensor(condition), text)  # pyright: ignore[reportArgumentType]
     _check_with(kind, condition, message)
 
 
