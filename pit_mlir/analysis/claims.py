@@ -7,19 +7,31 @@ lowest constants as -inf; what it is proved under is part of the answer.
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, is_float, signed, width
-from pit_mlir.analysis.evaluate import ROUNDED, Point, Scalar, Unevaluable, evaluate, rounded, same
+from pit_mlir.analysis.evaluate import (
+    LEAST_INFINITE,
+    LOWEST_BOUND,
+    ROUNDED,
+    NotInfinite,
+    Point,
+    Scalar,
+    Unevaluable,
+    evaluate,
+    evaluate_lowest,
+    rounded,
+    same,
+)
 from pit_mlir.analysis.evaluate import number as typed
 from pit_mlir.analysis.facts import Assumption, Assumptions, Floats
 from pit_mlir.analysis.smt import Bool, both, either
 from pit_mlir.analysis.special_values import Lowest, Special, has_float
 from pit_mlir.analysis.terms import (
-    LOWEST_BOUND,
     Domain,
     Term,
     Terms,
@@ -186,12 +198,38 @@ def divides(body: Body) -> bool:
     return any(node.op == "arith.divf" for node in body.nodes)
 
 
-def has_lowest(body: Body) -> bool:
-    """Whether the body has a finite constant that counts as -inf, and a sum where it can."""
+@lru_cache(maxsize=8192)
+def lowest_counts(body: Body, mode: Mode) -> bool:
+    """Whether a finite constant of the body counts as -inf: one is in a sum, and no sample shows that it is finite.
+
+    `(x + lowest) * 1e-30` and `(x + lowest) - lowest` do show it, `exp(x + lowest)` does not.
+    """
     sums = any(node.op in ("arith.addf", "arith.subf") for node in body.nodes)
-    return sums and any(
-        isinstance(c, float) and -math.inf < -abs(c) <= LOWEST_BOUND for c in body.constants()
-    )
+    lowest = (isinstance(c, float) and -math.inf < -abs(c) <= LOWEST_BOUND for c in body.constants())
+    if mode.strict or not sums or not any(lowest):
+        return False
+    has_sample = False
+    for point, _ in samples(body, mode):
+        try:
+            evaluate_lowest(body, point)
+        except Unevaluable:
+            continue
+        except NotInfinite:
+            return False
+        has_sample = True
+    return has_sample
+
+
+def readings(body: Body, mode: Mode, point: Point) -> list[list[Scalar | None]]:
+    """What `body` yields at a point: with its constants as they are and, where they may count as -inf, as that.
+
+    A claim may be about either, so what contradicts it contradicts it in both. Raises `Unevaluable`.
+    """
+    found = [evaluate(body, point)]
+    if lowest_counts(body, mode):
+        with suppress(NotInfinite, Unevaluable):
+            found.append(evaluate_lowest(body, point))
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -219,7 +257,7 @@ class Level:
         return Assumption.LOWEST_IS_INF in self.assumptions
 
 
-def levels(body: Body) -> list[Level]:
+def levels(body: Body, mode: Mode) -> list[Level]:
     """The levels that can differ for `body`, the fewest assumptions first."""
     anything = Level(Domain.ANY, Domain.ANY)
     if not has_floats(body):
@@ -228,7 +266,7 @@ def levels(body: Body) -> list[Level]:
     found = [anything, Level(Domain.FINITE, Domain.EXTENDED, finite)]
     if divides(body):
         found.append(Level(Domain.FINITE, Domain.EXTENDED, finite | {Assumption.NONZERO_DENOMINATOR}))
-    if has_lowest(body):
+    if lowest_counts(body, mode):
         found += [
             Level(level.inputs, level.accumulators, level.assumptions | {Assumption.LOWEST_IS_INF})
             for level in found[1:]
@@ -254,7 +292,7 @@ def settle(
     """
     if smt.milliseconds_left() <= 0:
         return None
-    tried = levels(body)
+    tried = levels(body, mode)
     if check is not None and len(tried) > 1:
         wild = samples(body, mode, values, finite=False)
         if not all(check(point, yields) for point, yields in wild):
@@ -326,18 +364,23 @@ def consistent(
     results: Sequence[int] | None = None,
 ) -> bool:
     """Whether no sample contradicts that the results are as `expected`; NaN may come from a zero denominator."""
-    if has_lowest(body):
-        return True  # exact numbers do not know that a lowest constant counts as -inf
-    for point, yields in samples(body, mode, values):
+    is_quotient = divides(body)
+
+    def agrees(point: Point, yields: list[Scalar | None]) -> bool:
         for result in body.live if results is None else results:
             value = yields[result]
-            if isinstance(value, float) and math.isnan(value) and divides(body):
+            if isinstance(value, float) and math.isnan(value) and is_quotient:
                 continue
             if not same(value, expected(point, result), exact=mode.strict):
                 return False
-    return True
+        return True
+
+    return all(
+        agrees(point, yields) or any(agrees(point, other) for other in readings(body, mode, point)[1:])
+        for point, yields in samples(body, mode, values)
+    )
 
 
-def is_lowest(value: Scalar | None) -> bool:
-    """Whether a number is finite and at most -1e30."""
-    return value is not None and -math.inf < value <= LOWEST_BOUND
+def counts_as_lowest(value: Scalar | None) -> bool:
+    """Whether a number is -inf, or what comes of a lowest constant that counts as that."""
+    return value is not None and value <= -LEAST_INFINITE

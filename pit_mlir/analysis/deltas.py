@@ -10,8 +10,8 @@ from itertools import product
 
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import Body, Node, Scheme, is_float, width
-from pit_mlir.analysis.claims import Check, Level, Mode, agree, has_lowest, leaf_terms, samples, settle
-from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, evaluate, same
+from pit_mlir.analysis.claims import Check, Level, Mode, agree, leaf_terms, readings, samples, settle
+from pit_mlir.analysis.evaluate import Point, Scalar, Unevaluable, same
 from pit_mlir.analysis.facts import Delta, Index, Operand
 from pit_mlir.analysis.smt import Bool, both, either, negate
 from pit_mlir.analysis.terms import Term, Terms, Unproved, constant_term, identical
@@ -79,7 +79,7 @@ class _Search:
     def __init__(self, scheme: Scheme, iterator: int, mode: Mode) -> None:
         self.scheme, self.iterator, self.mode = scheme, iterator, mode
         self.body: Body = scheme.body
-        self.tried = list(samples(self.body, mode))
+        self.tried = [point for point, _ in samples(self.body, mode)]
 
     def varies(self, node: Node) -> bool:
         """Whether a leaf may differ between two positions."""
@@ -89,18 +89,16 @@ class _Search:
 
     def contradicts(self, position: Index | Operand, value: Value) -> bool:
         """Whether random points show results that are not zero at another position than `value`, or at two."""
-        if has_lowest(self.body):
-            return False  # exact numbers do not know that a lowest constant counts as -inf
-        live = [point for point, yields in self.tried if self._is_live(point, yields)]
+        live = [point for point in self.tried if self._is_live(point)]
         if value is not None:
             return any(_at(point, position) != _at(point, value) for point in live)
-        pairs = list(product(live, (point for point, _ in self.tried)))[:PAIRS]
+        pairs = list(product(live, self.tried))[:PAIRS]
         for point, other in pairs:
             moved = self._moved(point, other)
             if _at(moved, position) == _at(point, position):
                 continue
             try:
-                if self._is_live(moved, evaluate(self.body, moved)):
+                if self._is_live(moved):
                     return True
             except Unevaluable:
                 continue
@@ -118,7 +116,11 @@ class _Search:
         )
         return Point(inputs, other.accumulators, point.captures, indices, point.rounding)
 
-    def _is_live(self, point: Point, yields: Sequence[Scalar | None]) -> bool:
+    def _is_live(self, point: Point) -> bool:
+        """Whether results at a point are not zero, however its constants are read; raises `Unevaluable`."""
+        return all(self._shows(point, yields) for yields in readings(self.body, self.mode, point))
+
+    def _shows(self, point: Point, yields: Sequence[Scalar | None]) -> bool:
         """Whether a result is a number other than zero, or changes its accumulator; NaN is left to the solver."""
         for result in self.body.live:
             value = yields[result]

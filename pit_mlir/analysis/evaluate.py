@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 from pit_mlir.analysis.body import Body, Node, is_float, signed, width
 
@@ -22,8 +23,18 @@ ROUNDED = ("f64", "f32", "f16", "bf16")
 """The float types whose rounding is known here."""
 
 
+LOWEST_BOUND = -1e30
+"""A constant at most this that is added to a score counts as -inf (METHOD 6)."""
+LEAST_INFINITE = 1e15
+"""What comes of such a constant counts as infinite as well, as long as it is at least this large."""
+
+
 class Unevaluable(Exception):
     """The body has an operation or a type that has no concrete meaning here."""
+
+
+class NotInfinite(Exception):
+    """The body does something to a lowest constant that shows it is finite."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +55,67 @@ class Point:
 
 def evaluate(body: Body, point: Point) -> list[Scalar | None]:
     """What `body` yields at `point`, None for dead results; raises `Unevaluable`."""
+    return body.run(partial(_leaf, point), partial(_apply, body, point))
 
-    def leaf(node: Node) -> Scalar:
-        if node.op == "constant":
-            return number(node.number, node.type, point.rounding)
-        if node.op == "capture" and (
-            not isinstance(node.detail, int) or not (is_float(node.type) or width(node.type))
-        ):
-            return 0  # a tensor, read by `tensor.extract` only
-        leaves = {
-            "input": point.inputs,
-            "accumulator": point.accumulators,
-            "capture": point.captures,
-            "index": point.indices,
-        }[node.op]
-        return leaves[node.number]
 
-    def apply(node: Node, arguments: list[Scalar]) -> Scalar:
-        if node.op == "tensor.extract":
-            return table(body.nodes[node.operands[0]].detail, arguments[1:], node.type)
-        rule = RULES.get(node.op)
-        if rule is None:
-            raise Unevaluable(node.op)
-        types = [body.nodes[operand].type for operand in node.operands]
-        if any(width(type_) is None and not is_float(type_) for type_ in (*types, node.type)):
-            raise Unevaluable(f"{node.op} on {', '.join(types)}")
-        return number(rule(node, types, arguments), node.type, point.rounding)
+def evaluate_lowest(body: Body, point: Point) -> list[Scalar | None]:
+    """What `body` yields at `point` if a lowest number that is added counts as -inf; raises `Unevaluable`.
 
-    return body.run(leaf, apply)
+    Raises `NotInfinite` where an operation tells it from -inf: each is also done with the number as it is, and what
+    is infinite must be large, everything else the same.
+    """
+
+    def leaf(node: Node) -> tuple[Scalar, Scalar]:
+        value = _leaf(point, node)
+        return value, value
+
+    def apply(node: Node, arguments: list[tuple[Scalar, Scalar]]) -> tuple[Scalar, Scalar]:
+        exact = _apply(body, point, node, [value for value, _ in arguments])
+        read = [value for _, value in arguments]
+        if node.op in ("arith.addf", "arith.subf"):
+            read[0] = -math.inf if read[0] <= LOWEST_BOUND else read[0]
+            sign = 1 if node.op == "arith.addf" else -1
+            read[1] = -sign * math.inf if sign * read[1] <= LOWEST_BOUND else read[1]
+        as_infinite = _apply(body, point, node, read)
+        if abs(as_infinite) == math.inf:
+            is_alike = exact >= LEAST_INFINITE if as_infinite > 0 else exact <= -LEAST_INFINITE
+        else:
+            is_alike = same(exact, as_infinite)
+        if not is_alike:
+            raise NotInfinite(node.op)
+        return exact, as_infinite
+
+    return [None if pair is None else pair[1] for pair in body.run(leaf, apply)]
+
+
+def _leaf(point: Point, node: Node) -> Scalar:
+    """What a leaf is at `point`."""
+    if node.op == "constant":
+        return number(node.number, node.type, point.rounding)
+    if node.op == "capture" and (
+        not isinstance(node.detail, int) or not (is_float(node.type) or width(node.type))
+    ):
+        return 0  # a tensor, read by `tensor.extract` only
+    leaves = {
+        "input": point.inputs,
+        "accumulator": point.accumulators,
+        "capture": point.captures,
+        "index": point.indices,
+    }[node.op]
+    return leaves[node.number]
+
+
+def _apply(body: Body, point: Point, node: Node, arguments: list[Scalar]) -> Scalar:
+    """What an operation computes; raises `Unevaluable`."""
+    if node.op == "tensor.extract":
+        return table(body.nodes[node.operands[0]].detail, arguments[1:], node.type)
+    rule = RULES.get(node.op)
+    if rule is None:
+        raise Unevaluable(node.op)
+    types = [body.nodes[operand].type for operand in node.operands]
+    if any(width(type_) is None and not is_float(type_) for type_ in (*types, node.type)):
+        raise Unevaluable(f"{node.op} on {', '.join(types)}")
+    return number(rule(node, types, arguments), node.type, point.rounding)
 
 
 def number(value: Scalar, type_: str, rounding: bool) -> Scalar:

@@ -16,10 +16,11 @@ from pit_mlir.analysis.claims import (
     agree,
     applicable,
     consistent,
-    has_lowest,
-    is_lowest,
+    counts_as_lowest,
     leaf_terms,
+    lowest_counts,
     random_point,
+    readings,
     samples,
     settle,
     special_term,
@@ -103,7 +104,7 @@ def _candidates(
     candidates: list[Outcome] = []
     if numbers and all(value == numbers[0] for value in numbers):
         candidates.append(special(numbers[0]))
-    if has_lowest(body) and all(is_lowest(value) or value == -math.inf for value in numbers):
+    if lowest_counts(body, mode) and all(map(counts_as_lowest, numbers)):
         candidates.append(-math.inf)
     if consistent(body, mode, given, lambda point, result: point.accumulators[result], [result]):
         candidates.append(Accumulator())
@@ -140,7 +141,7 @@ def body_masks(body: Body, values: Fixed, mode: Mode) -> Masked:
 
 def _unread(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -> Assumptions | None:
     """The assumptions under which the results do not depend on input `number`, None if they do."""
-    if not has_lowest(body) and _differs(body, given, mode, number):
+    if _differs(body, given, mode, number):
         return None
 
     def claim(terms: Terms, level: Level) -> Bool:
@@ -161,36 +162,43 @@ def _unread(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -
     rng = random.Random(3)
 
     def check(point: Point, yields: list[Scalar | None]) -> bool:
-        changed = _changed(body, point, number, random_point(body, rng, mode, finite=False))
-        return changed is None or all(
-            same(yields[result], changed[result], exact=mode.strict) for result in body.live
-        )
+        other = _changed(point, number, random_point(body, rng, mode, finite=False))
+        try:
+            changed = evaluate(body, other)
+        except Unevaluable:
+            return True
+        return all(same(yields[result], changed[result], exact=mode.strict) for result in body.live)
 
     return settle(body, mode, claim, given, check)
 
 
-def _changed(body: Body, point: Point, number: int, other: Point) -> list[Scalar | None] | None:
-    """What the body yields where input `number` alone is as in `other`; None if it cannot be evaluated."""
+def _changed(point: Point, number: int, other: Point) -> Point:
+    """`point` with input `number` alone as in `other`."""
     inputs = (*point.inputs[:number], other.inputs[number], *point.inputs[number + 1 :])
-    try:
-        return evaluate(body, replace(point, inputs=inputs))
-    except Unevaluable:
-        return None
+    return replace(point, inputs=inputs)
 
 
 def _differs(body: Body, given: Mapping[int, Special], mode: Mode, number: int) -> bool:
     """Whether some sample changes a result when input `number` alone changes; NaN is left to the solver."""
-    rng = random.Random(2)
-    for point, yields in samples(body, mode, given):
-        changed = _changed(body, point, number, random_point(body, rng, mode))
-        if changed is None:
-            continue
+
+    def differ(one: Sequence[Scalar | None], other: Sequence[Scalar | None]) -> bool:
         for result in body.live:
-            pair = (yields[result], changed[result])
+            pair = (one[result], other[result])
             if any(isinstance(value, float) and math.isnan(value) for value in pair):
                 continue
             if not same(*pair, exact=mode.strict):
                 return True
+        return False
+
+    rng = random.Random(2)
+    for point, _ in samples(body, mode, given):
+        other = _changed(point, number, random_point(body, rng, mode))
+        try:
+            pairs = zip(readings(body, mode, point), readings(body, mode, other), strict=False)
+        except Unevaluable:
+            continue
+        if all(differ(*pair) for pair in pairs):
+            return True
     return False
 
 

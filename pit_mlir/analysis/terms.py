@@ -15,12 +15,9 @@ from typing import Any
 
 from pit_mlir.analysis import smt
 from pit_mlir.analysis.body import MOST_UNROLLED, POWERS, Body, Node, is_float, width
-from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable, number
+from pit_mlir.analysis.evaluate import LOWEST_BOUND, RULES, Scalar, Unevaluable, number
 from pit_mlir.analysis.functions import AT_INFINITIES, TOTAL, ZERO_VALUES
 from pit_mlir.analysis.smt import Bool, Real, both, choose_bool, choose_real, either, negate, relation
-
-LOWEST_BOUND = -1e30
-"""A constant at most this that is added to a score counts as -inf (METHOD 6)."""
 
 
 class Unproved(Exception):
