@@ -14,12 +14,12 @@ from pit_mlir.errors import UnsupportedError
 from pit_mlir.frontend.asserts import put_checks, take_checks
 from pit_mlir.frontend.calls import Leaf, ModelCall
 from pit_mlir.frontend.conditions import size_conditions
+from pit_mlir.frontend.element_order import order_elements
 from pit_mlir.frontend.export import capture_program, decompose_program
 from pit_mlir.frontend.guards import drop_softmax_guards
 from pit_mlir.frontend.indexing import count_from_end
 from pit_mlir.frontend.lowering import drop_results, lower_graph, main_function, run
 from pit_mlir.frontend.marks import put_marks, take_marks
-from pit_mlir.frontend.nan_order import order_nans
 from pit_mlir.frontend.narrow_integers import widen_integers
 from pit_mlir.frontend.outputs import output_node, plan_outputs, returned_inputs
 from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
@@ -93,7 +93,7 @@ def import_model(
     module = lower_graph(graph, context)
     function = main_function(module)
     with context, interrupts_deferred():
-        order_nans(function.operation)
+        order_elements(function.operation)
         further = drop_results(function, len(plan.results))
         put_checks(function, checks, further[: len(checks)])
         put_marks(function, marks, further[len(checks) :])

@@ -204,6 +204,7 @@ SORTS: Group = {
     "kthvalue": Case(lambda x: x.kthvalue(2, 1), reals((3, 7))),
     "median": Case(lambda x: (x.median(), x.median(1)), reals((3, 7))),
     "msort": Case(torch.msort, reals((7, 3))),
+    "sort of truths": Case(lambda c: c.sort(dim=-1, stable=True), truths((4, 9))),
     "sort nan": Case(lambda x: x.sort()[0], given([1.0, math.nan, -1.0, 3.0])),
     "quantile": Case(lambda x: x.quantile(0.3, 1), reals((3, 7))),
 }

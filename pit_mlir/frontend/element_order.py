@@ -1,19 +1,30 @@
-"""Where NaN stands: torch takes it for greater than any number in sorts and argmax, torch-mlir's code forgets it."""
+"""How elements are ordered in sorts and argmax: NaN is greater than any number, true is greater than false.
+
+torch-mlir's code forgets both: it compares floats as if none were NaN, and truth values as signed integers.
+"""
 
 from pit_mlir.bindings import arith, ir
 from pit_mlir.dialect.walk import operations
 from pit_mlir.dialect.yield_ import yielded
 
 _UP, _DOWN = ("ole", "olt"), ("oge", "ogt")
+_UNSIGNED = {
+    arith.CmpIPredicate.sle: arith.CmpIPredicate.ule,
+    arith.CmpIPredicate.slt: arith.CmpIPredicate.ult,
+    arith.CmpIPredicate.sge: arith.CmpIPredicate.uge,
+    arith.CmpIPredicate.sgt: arith.CmpIPredicate.ugt,
+}
 
 
-def order_nans(function: ir.Operation) -> None:
+def order_elements(function: ir.Operation) -> None:
     """Corrects the comparators of `tm_tensor.sort`, and the bodies of argmax and argmin, in `function`."""
     for sort in operations(function, "tm_tensor.sort"):
         block = sort.regions[0].blocks[0]
         compared = yielded(block)[0].owner
         if not isinstance(compared, ir.Block) and compared.name == "arith.cmpf":
             _order(compared.operation)
+        if not isinstance(compared, ir.Block) and compared.name == "arith.cmpi":
+            _order_truths(compared.operation)
     for generic in operations(function, "linalg.generic"):
         _propagate(generic.regions[0].blocks[0])
 
@@ -39,6 +50,16 @@ def _order(compared: ir.Operation) -> None:
     with ir.InsertionPoint.at_block_terminator(compared.block), compared.location:
         holds = arith.ori(compared.results[0], _is_nan(greater))
     _replace(compared.results[0], holds)
+
+
+def _order_truths(compared: ir.Operation) -> None:
+    """True is 1: as a signed integer of one bit it would be -1."""
+    predicate = arith.CmpIPredicate(ir.IntegerAttr(compared.attributes["predicate"]).value)
+    if compared.operands[0].type != ir.IntegerType.get_signless(1) or predicate not in _UNSIGNED:
+        return
+    compared.attributes["predicate"] = ir.IntegerAttr.get(
+        ir.IntegerType.get_signless(64), int(_UNSIGNED[predicate])
+    )
 
 
 def _propagate(block: ir.Block) -> None:
