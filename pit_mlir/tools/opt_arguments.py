@@ -43,7 +43,9 @@ class Arguments:
     input: str = "-"
     passes: tuple[tuple[str, str], ...] = ()
     pass_pipeline: str | None = _option(
-        "Passes", None, "the passes to run, e.g. 'pit-normalize,func.func(cse)' (also -p)"
+        "Passes",
+        None,
+        "the passes to run, e.g. 'pit-normalize,func.func(cse)' (also -p); not with passes as flags",
     )
     dump_pass_pipeline: bool = _option("Passes", False, "print the pipeline to stderr before it runs")
     verify_each: bool = _option("Passes", True, "verify the IR after each pass; =false does not")
@@ -65,7 +67,11 @@ class Arguments:
         "Input and output", False, "accept operations of dialects nobody knows"
     )
     irdl_file: str | None = _option("Input and output", None, "load the IRDL dialects in this file first")
-    emit_bytecode: bool = _option("Input and output", False, "write bytecode; it is read without being asked")
+    emit_bytecode: bool = _option(
+        "Input and output",
+        False,
+        "write bytecode, of an input that is not split; it is read without being asked",
+    )
     emit_bytecode_version: int | None = _option("Input and output", None, "the version of the bytecode")
     verify_roundtrip: bool = _option(
         "Input and output", False, "check that text and bytecode of the input are read back as they were"
@@ -182,6 +188,11 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
             raise InputError(f"takes passes as flags or {place}, got both: --{passes[0][0]}")
     if values.get("run_reproducer") and values.get("pass_pipeline") is not None:
         raise InputError("takes passes from the reproducer or in --pass-pipeline, got both")
+    if values.get("emit_bytecode") and values.get("split_input_file") is not None:
+        raise InputError(
+            "--emit-bytecode writes one module, --split-input-file makes several: "
+            "leave one of them out, or put each part into a file of its own"
+        )
     return Arguments(inputs[0] if inputs else "-", tuple(passes), **values)
 
 
@@ -232,7 +243,7 @@ def usage() -> str:
         "usage: pit-mlir-opt [FILE] [OPTION]... [--PASS[=OPTIONS]]...",
         "",
         "Runs passes on MLIR text or bytecode, as mlir-opt does: those of this project (--list-passes) and every",
-        "upstream pass, in the order in which they are given.",
+        "upstream pass, in the order in which they are given: as flags, or in one pipeline (-p), not both.",
         "",
         "  pit-mlir-opt in.mlir --pit-normalize --cse --canonicalize='top-down=false max-iterations=3'",
         "  pit-mlir-opt in.mlir -p 'pit-normalize, func.func(cse), pit-prove-permutation{floats=strict}' -o out.mlir",
