@@ -13,6 +13,14 @@ _OPTION = re.compile(
 )
 
 
+class OptionError(PassError):
+    """An option that a pass does not take; `offset` is where it stands in the text of the options."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
 def options_text(given: Any) -> str:
     """The fields of the pass `given` that differ from their defaults, as `{a=1 some-name=2}`; empty if none does."""
     options = [
@@ -26,17 +34,21 @@ def options_text(given: Any) -> str:
 def parse_options(cls: type, text: str) -> dict[str, Any]:
     """The keyword arguments for the pass class `cls` that `text` (without its braces) gives.
 
-    Raises `PassError` for an option that `cls` does not have, a value of the wrong type or a missing option.
+    Raises `OptionError` for an option that `cls` does not have and for a value of the wrong type, `PassError` for a
+    missing option.
     """
     hints = get_type_hints(cls)
     known = {_option_name(field): field for field in fields(cls)}
     values: dict[str, Any] = {}
-    for key, value in _split(text):
+    for offset, key, value in _split(text):
         if key not in known:
             names = ", ".join(known) or "it has none"
-            raise PassError(f"pass '{cls.name}' has no option '{key}'; options: {names}")
+            raise OptionError(f"pass '{cls.name}' has no option '{key}'; options: {names}", offset)
         field = known[key]
-        values[field.name] = parse_value(hints[field.name], key, value)
+        try:
+            values[field.name] = parse_value(hints[field.name], key, value)
+        except PassError as error:
+            raise OptionError(error.message, offset) from None
     missing = [
         name for name, field in known.items() if _default(field) is MISSING and field.name not in values
     ]
@@ -63,19 +75,19 @@ def _default(field: Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
-def _split(text: str) -> Iterator[tuple[str, str | None]]:
-    """`(key, value)` of each option; the value is None where only the key stands, as for a flag."""
+def _split(text: str) -> Iterator[tuple[int, str, str | None]]:
+    """`(offset, key, value)` of each option; the value is None where only the key stands, as for a flag."""
     end = len(text.rstrip())
     start = 0
     while start < end:
         match = _OPTION.match(text, start)
         if match is None:
-            raise PassError(
-                f"malformed options '{text.strip()}' at '{text[start:].strip()}': expected name=value"
-            )
+            rest = text[start:].lstrip()
+            message = f"malformed options '{text.strip()}' at '{rest.rstrip()}': expected name=value"
+            raise OptionError(message, len(text) - len(rest))
         groups = match.groupdict()
         given = [groups[kind] for kind in ("single", "double", "braced", "plain") if groups[kind] is not None]
-        yield groups["key"], given[0] if given else None
+        yield match.start("key"), groups["key"], given[0] if given else None
         start = match.end()
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.options import OptionError
 from pit_mlir.passes.registry import PASSES, pass_class
 from pit_mlir.passes.upstream_names import UPSTREAM_NAMES
 
@@ -19,6 +20,10 @@ class Place:
 
     text: str
     offset: int
+
+    def inside(self, name: str, options: str, offset: int) -> "Place":
+        """Where the letter `offset` of `options` stands, which are those of the pass `name` at this place."""
+        return Place(self.text, self.text.index(options, self.offset + len(name)) + offset)
 
     def error(self, message: str) -> PassError:
         """`message` with the line of the pipeline and a caret under the position."""
@@ -177,6 +182,8 @@ class _Parser:
             raise place.error(cls.anchor_fault(anchor))
         try:
             return cls.from_options(options)
+        except OptionError as error:
+            fault = place.inside(name, options, error.offset).error(error.message)
         except PassError as error:
             fault = place.error(error.message)
         raise fault

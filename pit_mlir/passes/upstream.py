@@ -1,7 +1,11 @@
 """Upstream passes: MLIR's pass managers for them, where they may run, and what is wrong with their names or options."""
 
+import os
 import re
-from collections.abc import Sequence
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from pit_mlir.bindings import PassManager, ir
@@ -11,6 +15,11 @@ from pit_mlir.passes.pipeline_text import Nested, Step, Upstream, parse_pipeline
 
 _RESTRICTED = re.compile(r"restricted to '([\w.]+)' on a PassManager intended to run on '([\w.]+)'")
 _UNKNOWN = "does not refer to a registered"
+_NO_OPTION = re.compile(r"no such option (?P<option>[^\s=]+)")
+_BAD_VALUE = re.compile(r"^: for the --(?P<option>\S+) option: (?P<reason>.*?)!?$", re.MULTILINE)
+
+_STDERR = threading.Lock()
+"""Held by whoever has turned standard error elsewhere."""
 
 
 class Managers:
@@ -24,7 +33,7 @@ class Managers:
         """The manager for `step` on operations called `anchor`; ValueError where MLIR rejects it."""
         key = (str(step), anchor)
         if key not in self._made:
-            self._made[key] = PassManager.parse(f"{anchor}({step})", self.context)
+            self._made[key] = _made(step, anchor, self.context)
         return self._made[key]
 
     def knows(self, name: str) -> bool:
@@ -64,8 +73,7 @@ class Managers:
             return (step,)
         fault = self._fault(step, anchor)
         if fault is not None:
-            message = _message(step, fault)
-            raise step.place.error(message) if step.place is not None else PassError(message)
+            raise _error(step, fault)
         return self._expanded(step, anchor)
 
     def _expanded(self, step: Upstream, anchor: str) -> tuple[Step, ...]:
@@ -87,12 +95,66 @@ class Managers:
         return None
 
 
-def _message(step: Upstream, fault: str) -> str:
-    """What is wrong with `step`, from the text of MLIR's ValueError."""
+def _made(step: Upstream, anchor: str, context: ir.Context) -> PassManager:
+    """The manager for `step`; ValueError, with what MLIR writes about values of options, where MLIR rejects it."""
+    text = f"{anchor}({step})"
+    if not step.options:
+        return PassManager.parse(text, context)
+    said: list[str] = []
+    try:
+        with _value_faults(said):
+            return PassManager.parse(text, context)
+    except ValueError as error:
+        fault = str(error)
+    raise ValueError("\n".join([*said, fault]))
+
+
+@contextmanager
+def _value_faults(said: list[str]) -> Iterator[None]:
+    """Adds to `said` what LLVM's parser of options, which knows no diagnostics, writes to standard error meanwhile."""
+    with _STDERR:
+        try:
+            stderr = os.dup(2)
+        except OSError:
+            # It is closed: nothing can be written.
+            yield
+            return
+        with os.fdopen(stderr, "wb") as real, tempfile.TemporaryFile() as file:
+            os.dup2(file.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(stderr, 2)
+                file.seek(0)
+                for line in file:
+                    text = line.decode(errors="replace").rstrip("\n")
+                    if _BAD_VALUE.match(text):
+                        said.append(text)
+                    else:
+                        # Another thread wrote it.
+                        real.write(line)
+
+
+def _error(step: Upstream, fault: str) -> PassError:
+    """What is wrong with `step`, from the text of MLIR's ValueError, at the option or the pass that is at fault."""
+    place, option = step.place, None
     if _UNKNOWN in fault:
-        return f"unknown pass '{step.name}'{suggestion(step.name)}"
-    if restricted := _RESTRICTED.search(fault):
+        message = f"unknown pass '{step.name}'{suggestion(step.name)}"
+    elif restricted := _RESTRICTED.search(fault):
         needed, given = restricted.groups()
-        return f"pass '{step.name}' runs on '{needed}', not on '{given}': write {needed}({step})"
-    reason = re.sub(r"^<.*?>:\s*", "", fault.strip().splitlines()[0])
-    return f"pass '{step.name}' does not take the options '{step.options}': {reason}"
+        message = f"pass '{step.name}' runs on '{needed}', not on '{given}': write {needed}({step})"
+    elif option := _BAD_VALUE.search(fault):
+        message = (
+            f"pass '{step.name}' does not take this value of option '{option['option']}': {option['reason']}"
+        )
+    elif option := _NO_OPTION.search(fault):
+        message = f"pass '{step.name}' has no option '{option['option']}'"
+    else:
+        reason = re.sub(r"^<.*?>:\s*", "", fault.strip().splitlines()[0])
+        message = f"pass '{step.name}' does not take the options '{step.options}': {reason}"
+    if place is None:
+        return PassError(message)
+    if option is not None:
+        found = re.search(rf"(?<![\w.-]){re.escape(option['option'])}(?![\w.-])", step.options)
+        place = place.inside(step.name, step.options, found.start() if found else 0)
+    return place.error(message)
