@@ -83,8 +83,9 @@ AFTER_REPORT = """\
 Tensors have the names of the file, iterators letters of the field: m, n, k and batches b of products; n, c, f, groups
 g, space d, h, w and windows t, r, s of convolutions; i, j, k, .. else. The number beside a letter is its extent, `?`
 where it is known at run time only. `t0`, `t1`, .. are named in `let` lines; `select(c, a, b)` is a where c, else b;
-`not (a <= b)` is also true where a or b is NaN, as `ugt` is. Counterexamples leave out dimensions of one place.
-`--json` says the same to programs.
+`not (a <= b)` is also true where a or b is NaN, as `ugt` is. `a / b` and `fmod(a, b)` are of floats; of integers `div`
+and `rem` round towards zero, `a // b` down, `ceildiv` up, and `udiv`, `urem` read them without a sign.
+Counterexamples leave out dimensions of one place. `--json` says the same to programs.
 
 """
 

@@ -70,6 +70,18 @@ BODIES = [
         "f32",
         "let t0 = arg0[i, j] + arg1[i]\n0[i] += t0 * t0",
     ),
+    # Quotients of floats, of integers towards zero, and of integers downwards are told apart.
+    (
+        "%q = arith.divf %x0, %x1 : f32\n%m = arith.remf %x0, %x1 : f32\n%r = arith.addf %q, %m : f32",
+        "f32",
+        "0[i] = arg0[i, j] / arg1[i] + fmod(arg0[i, j], arg1[i])",
+    ),
+    (
+        "%q = arith.divsi %x0, %x1 : i8\n%m = arith.remsi %x0, %x1 : i8\n%f = arith.floordivsi %q, %m : i8\n"
+        "%r = arith.addi %f, %a0 : i8",
+        "i8",
+        "0[i] += div(arg0[i, j], arg1[i]) // rem(arg0[i, j], arg1[i])",
+    ),
     # An unordered comparison is also true for NaN.
     (
         "%z = arith.constant 0.0 : f32\n%c = arith.cmpf ugt, %x0, %z : f32\n%r = arith.select %c, %x0, %z : f32",
