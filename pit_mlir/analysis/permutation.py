@@ -1,6 +1,6 @@
 """The prover: along which iterators may the points of a structured operation be permuted, and which may be skipped.
 
-The theorem and its conditions are section 1 of the method (`docs/design.md`); nothing here knows a named operator:
+The theorem and its conditions are T1 to T4 of `docs/design.md`; nothing here knows a named operator:
 matrix products, convolutions and row maxima are found to be what they are from maps and body alone.
 """
 
@@ -199,7 +199,7 @@ def _crossing(scheme: Scheme) -> str | None:
 
 
 def _tied(scheme: Scheme, iterator: int) -> str | None:
-    """Why a map ties `iterator` to its position (METHOD 1.1), None if it is isolated in each."""
+    """Why a map ties `iterator` to its position (T1), None if it is isolated in each."""
     for number, map_ in enumerate(scheme.maps):
         inputs = scheme.body.inputs
         name = f"input {number}" if number < inputs else f"output {number - inputs}"
@@ -308,7 +308,7 @@ def background(
     floats: Floats = "real",
     timeout_ms: int = TIMEOUT_MS,
 ) -> Background | None:
-    """What the results of `op` hold where `operand` holds `value` (METHOD 1.6), None if nothing fixed."""
+    """What the results of `op` hold where `operand` holds `value` (T6), None if nothing fixed."""
     scheme = scheme_of(op)
     assert scheme is not None, f"{op.operation.name} has no indexing maps"
     if scheme.obstacle:

@@ -1,4 +1,6 @@
-"""What may be skipped, beyond what may be permuted: neutral values, backgrounds, fills and masks (METHOD 1.5 to 1.7).
+"""What may be skipped, beyond what may be permuted: neutral values, backgrounds, fills and masks.
+
+They are T5 to T7 and T12 of `docs/design.md`.
 
 Each fact is of one operand or iterator of a `Scheme`; what it assumes goes to `assumed`, under a name for it.
 """
