@@ -29,7 +29,7 @@ SEVERAL_RESULTS = {"math.sincos": ("math.sin", "math.cos")}
 """Operations that compute what others do, one result each."""
 WIDER_THAN_DOUBLE = ("f80", "f128")
 IGNORED_ATTRIBUTES = ("fastmath", "overflowFlags", "exact", "roundingmode")
-"""Promises about values and rounding: a reordered path drops them (METHOD 1), so they do not tell bodies apart."""
+"""Promises about values and rounding: a reordered path drops them (T9), so they do not tell bodies apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pit_mlir.analysis.smt import Bool, both, either, negate
 from pit_mlir.analysis.terms import Term, Terms, Unproved, constant_term, identical
 
 POSITION_BITS = 31
-"""Positions are at least 0 and less than 2^31: an index holds them as i32, larger shapes are rejected (METHOD 2)."""
+"""Positions are at least 0 and less than 2^31: an index holds them as i32, larger shapes are rejected (T13)."""
 PAIRS = 48
 """The pairs of random points that may contradict before the solver is asked."""
 

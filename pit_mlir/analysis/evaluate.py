@@ -24,7 +24,7 @@ ROUNDED = ("f64", "f32", "f16", "bf16")
 
 
 LOWEST_BOUND = -1e30
-"""A constant at most this that is added to a score counts as -inf (METHOD 6)."""
+"""A constant at most this that is added to a score counts as -inf (T11)."""
 LEAST_INFINITE = 1e15
 """What comes of such a constant counts as infinite as well, as long as it is at least this large."""
 

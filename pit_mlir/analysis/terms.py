@@ -1,7 +1,8 @@
 """Bodies as terms of the solver: what each operation means over the extended reals and over bit-vectors.
 
-A float is a `Number`: a real, or one of NaN, -inf, +inf. Over reals (the licence of METHOD 1) `extf` and `truncf`
-are the identity, arithmetic is exact, and functions are uninterpreted with axioms at zero and at the infinities.
+A float is a `Number`: a real, or one of NaN, -inf, +inf. Over reals (the licence T9 of
+`docs/design.md`) `extf` and `truncf` are the identity, arithmetic is exact, and functions are uninterpreted with axioms
+at zero and at the infinities.
 In strict mode arithmetic is uninterpreted too, and zero has a sign: only comparisons, selections and extrema mean
 something, so a sum is never found to be order-free.
 """
@@ -183,7 +184,7 @@ def multiply(a: Number, b: Number) -> Number:
 
 
 def divide(a: Number, b: Number) -> Number:
-    """a / b as IEEE 754 has it, with every zero divisor taken as +0: the sign of zero is not kept (METHOD 1.8)."""
+    """a / b as IEEE 754 has it, with every zero divisor taken as +0: the sign of zero is not kept (T8)."""
     nan = either(a.nan, b.nan, both(a.zero, b.zero), both(a.infinite, b.infinite))
     infinite = both(negate(nan), either(a.infinite, b.zero))
     plus = choose_bool(b.zero, a.positive, either(both(a.positive, b.positive), both(a.negative, b.negative)))

@@ -1,4 +1,4 @@
-"""Which iterators are PIT axes: the table of the method, and each of its conditions failing by itself."""
+"""Which iterators are permutation axes, and each condition (T1 to T4 of `docs/design.md`) failing by itself."""
 
 import pytest
 from structured_text import Operand, generic, with_op
