@@ -51,7 +51,8 @@ def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Va
     arguments += view_arguments(plan, plan.result, flat, base, strides)
     arguments += plan.captured
     if index is not None:
-        kept = (index.rows,) if plan.listed == "rows" else (index.begin, index.count, index.entries)
+        segments = (index.begin, index.count)
+        kept = (index.rows, *(segments if plan.keys else ())) if plan.listed == "rows" else (*segments, index.entries)
         for buffer in kept:
             flat, base, _ = flat_buffer(buffer)
             arguments += [flat, base]

@@ -50,7 +50,7 @@ class ContractPlan:
 
     `factors[0]` is packed as rows, `factors[1]` as columns, each with the elements it reads; `axes` are in the
     order outer, row, column (the last one runs along vectors), depth (the last one is stepped). `group` are the
-    iterators of the index, `segments` how many of them say which segment, `listed` what it lists.
+    iterators of the index, `block` the block of each of those that say which segment, `listed` what it lists.
     """
 
     op: ir.Operation
@@ -71,6 +71,20 @@ class ContractPlan:
     def carries(self, access: Access, axis: Axis) -> bool:
         """Whether `access` moves along `axis`."""
         return bool(axis.iterators) and axis.iterators[-1] in access.positions
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """The iterators of a list of rows that the columns depend on: tasks do not mix segments of different keys."""
+        if self.listed != "rows":
+            return ()
+        outer = {p for axis in self.axes if axis.role == "outer" for p in axis.iterators}
+        return tuple(p for p in self.group if p in outer)
+
+    def is_gathered(self, access: Access) -> bool:
+        """Whether `access` is read at the coordinates of each row of a list."""
+        if self.listed != "rows" or access.compact:
+            return False
+        return bool(set(access.positions) & (set(self.group) - set(self.keys)))
 
     @property
     def sum_type(self) -> Any:
@@ -174,13 +188,20 @@ class ContractPlan:
             listed,
         )
         roles = roles_of(kinds, carried[0], carried[1])
+        if listed == "rows":
+            # What rows and columns share is the segment of a row: the columns are those of its key.
+            roles = ["outer" if p in group and p in carried[1] else role for p, role in enumerate(roles)]
         problem = plan.problem_of_list(roles)
         return problem or plan.with_axes(roles, [a for a in accesses.values() if a])
 
     def problem_of_list(self, roles: Sequence[Role]) -> str:
         """Why the index cannot be followed by the kernel; empty if it can."""
-        if self.listed == "rows" and any(roles[position] != "row" for position in self.group):
-            return "lists iterators that both factors carry"
+        if self.listed == "rows":
+            keys = [p for p in self.group if roles[p] == "outer"]
+            if any(p not in self.group[: len(self.block)] for p in keys):
+                return "lists an iterator that both factors carry"
+            if keys and any(size != 1 for size in self.block):
+                return "has blocks along iterators that both factors carry"
         if self.listed == "depth":
             axis = self.group[len(self.block) :]
             if len(axis) != 1 or roles[axis[0]] != "depth":
@@ -278,7 +299,9 @@ def is_swapped(
 ) -> bool:
     """Whether the second factor gives the rows: the listed one does, else the one not innermost in the result."""
     both = carried[0] & carried[1]
-    rows = [p for p in group if not kinds[p] and p not in both] if listed != "nothing" else []
+    # Segments of a list of rows may be keys, which are those of the columns.
+    candidates = group[-1:] if listed == "rows" else group if listed == "depth" else ()
+    rows = [p for p in candidates if not kinds[p] and p not in both]
     if rows:
         return any(p not in carried[0] for p in rows)
     innermost = result.positions[-1] if result.positions else -1

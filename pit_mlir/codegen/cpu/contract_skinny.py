@@ -80,8 +80,8 @@ def is_axpy(frame: Frame) -> bool:
 
 
 def is_plain(frame: Frame) -> bool:
-    """One axis of depth, nothing added to."""
-    return len(frame.depth_axes) == 1 and not frame.adds
+    """One axis of depth, nothing added to, the same columns for all rows."""
+    return len(frame.depth_axes) == 1 and not frame.adds and not frame.plan.keys
 
 
 class SkinnyForm:

@@ -122,6 +122,9 @@ def stride_of(plan: ContractPlan, access: Access, number: int) -> int | None:
     is_list = plan.listed == "rows" and axis.role == "row"
     if is_list and not access.compact:
         return 0
+    is_key = axis.role == "outer" and axis.iterators[-1] in plan.keys
+    if is_key and (access.compact or plan.is_gathered(access)):
+        return 0
     if not plan.carries(access, axis):
         return 0
     return dimension_stride(access, access.positions.index(axis.iterators[-1]))
@@ -165,7 +168,7 @@ def view_of(plan: ContractPlan, access: Access, arguments: list[ir.Value]) -> Vi
 
 def coordinate_dimensions(plan: ContractPlan, access: Access) -> list[int | None]:
     """For each iterator of a list of rows the dimension of `access` that runs over it, for what is gathered."""
-    if plan.listed != "rows" or access.compact or not set(plan.group) & set(access.positions):
+    if not plan.is_gathered(access):
         return []
     return [access.positions.index(p) if p in access.positions else None for p in plan.group]
 
