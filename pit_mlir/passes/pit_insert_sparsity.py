@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.rules.combine import combine_contractions
 from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
@@ -15,6 +16,8 @@ from pit_mlir.passes.rules.spread_mark import spread_marks
 Rule = Callable[[ir.Operation, Report], None]
 
 ROWS: tuple[Rule, ...] = (
+    # R5: what experts computed is added up where a router sent it.
+    combine_contractions,
     # R3 over rows: what a mask over (batch, token), or over rows, makes 0.
     spread_masks,
     # R3 over rows that the model's author marked.

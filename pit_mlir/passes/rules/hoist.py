@@ -7,7 +7,9 @@ group are read through I; those that carry a part of it, through the projection 
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
+from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.structured import Structured, empty_generic
+from pit_mlir.passes.rules.restrict import copy_body
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
 
@@ -22,17 +24,14 @@ def plan_generic(op: ir.Operation, demanded: Demanded) -> Plan | Refusal:
     if refusal is not None:
         return refusal
     index = next(iter(demanded.values())).index
-    reads: list[Rows | None] = []
-    for number, map_ in enumerate(view.maps):
-        read = operand_rows(map_, group, index)
-        if read is not None and not read.is_whole:
-            extra = copied_iterators(view, number, group)
-            if extra:
-                return Refusal(
-                    f"operand {number} carries only part of the index and would be copied for every row "
-                    f"(iterators {extra} are not in the result)"
-                )
-        reads.append(read)
+    reads = [operand_rows(map_, group, index) for map_ in view.maps]
+    partial = [number for number, read in enumerate(reads) if read is not None and not read.is_whole]
+    if any(copied_iterators(view, number, group) for number in partial):
+        if len({output.type for output in view.outputs}) > 1:
+            return Refusal("its outputs have different types")
+        # Read where they lie, at the coordinates of each row: the weights of an expert serve all its rows.
+        reads = [read if read is None or read.is_whole else None for read in reads]
+        return Plan(tuple(reads), lambda operands: build_listed(view, group, index, reads, operands))
     return Plan(tuple(reads), lambda operands: build_compact(view, group, reads, operands))
 
 
@@ -132,6 +131,43 @@ def build_compact(
             attribute = inner.operation.attributes["dim"]
             inner.operation.attributes["dim"] = ir.IntegerAttr.get(attribute.type, place[attribute.value])
     return list(op.results)
+
+
+def build_listed(
+    view: Structured,
+    group: Sequence[int],
+    index: ir.Value,
+    reads: Sequence[Rows | None],
+    operands: Sequence[ir.Value],
+) -> list[ir.Value]:
+    """The `pit.generic` of `view` over `index`: what `reads` names is compact, the rest is read where it lies."""
+    count = len(view.inputs)
+    maps = [
+        map_ if read is None else rows_map(map_, read, group)
+        for map_, read in zip(view.maps, reads, strict=True)
+    ]
+    op = pit_generic(
+        operands[:count],
+        operands[count:],
+        index,
+        maps,
+        view.iterators,
+        group=group,
+        compact=[number for number, read in enumerate(reads) if read is not None],
+        body=lambda *scalars: copy_body(view, scalars),
+    ).operation
+    for name in view.op.attributes:
+        if name.startswith("pit."):
+            op.attributes[name] = view.op.attributes[name]
+    return list(op.results)
+
+
+def rows_map(map_: ir.AffineMap, rows: Rows, group: Sequence[int]) -> ir.AffineMap:
+    """`map_` with the dimensions of `rows` replaced by one, which is called as the first iterator of the group."""
+    results = list(map_.results)
+    results[rows.place] = ir.AffineDimExpr.get(group[0])
+    kept = [e for dim, e in enumerate(results) if dim == rows.place or dim not in rows.axis]
+    return ir.AffineMap.get(map_.n_dims, 0, kept)
 
 
 def compact_map(map_: ir.AffineMap, rows: Rows | None, renumber: ir.AffineMap) -> ir.AffineMap:
