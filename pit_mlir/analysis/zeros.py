@@ -33,6 +33,7 @@ from pit_mlir.analysis.expressions import (
 from pit_mlir.analysis.facts import Assumptions
 from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
 from pit_mlir.analysis.masks import Condition, element_type, is_float, is_mask, mask_conditions, unbroadcast
+from pit_mlir.analysis.one_hot import is_one_hot
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner, projection
@@ -149,9 +150,10 @@ def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[
     facts: list[Fact] = []
     for condition, (known, seeds) in conditions(view, expression, facts_of).items():
         dims = tuple(None if dim is None else out.index(dim) if dim in out else -1 for dim in condition.dims)
-        if -1 in dims:
-            continue
         found = image(expression, known)
+        if -1 in dims:
+            facts += summed(view, number, condition, seeds, found.value)
+            continue
         start = next((seed for seed in seeds if seed.kind != "cast"), None)
         kind = start.kind if start is not None else kind_of(expression, known, result)
         value = number_of(found.value, view, number)
@@ -166,11 +168,32 @@ def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[
         exact = is_exact(expression, known, value) and all(seed.exact for seed in seeds)
         source = Source(condition.tensor, dims, condition.where_zero)
         facts.append(Fact(value, source, kind, origin, assumed, exact, is_float(result)))
+    if is_one_hot(view):
+        origin = f"one-hot at {location_text(view.location)}"
+        source = Source(result, tuple(range(len(out))))
+        facts.append(Fact(0, source, "mask", origin, exact=True))
     if is_rectified(expression):
         origin = f"{rectifier(expression)} at {location_text(view.location)}"
         source = Source(result, tuple(range(len(out))))
         facts.append(Fact(0, source, "value", origin, exact=True))
     return facts
+
+
+def summed(
+    view: Structured, number: int, condition: Condition, seeds: Sequence[Fact], found: Abstract
+) -> list[Fact]:
+    """The fact about a sum over masked terms: it is 0 where all of them are, which its own values tell.
+
+    Only where the mask tells each element of the result by itself: the gates of a token's experts, no mean over rows.
+    """
+    out = projection(view.output_maps[number]) or ()
+    masks = [seed for seed in seeds if seed.kind == "mask"]
+    if not masks or not set(out) <= set(condition.dims) or number_of(found, view, number) != 0:
+        return []
+    result = view.op.results[number]
+    source = Source(result, tuple(range(len(out))))
+    assumed = frozenset[str]().union(*(seed.assumptions for seed in masks))
+    return [Fact(0, source, "value", masks[0].origin, assumed, of_floats=is_float(result))]
 
 
 def operand(view: Structured, argument: int) -> Expression:
