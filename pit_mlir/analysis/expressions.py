@@ -248,6 +248,17 @@ def parts(expression: Expression) -> Iterator[Expression]:
             work.extend(part.args)
 
 
+def replaced(expression: Expression, part: Expression, other: Expression) -> Expression:
+    """`expression` with `other` in place of `part`."""
+    if expression == part:
+        return other
+    if not isinstance(expression, Apply):
+        return expression
+    return replace(
+        expression, args=tuple(replaced(arg, part, other) for arg in expression.args), source=None
+    )
+
+
 def leaves(expression: Expression) -> Iterable[Leaf]:
     """The tensor elements that `expression` reads, in the order of first appearance."""
     found: dict[Leaf, None] = {}

@@ -29,11 +29,11 @@ from pit_mlir.analysis.expressions import (
     is_plain,
     leaves,
     parts,
+    replaced,
 )
 from pit_mlir.analysis.facts import Assumptions
 from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
 from pit_mlir.analysis.masks import Condition, element_type, is_float, is_mask, mask_conditions, unbroadcast
-from pit_mlir.analysis.one_hot import is_one_hot
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner, projection
@@ -168,8 +168,8 @@ def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[
         exact = is_exact(expression, known, value) and all(seed.exact for seed in seeds)
         source = Source(condition.tensor, dims, condition.where_zero)
         facts.append(Fact(value, source, kind, origin, assumed, exact, is_float(result)))
-    if is_one_hot(view):
-        origin = f"one-hot at {location_text(view.location)}"
+    if is_float(result) and is_choice(expression):
+        origin = f"choice at {location_text(view.location)}"
         source = Source(result, tuple(range(len(out))))
         facts.append(Fact(0, source, "mask", origin, exact=True))
     if is_rectified(expression):
@@ -332,6 +332,16 @@ def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> l
             source_there = Source(fact.source.tensor, tuple(places), fact.source.where_zero)
             facts.append(replace(fact, source=source_there))
     return [fact for fact in facts if fact.kind != "value" or fact.is_zero]
+
+
+def is_choice(expression: Expression) -> bool:
+    """Whether `expression` is 0 where a comparison of integers fails: one-hot rows, the gates of a chosen expert."""
+    return any(
+        isinstance(part, Apply)
+        and part.name == "arith.cmpi"
+        and image(replaced(expression, part, Constant(0, part.type)), {}).value == ZERO
+        for part in parts(expression)
+    )
 
 
 def is_rectified(expression: Expression) -> bool:

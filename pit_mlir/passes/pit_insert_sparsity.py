@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.rules.accumulate import accumulate_writes
 from pit_mlir.passes.rules.combine import combine_contractions
 from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.restrict import restrict_contractions
@@ -22,6 +23,8 @@ ROWS: tuple[Rule, ...] = (
     spread_masks,
     # R3 over rows that the model's author marked.
     spread_marks,
+    # R5 where a model adds such rows up by itself.
+    accumulate_writes,
 )
 LISTS: tuple[Rule, ...] = (
     # R2 and R3 inside contractions: live k for each block of rows, live columns of a masked weight.
@@ -44,6 +47,8 @@ class InsertSparsity(Pass):
     statistics: ClassVar[Mapping[str, str]] = {
         "num-masked": "Values that are rows by a mask (R3)",
         "num-marked": "Values that are rows by a mark (R3)",
+        "num-combined": "Sums over rows that are added where a mask is live (R5)",
+        "num-accumulated": "Sums with rows that are added to what is there (R5)",
         "num-restricted": "Contractions restricted to a list (R2, R3)",
         "num-refused": "Facts that no contraction could be restricted by",
     }

@@ -39,7 +39,7 @@ def combine_contractions(function: ir.Operation, report: Report) -> None:
     block = function.regions[0].blocks[0]
     zeros = Zeros(block)
     for op in list(block.operations):
-        view = Structured.of(op)
+        view = Structured.on_tensors(op)
         found = None if view is None or view.index is not None else find_combination(view, zeros)
         if view is None or found is None:
             continue
@@ -50,6 +50,7 @@ def combine_contractions(function: ir.Operation, report: Report) -> None:
         )
         with op.location:
             combine(view, found)
+        report.count("num-combined")
 
 
 def find_combination(view: Structured, zeros: Zeros) -> Combination | None:

@@ -20,6 +20,7 @@ from pit_mlir.analysis.expressions import (
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.images import ZERO, Known, NonZero, image
 from pit_mlir.analysis.masks import is_float, is_mask_argument, mask_of
+from pit_mlir.analysis.zeros import Zeros
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.detect import detect
@@ -43,9 +44,11 @@ class Masked:
 
 def spread_masks(function: ir.Operation, report: Report) -> None:
     """R3 at every result of `function` that a mask over some of its dimensions makes 0."""
-    for op in list(function.regions[0].blocks[0].operations):
+    block = function.regions[0].blocks[0]
+    zeros = Zeros(block)
+    for op in list(block.operations):
         view = Structured.on_tensors(op)
-        masked = None if view is None or is_read_by_rows(view.op) else find_mask(view)
+        masked = None if view is None or is_read_by_rows(view.op) else find_mask(view, zeros)
         if masked is not None:
             with op.location:
                 spread(op.operation, masked)
@@ -72,7 +75,7 @@ def name_of(mask: ir.Value, function: ir.Operation) -> str:
     return f"argument {number}"
 
 
-def find_mask(view: Structured) -> Masked | None:
+def find_mask(view: Structured, zeros: Zeros) -> Masked | None:
     """The mask that makes the one result of `view` 0, if there is one whose index pays."""
     identity = list(range(len(view.iterators)))
     if "reduction" in view.iterators or len(view.outputs) != 1 or not is_plain(view, 0):
@@ -87,7 +90,11 @@ def find_mask(view: Structured) -> Masked | None:
         view, 0, lambda number: terms[number] if number < len(terms) else Leaf(view.outputs[0], ())
     )
     for term in dict.fromkeys(terms):
-        root = mask_of(term) if image(body, {term: ZERO}).value == ZERO else None
+        if image(body, {term: ZERO}).value != ZERO:
+            continue
+        root = mask_of(term)
+        if (root is None or root == term) and is_gate(term, terms, zeros):
+            return Masked(term.value, tuple(out.index(dim) for dim in term.dims), view.op.results[0])
         if root is None:
             continue
         kept = selected(body, terms, term)
@@ -95,7 +102,10 @@ def find_mask(view: Structured) -> Masked | None:
         if (len(root.dims) == len(out) and not is_returned(view.op)) or masks_weight(view, term):
             continue
         if kept is None and (
-            len(root.dims) == len(out) or is_other_float(root) or not is_float(view.op.results[0])
+            len(root.dims) == len(out)
+            or is_other_float(root)
+            or not is_float(view.op.results[0])
+            or not scales(root, term, terms)
         ):
             continue
         if kept is not None and not (is_float(view.op.results[0]) or is_returned(view.op)):
@@ -105,6 +115,18 @@ def find_mask(view: Structured) -> Masked | None:
         value = kept.value if kept is not None and straight else view.op.results[0]
         return Masked(root.value, axis, value)
     return None
+
+
+def scales(root: Leaf, term: Leaf, terms: list[Leaf]) -> bool:
+    """Whether one of the other `terms` has an element, or several, for each of `root`: that is what it masks."""
+    return any(set(root.dims) <= set(other.dims) for other in terms if other != term)
+
+
+def is_gate(term: Leaf, terms: list[Leaf], zeros: Zeros) -> bool:
+    """Whether `term` scales rows that are computed, and holds zeros on purpose: the weight of one expert per token."""
+    others = [other for other in terms if other != term and set(term.dims) < set(other.dims)]
+    told = any(fact.is_zero and fact.source.dims for fact in zeros.of(term.value))
+    return bool(term.dims) and told and any(not is_argument(other.value) for other in others)
 
 
 def selected(body: Expression, terms: list[Leaf], mask: Leaf) -> Leaf | None:

@@ -1,0 +1,77 @@
+"""Mixtures of experts as people write them: nothing in them says that most of the work is not needed."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+DIM, HIDDEN = 24, 40
+
+
+class Stacked(nn.Module):
+    """A router, and the weights of all experts in one tensor each."""
+
+    def __init__(self, experts: int, chosen: int) -> None:
+        super().__init__()
+        self.router = nn.Linear(DIM, experts, bias=False)
+        self.up = nn.Parameter(torch.randn(experts, HIDDEN, DIM) * DIM**-0.5)
+        self.down = nn.Parameter(torch.randn(experts, DIM, HIDDEN) * HIDDEN**-0.5)
+        self.experts, self.chosen = experts, chosen
+
+    def gates(self, x: Tensor) -> Tensor:
+        """The weight of each expert for each token (tokens, experts); 0 where it was not chosen."""
+        weights, chosen = functional.softmax(self.router(x), -1).topk(self.chosen, -1)
+        return (functional.one_hot(chosen, self.experts).to(x.dtype) * weights[..., None]).sum(1)
+
+
+class Switch(Stacked):
+    """The best expert alone; tokens are dispatched and combined by products with one-hot rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, chosen = functional.softmax(self.router(x), -1).max(-1)
+        dispatch = functional.one_hot(chosen, self.experts).to(x.dtype)
+        inputs = torch.einsum("te,td->etd", dispatch, x)
+        hidden = functional.relu(torch.einsum("etd,ehd->eth", inputs, self.up))
+        outputs = torch.einsum("eth,edh->etd", hidden, self.down)
+        return torch.einsum("etd,te->td", outputs, dispatch * weight[:, None])
+
+
+class Combined(Stacked):
+    """All experts on all tokens, as far as the text goes; the sum takes the chosen ones."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = functional.relu(torch.einsum("td,ehd->eth", x, self.up))
+        return torch.einsum("etd,te->td", torch.einsum("eth,edh->etd", hidden, self.down), self.gates(x))
+
+
+class Gated(Stacked):
+    """SwiGLU experts with biases."""
+
+    def __init__(self, experts: int, chosen: int) -> None:
+        super().__init__(experts, chosen)
+        self.gate = nn.Parameter(torch.randn(experts, HIDDEN, DIM) * DIM**-0.5)
+        self.bias = nn.Parameter(torch.randn(experts, DIM))
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = functional.silu(torch.einsum("td,ehd->eth", x, self.gate))
+        hidden = gate * torch.einsum("td,ehd->eth", x, self.up)
+        outputs = torch.einsum("eth,edh->etd", hidden, self.down) + self.bias[:, None]
+        return torch.einsum("etd,te->td", outputs, self.gates(x))
+
+
+class Loop(nn.Module):
+    """One module an expert; each adds its outputs, times a weight that is 0 for tokens of others."""
+
+    def __init__(self, experts: int, chosen: int) -> None:
+        super().__init__()
+        self.router = nn.Linear(DIM, experts, bias=False)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(DIM, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, DIM)) for _ in range(experts)
+        )
+        self.chosen = chosen
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, chosen = functional.softmax(self.router(x), -1).topk(self.chosen, -1)
+        out = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            out = out + expert(x) * (weights * (chosen == number)).sum(-1)[:, None]
+        return out

@@ -1,0 +1,90 @@
+"""Mixtures of experts against torch: each token is computed by its experts alone, and the result is that of all."""
+
+import copy
+
+import pytest
+import torch
+from expert_models import DIM, HIDDEN, Combined, Gated, Loop, Switch
+
+import pit_mlir as pit
+
+STYLES = [Switch, Combined, Gated, Loop]
+
+
+def model_of(style: type[torch.nn.Module], experts: int = 5, chosen: int = 2) -> torch.nn.Module:
+    """A model of `style` with random weights."""
+    torch.manual_seed(experts * 10 + chosen)
+    return style(experts, chosen).eval()
+
+
+def assert_equal(compiled: pit.CompiledModule, model: torch.nn.Module, x: torch.Tensor, tolerance: float) -> None:
+    """The compiled model agrees with torch in double precision."""
+    expected = copy.deepcopy(model).double()(x.double())
+    assert compiled(x).shape == expected.shape
+    scale = expected.abs().max().clamp(min=1) if expected.numel() else 1.0
+    assert bool(((compiled(x).double() - expected).abs() <= tolerance * scale).all())
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_any_number_of_tokens(style: type[torch.nn.Module]) -> None:
+    """One program for every number of tokens, 0 and 1 among them."""
+    model = model_of(style)
+    tokens = torch.export.Dim("tokens", min=0, max=4096)
+    compiled = pit.compile(model, (torch.randn(12, DIM),), dynamic_shapes=({0: tokens},))
+    for count in (12, 1, 7, 127, 0):
+        assert_equal(compiled, model, torch.randn(count, DIM), 1e-5)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(("experts", "chosen"), [(1, 1), (8, 1), (8, 8), (9, 4)])
+def test_any_choice(style: type[torch.nn.Module], experts: int, chosen: int) -> None:
+    """Top-1 to all experts, all tokens on one expert, experts without tokens."""
+    model = model_of(style, experts, chosen)
+    x = torch.randn(33, DIM)
+    compiled = pit.compile(model, (x,))
+    assert_equal(compiled, model, x, 1e-5)
+    assert_equal(compiled, model, x[:1].expand(33, DIM).contiguous(), 1e-5)
+    with torch.no_grad():
+        model.router.weight.zero_()
+        model.router.weight[0] = 1.0
+    assert_equal(compiled, model, x.abs(), 1e-5)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_bf16(style: type[torch.nn.Module]) -> None:
+    """Narrow floats, summed in f32: as near to exact numbers as torch's own."""
+    model = model_of(style).bfloat16()
+    x = torch.randn(40, DIM).bfloat16()
+    exact = copy.deepcopy(model).double()
+    # The router's choice is made in bf16 by both: a tie in it would be decided by rounding.
+    compiled = pit.compile(model, (x,))
+    ours, theirs = compiled(x).double(), model(x).double()
+    assert (ours - theirs).abs().max() <= 0.05 * exact(x.double()).abs().max()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_nothing_is_computed_for_all_experts(style: type[torch.nn.Module]) -> None:
+    """No tensor of experts x tokens x features is left, and every expert's product lists its tokens."""
+    x = torch.randn(37, DIM)
+    compiled = pit.compile(model_of(style), (x,))
+    text = str(compiled.ir)
+    for features in (DIM, HIDDEN):
+        for shape in (f"5x37x{features}", f"37x5x{features}", f"37x{features}xf32>) -> tensor<37x{HIDDEN}"):
+            uses = [line for line in text.splitlines() if shape in line and "tensor.empty" not in line]
+            assert not uses, uses[0]
+    assert "pit.contract" in text
+
+
+def test_weights_of_experts_without_tokens_are_not_read() -> None:
+    """The weights of an expert that nobody chose may hold anything."""
+    model = model_of(Combined, 4, 1)
+    x = torch.randn(9, DIM).abs()
+    with torch.no_grad():
+        model.router.weight.zero_()
+        model.router.weight[2] = 1.0
+    compiled = pit.compile(model, (x,))
+    expected = compiled(x).clone()
+    with torch.no_grad():
+        for weights in (model.up, model.down):
+            weights[[0, 1, 3]] = float("nan")
+    assert torch.equal(compiled(x), expected)
