@@ -254,9 +254,7 @@ def replaced(expression: Expression, part: Expression, other: Expression) -> Exp
         return other
     if not isinstance(expression, Apply):
         return expression
-    return replace(
-        expression, args=tuple(replaced(arg, part, other) for arg in expression.args), source=None
-    )
+    return replace(expression, args=tuple(replaced(arg, part, other) for arg in expression.args), source=None)
 
 
 def leaves(expression: Expression) -> Iterable[Leaf]:

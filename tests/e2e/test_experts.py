@@ -17,7 +17,9 @@ def model_of(style: type[torch.nn.Module], experts: int = 5, chosen: int = 2) ->
     return style(experts, chosen).eval()
 
 
-def assert_equal(compiled: pit.CompiledModule, model: torch.nn.Module, x: torch.Tensor, tolerance: float) -> None:
+def assert_equal(
+    compiled: pit.CompiledModule, model: torch.nn.Module, x: torch.Tensor, tolerance: float
+) -> None:
     """The compiled model agrees with torch in double precision."""
     expected = copy.deepcopy(model).double()(x.double())
     assert compiled(x).shape == expected.shape

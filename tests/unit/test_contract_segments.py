@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from contraction_text import assert_close, cached, poisoned
+from contraction_text import assert_close, cached
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +54,9 @@ LAST = {"h, d": "%c2", "d, h": "%c1"}
 def experts(up: str, down: str) -> str:
     """Two products with the weights of each token's experts, combined by the gates; `up` and `down` are layouts."""
     text = EXPERTS.format(up=up, down=down, last="%c2" if down == "h, d" else "%c1")
-    return text.replace("%c1 = arith.constant 1 : index", "%c1 = arith.constant 1 : index\n  %c2 = arith.constant 2 : index")
+    return text.replace(
+        "%c1 = arith.constant 1 : index", "%c1 = arith.constant 1 : index\n  %c2 = arith.constant 2 : index"
+    )
 
 
 @pytest.mark.parametrize("up", ["h, d"])
@@ -78,5 +80,8 @@ def test_experts(up: str, down: str, data: st.DataObject) -> None:
     compiled = cached(experts(up, down))
     [actual] = compiled.run_numpy(gate, x, w, v, init)
     hidden = numpy.einsum("td,ehd->eth", x.astype(float), w)
-    expected = numpy.einsum(f"te,eth,e{down.replace(', ', '')}->td", gate.astype(float), hidden, v.astype(float)) + init
+    expected = (
+        numpy.einsum(f"te,eth,e{down.replace(', ', '')}->td", gate.astype(float), hidden, v.astype(float))
+        + init
+    )
     assert_close(actual, expected, "f32", sizes["h"] * sizes["d"])

@@ -52,7 +52,11 @@ def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Va
     arguments += plan.captured
     if index is not None:
         segments = (index.begin, index.count)
-        kept = (index.rows, *(segments if plan.keys else ())) if plan.listed == "rows" else (*segments, index.entries)
+        kept = (
+            (index.rows, *(segments if plan.keys else ()))
+            if plan.listed == "rows"
+            else (*segments, index.entries)
+        )
         for buffer in kept:
             flat, base, _ = flat_buffer(buffer)
             arguments += [flat, base]

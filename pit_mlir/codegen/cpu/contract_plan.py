@@ -190,7 +190,8 @@ class ContractPlan:
         roles = roles_of(kinds, carried[0], carried[1])
         if listed == "rows":
             # What rows and columns share is the segment of a row: the columns are those of its key.
-            roles = ["outer" if p in group and p in carried[1] else role for p, role in enumerate(roles)]
+            keys = set(group) & carried[1]
+            roles: list[Role] = ["outer" if p in keys else role for p, role in enumerate(roles)]
         problem = plan.problem_of_list(roles)
         return problem or plan.with_axes(roles, [a for a in accesses.values() if a])
 

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.build import Index, add, ceil_div, delinearize, fold, loop, minimum, mul, product, sub, value
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    ceil_div,
+    delinearize,
+    fold,
+    loop,
+    minimum,
+    mul,
+    product,
+    sub,
+    value,
+)
 from pit_mlir.codegen.cpu.contract_frame import Frame, index_at, scratch
 
 
@@ -44,7 +56,7 @@ def list_blocks(frame: Frame, high: Index) -> Blocks:
     # A segment adds at most one block that is not full.
     most = add(ceil_div(frame.rows, high), minimum(frame.rows, segment_count(frame)))
     index = ir.IndexType.get()
-    buffers = [scratch(index, most) for _ in range(3)]
+    buffers = (scratch(index, most), scratch(index, most), scratch(index, most))
 
     def visit(segment: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         begin, count = index_at(begins, segment), index_at(counts, segment)
@@ -57,11 +69,12 @@ def list_blocks(frame: Frame, high: Index) -> Blocks:
         return [value(add(carried[0], blocks))]
 
     total = fold(0, segment_count(frame), 1, [value(0)], visit)[0]
-    return Blocks(*buffers, total)
+    segments, firsts, rows = buffers
+    return Blocks(segments, firsts, rows, total)
 
 
 def keyed(frame: Frame, outer: Sequence[Index], segment: Index) -> list[Index]:
-    """The coordinates of all outer axes: `outer` are those that the list leaves free, the keys are those of `segment`."""
+    """The coordinates of all outer axes: `outer` are those that the list leaves free, the keys those of `segment`."""
     plan = frame.plan
     numbers = delinearize(segment, frame.group_extents[: len(plan.block)])
     free = iter(outer)

@@ -14,26 +14,27 @@ def accumulate_writes(function: ir.Operation, report: Report) -> None:
     """R5 at every sum of `function` of a tensor and of rows written into zeros."""
     for op in list(function.regions[0].blocks[0].operations):
         view = Structured.on_tensors(op)
-        if view is None or view.index is not None or not adds_up(view):
-            continue
-        for number, value in enumerate(view.inputs):
-            if is_written_into_zeros(value):
-                accumulate(view, number)
+        terms = None if view is None or view.index is not None else terms_of(view)
+        for term in terms or ():
+            if is_written_into_zeros(term):
+                assert view is not None and terms is not None
+                accumulate(view, term, next((other for other in terms if other != term), None))
                 report.count("num-accumulated")
                 break
 
 
-def adds_up(view: Structured) -> bool:
-    """Whether `view` is the sum of two tensors, element by element."""
+def terms_of(view: Structured) -> tuple[ir.Value, ...] | None:
+    """The tensors of which `view` is the sum, element by element, two or one and 0; None if it is no sum."""
     identity = tuple(range(len(view.iterators)))
-    if len(view.inputs) != 2 or any(projection(map_) != identity for map_ in view.maps):
-        return False
     total = owner(view.yields[0])
-    return (
-        total is not None
-        and total.name in ("arith.addf", "arith.addi")
-        and set(total.operands) == set(view.scalars[:2])
-    )
+    if total is None or total.name not in ("arith.addf", "arith.addi"):
+        return None
+    if any(projection(map_) != identity for map_ in view.maps):
+        return None
+    scalars = dict(zip(view.scalars, view.inputs, strict=False))
+    terms = [scalars[value] for value in total.operands if value in scalars]
+    others = [constant_of(value) for value in total.operands if value not in scalars]
+    return tuple(terms) if all(other is not None and other.value == 0 for other in others) else None
 
 
 def is_written_into_zeros(value: ir.Value) -> bool:
@@ -45,25 +46,24 @@ def is_written_into_zeros(value: ir.Value) -> bool:
     return isinstance(init, Constant) and init.value == 0
 
 
-def accumulate(view: Structured, number: int) -> None:
-    """Puts a `pit.swrite` into the other input of `view` in its place; into zeros, it stays as it was."""
-    write = owner(view.inputs[number])
+def accumulate(view: Structured, term: ir.Value, out: ir.Value | None) -> None:
+    """Puts `term`, a `pit.swrite`, in place of `view`: into `out`, or as it is where nothing else is added."""
+    write = owner(term)
     assert write is not None
-    out = view.inputs[1 - number]
-    start = constant_of(out)
-    if isinstance(start, Constant) and start.value == 0:
-        made = view.inputs[number]
-    else:
-        with ir.InsertionPoint(view.op), view.location:
-            made = swrite(
-                write.operands[0],
-                out,
-                write.operands[2],
-                axis=list(write.attributes["axis"]),
-                group=list(write.attributes["group"]),
-                combine="add",
-            )
+    start = None if out is None else constant_of(out)
+    if out is None or (start is not None and start.value == 0):
+        view.op.results[0].replace_all_uses_with(term)
+        view.op.erase()
+        return
+    with ir.InsertionPoint(view.op), view.location:
+        made = swrite(
+            write.operands[0],
+            out,
+            write.operands[2],
+            axis=list(write.attributes["axis"]),
+            group=list(write.attributes["group"]),
+            combine="add",
+        )
     view.op.results[0].replace_all_uses_with(made)
     view.op.erase()
-    if made != write.results[0]:
-        write.erase()
+    write.erase()

@@ -22,7 +22,8 @@ from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Iterator, Structured, build_generic, owner, projection, projection_map
 from pit_mlir.dialect.swrite import swrite
-from pit_mlir.passes.rules.restrict import Restriction, copy_body, live_mask, refusal, restrictions
+from pit_mlir.passes.contractions.form import copy, needed
+from pit_mlir.passes.rules.restrict import Restriction, live_mask, refusal, restrictions
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,9 @@ def addends_of(view: Structured, found: Combination, positions: Sequence[int]) -
     maps = [*view.input_maps, projection_map(len(iterators), positions)]
 
     def body(*scalars: ir.Value) -> list[ir.Value]:
-        inputs, init = scalars[:-1], scalars[-1]
-        # The accumulator is left out by taking the addend instead of the sum.
-        return copy_body(view, [*inputs, init], [found.addend])
+        known = dict(zip(view.scalars, scalars, strict=True))
+        copy(view.body.operations, needed(found.addend, view.body), known)
+        return [known.get(found.addend, found.addend)]
 
     made = build_generic(view.inputs, [out], maps, iterators, body)
     made.attributes["pit.axes"] = ir.ArrayAttr.get([ir.StringAttr.get("parallel")] * len(iterators))

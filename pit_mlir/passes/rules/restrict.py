@@ -172,10 +172,8 @@ def split(view: Structured, restriction: Restriction) -> tuple[list[int], list[i
     return [iterator for iterator in restriction.iterators if iterator not in axis], axis
 
 
-def copy_body(
-    view: Structured, scalars: Sequence[ir.Value], wanted: Sequence[ir.Value] | None = None
-) -> list[ir.Value]:
-    """The body of `view` at the insertion point, on `scalars`; what it yields, or `wanted` scalars of it."""
+def copy_body(view: Structured, scalars: Sequence[ir.Value]) -> list[ir.Value]:
+    """The body of `view` at the insertion point, on `scalars`; what it yields."""
     values: dict[Any, ir.Value] = dict(zip(view.scalars, scalars, strict=True))
     operations = list(view.body.operations)
     for op in operations[:-1]:
@@ -184,7 +182,7 @@ def copy_body(
             if operand in values:
                 copy.operands[number] = values[operand]
         values.update(zip(op.operation.results, copy.results, strict=True))
-    yields: list[ir.Value] = list(operations[-1].operation.operands) if wanted is None else list(wanted)
+    yields: list[ir.Value] = list(operations[-1].operation.operands)
     return [values.get(value, value) for value in yields]
 
 

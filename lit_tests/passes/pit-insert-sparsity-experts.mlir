@@ -1,0 +1,126 @@
+// Experts: the sum over them becomes additions of rows where a router sent them (R5).
+//
+// RUN: pit-mlir-opt %s --split-input-file -p 'pit-prove-permutation, pit-insert-sparsity{only=rows}' \
+// RUN:   --mlir-print-local-scope 2>/dev/null | filecheck %s
+// RUN: pit-mlir-opt %s --split-input-file -p 'pit-prove-permutation, pit-insert-sparsity{only=rows}, pit-simplify' \
+// RUN:   --mlir-print-local-scope 2>/dev/null | filecheck %s --check-prefix=SIMPLE
+
+// One product with the weights of the router, zero but at the expert that was chosen. Segments are experts, entries
+// are tokens; the weights of an expert are read where they lie.
+//
+// CHECK-LABEL: func.func @combine
+// CHECK: %[[ROUTE:.*]] = linalg.generic {{.*}}ins(%{{.*}}, %{{.*}} : tensor<?xi64>, tensor<4xindex>)
+// CHECK: %[[I:.*]] = "pit.detect"(%[[ROUTE]]) {axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64, segments = array<i64: 1>}
+// CHECK: %[[TERMS:.*]] = linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "parallel"]
+// CHECK-NOT: addf
+// CHECK: linalg.yield
+// CHECK: %[[ROWS:.*]] = "pit.sread"(%[[TERMS]], %[[I]]) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>}
+// CHECK: %[[SUM:.*]] = "pit.swrite"(%[[ROWS]], %{{.*}}, %[[I]]) {axis = array<i64: 0>, combine = "add", group = array<i64: 1>}
+// CHECK: return %[[SUM]]
+//
+// SIMPLE-LABEL: func.func @combine
+// SIMPLE: %[[H:.*]] = "pit.generic"(%{{.*}}, %[[I:.*]]) ({
+// SIMPLE: "pit.element"(%{{.*}}) {compact = false, map = affine_map<(d0, d1, d2, d3) -> (d1, d3)>}
+// SIMPLE: "pit.element"(%{{.*}}) {compact = false, map = affine_map<(d0, d1, d2, d3) -> (d0, d3, d2)>}
+// SIMPLE: {compact = true, group = array<i64: 0, 1>
+// SIMPLE: linalg.generic {{.*}}iterator_types = ["parallel", "parallel"]
+// SIMPLE-NOT: 4x?x8
+func.func @combine(%chosen: tensor<?xi64>, %x: tensor<?x16xf32>, %w: tensor<4x16x8xf32>) -> tensor<?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %t = tensor.dim %chosen, %c0 : tensor<?xi64>
+  %r0 = tensor.empty(%t) : tensor<?x4xf32>
+  %e0 = tensor.empty() : tensor<4xindex>
+  %numbers = linalg.generic {indexing_maps = [affine_map<(e) -> (e)>], iterator_types = ["parallel"]}
+      outs(%e0 : tensor<4xindex>) {
+  ^bb0(%o: index):
+    %i = linalg.index 0 : index
+    linalg.yield %i : index
+  } -> tensor<4xindex>
+  %route = linalg.generic {indexing_maps = [affine_map<(t, e) -> (t)>, affine_map<(t, e) -> (e)>, affine_map<(t, e) -> (t, e)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%chosen, %numbers : tensor<?xi64>, tensor<4xindex>) outs(%r0 : tensor<?x4xf32>) {
+  ^bb0(%c: i64, %n: index, %o: f32):
+    %m = arith.index_cast %n : index to i64
+    %same = arith.cmpi eq, %c, %m : i64
+    %f = arith.uitofp %same : i1 to f32
+    linalg.yield %f : f32
+  } -> tensor<?x4xf32>
+  %h0 = tensor.empty(%t) : tensor<4x?x8xf32>
+  %h1 = linalg.fill ins(%zero : f32) outs(%h0 : tensor<4x?x8xf32>) -> tensor<4x?x8xf32>
+  %h = linalg.generic {indexing_maps = [affine_map<(e, t, n, k) -> (t, k)>, affine_map<(e, t, n, k) -> (e, k, n)>,
+      affine_map<(e, t, n, k) -> (e, t, n)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<?x16xf32>, tensor<4x16x8xf32>) outs(%h1 : tensor<4x?x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<4x?x8xf32>
+  %y0 = tensor.empty(%t) : tensor<?x8xf32>
+  %y1 = linalg.fill ins(%zero : f32) outs(%y0 : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(t, n, e) -> (e, t, n)>, affine_map<(t, n, e) -> (t, e)>,
+      affine_map<(t, n, e) -> (t, n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%h, %route : tensor<4x?x8xf32>, tensor<?x4xf32>) outs(%y1 : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %g: f32, %acc: f32):
+    %p = arith.mulf %a, %g : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// A model that adds up expert by expert: the rows go to what is there.
+//
+// CHECK-LABEL: func.func @accumulate
+// CHECK-SAME: %[[OUT:[a-z0-9]+]]: tensor<?x8xf32>
+// CHECK: %[[ROWS:.*]] = "pit.sread"
+// CHECK: %[[SUM:.*]] = "pit.swrite"(%[[ROWS]], %[[OUT]], %{{.*}}) {axis = array<i64: 0>, combine = "add", group = array<i64: 0>}
+// CHECK: return %[[SUM]]
+func.func @accumulate(%out: tensor<?x8xf32>, %x: tensor<?x8xf32>, %mask: tensor<?xi1>) -> tensor<?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %e = tensor.empty(%t) : tensor<?x8xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(t, n) -> (t, n)>, affine_map<(t, n) -> (t, n)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %p = math.exp %a : f32
+    linalg.yield %p : f32
+  } -> tensor<?x8xf32>
+  %g = linalg.generic {indexing_maps = [affine_map<(t, n) -> (t, n)>, affine_map<(t, n) -> (t)>, affine_map<(t, n) -> (t, n)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%y, %mask : tensor<?x8xf32>, tensor<?xi1>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %m: i1, %o: f32):
+    %f = arith.uitofp %m : i1 to f32
+    %p = arith.mulf %a, %f : f32
+    linalg.yield %p : f32
+  } -> tensor<?x8xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(t, n) -> (t, n)>, affine_map<(t, n) -> (t, n)>, affine_map<(t, n) -> (t, n)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%out, %g : tensor<?x8xf32>, tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.addf %a, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<?x8xf32>
+  return %s : tensor<?x8xf32>
+}
+
+// -----
+
+// What is summed is an argument: nothing is saved by computing it in rows.
+//
+// CHECK-LABEL: func.func @nothing_computed
+// CHECK-NOT: pit.detect
+func.func @nothing_computed(%chosen: tensor<6x4xi1>, %y: tensor<4x6x8xf32>, %init: tensor<6x8xf32>) -> tensor<6x8xf32> {
+  %s = linalg.generic {indexing_maps = [affine_map<(t, n, e) -> (e, t, n)>, affine_map<(t, n, e) -> (t, e)>,
+      affine_map<(t, n, e) -> (t, n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%y, %chosen : tensor<4x6x8xf32>, tensor<6x4xi1>) outs(%init : tensor<6x8xf32>) {
+  ^bb0(%a: f32, %m: i1, %acc: f32):
+    %f = arith.uitofp %m : i1 to f32
+    %p = arith.mulf %a, %f : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<6x8xf32>
+  return %s : tensor<6x8xf32>
+}
