@@ -32,6 +32,7 @@ from pit_mlir.analysis.expressions import (
     replaced,
 )
 from pit_mlir.analysis.facts import Assumptions
+from pit_mlir.analysis.facts import Assumption
 from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
 from pit_mlir.analysis.masks import Condition, element_type, is_float, is_mask, mask_conditions, unbroadcast
 from pit_mlir.bindings import ir
@@ -192,7 +193,7 @@ def summed(
         return []
     result = view.op.results[number]
     source = Source(result, tuple(range(len(out))))
-    assumed = frozenset[str]().union(*(seed.assumptions for seed in masks))
+    assumed = frozenset[Assumption]().union(*(seed.assumptions for seed in masks))
     return [Fact(0, source, "value", masks[0].origin, assumed, of_floats=is_float(result))]
 
 
