@@ -31,8 +31,7 @@ from pit_mlir.analysis.expressions import (
     parts,
     replaced,
 )
-from pit_mlir.analysis.facts import Assumptions
-from pit_mlir.analysis.facts import Assumption
+from pit_mlir.analysis.facts import Assumption, Assumptions
 from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
 from pit_mlir.analysis.masks import Condition, element_type, is_float, is_mask, mask_conditions, unbroadcast
 from pit_mlir.bindings import ir
