@@ -335,10 +335,14 @@ def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> l
 
 
 def is_choice(expression: Expression) -> bool:
-    """Whether `expression` is 0 where a comparison of integers fails: one-hot rows, the gates of a chosen expert."""
+    """Whether `expression` is 0 where a comparison of integers fails: one-hot rows, the gates of a chosen expert.
+
+    A comparison with 0 makes no choice: it asks a mask.
+    """
     return any(
         isinstance(part, Apply)
         and part.name == "arith.cmpi"
+        and not any(isinstance(arg, Constant) and arg.value == 0 for arg in part.args)
         and image(replaced(expression, part, Constant(0, part.type)), {}).value == ZERO
         for part in parts(expression)
     )
