@@ -36,7 +36,7 @@ RULES: dict[str, tuple[Rule, ...]] = {"all": ROWS + LISTS, "rows": ROWS, "lists"
 
 @dataclass(frozen=True)
 class InsertSparsity(Pass):
-    """Introduces `pit.detect`, `pit.sread`, `pit.swrite` and `pit.generic` where values are known to be zero (R2, R3, R5).
+    """Introduces `pit.detect`, `pit.sread`, `pit.swrite` and `pit.generic` where values are zero (R2, R3, R5).
 
     Nothing is moved here: `pit-simplify` carries the reads up through the program. An operation that is restricted
     to a list stops them, so a model with both has `only=rows`, then `pit-simplify`, then `only=lists`.
