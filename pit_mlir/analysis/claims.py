@@ -285,13 +285,12 @@ Check = Callable[[Point, list[Scalar | None]], bool]
 def settle(
     body: Body, mode: Mode, claim: Claim, values: Values | None = None, check: Check | None = None
 ) -> Assumptions | None:
-    """The assumptions under which `claim` is proved, None if it is not under any.
+    """The assumptions under which `claim` is proved, None if it is not under any; raises `OutOfTime`.
 
     What holds for finite data alone is by far the most frequent. `check` finds that with NaN and infinities in
     microseconds, the solver takes a tenth of a second for a body with four factors.
     """
-    if smt.milliseconds_left() <= 0:
-        return None
+    smt.current_deadline().check()
     tried = levels(body, mode)
     if check is not None and len(tried) > 1:
         wild = samples(body, mode, values, finite=False)

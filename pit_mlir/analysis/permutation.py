@@ -6,8 +6,9 @@ matrix products, convolutions and row maxima are found to be what they are from 
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
 
 from pit_mlir.analysis import exponentials, skipping, smt
 from pit_mlir.analysis.body import Body, Compound, Node, Scheme, scheme_of
@@ -34,7 +35,7 @@ from pit_mlir.analysis.facts import (
     Proof,
 )
 from pit_mlir.analysis.masking import body_background, body_image, body_masks
-from pit_mlir.analysis.smt import both
+from pit_mlir.analysis.smt import OutOfTime, both, in_time
 from pit_mlir.analysis.special_values import Special
 from pit_mlir.analysis.terms import Domain, Term, Terms, Unproved, identical
 from pit_mlir.bindings import ir
@@ -57,6 +58,13 @@ _SOLVER = threading.Lock()
 """Z3's terms live in one context of the process, which one thread at a time may use."""
 
 
+@contextmanager
+def _asking(timeout_ms: int) -> Iterator[None]:
+    """The solver for this thread, and a limit on all that it is asked inside."""
+    with _SOLVER, smt.deadline(max(LEAST_MS, ALL_QUESTIONS * timeout_ms)):
+        yield
+
+
 def prove(
     op: ir.Operation | ir.OpView, *, floats: Floats = "real", timeout_ms: int = TIMEOUT_MS
 ) -> Proof | None:
@@ -64,8 +72,11 @@ def prove(
     scheme = scheme_of(op)
     if scheme is None:
         return None
-    with _SOLVER, smt.deadline(max(LEAST_MS, ALL_QUESTIONS * timeout_ms)):
-        return prove_scheme(scheme, Mode(floats, timeout_ms))
+    with _asking(timeout_ms):
+        try:
+            return prove_scheme(scheme, Mode(floats, timeout_ms))
+        except Unfinished as cut:
+            return cut.proof
 
 
 def image(
@@ -84,8 +95,9 @@ def image(
     assert scheme is not None, f"{op.operation.name} has no indexing maps"
     if scheme.obstacle:
         return Image((None,) * scheme.body.outputs)
-    with _SOLVER:
-        return body_image(scheme.body, fixed(values), Mode(floats, timeout_ms))
+    mode, nothing = Mode(floats, timeout_ms), Image((None,) * scheme.body.outputs)
+    with _asking(timeout_ms):
+        return in_time(lambda: body_image(scheme.body, fixed(values), mode), nothing)
 
 
 def masks(
@@ -101,8 +113,9 @@ def masks(
     assert scheme is not None, f"{op.operation.name} has no indexing maps"
     if scheme.obstacle:
         return Masked(frozenset())
-    with _SOLVER:
-        return body_masks(scheme.body, fixed({operand: value}), Mode(floats, timeout_ms))
+    mode, given = Mode(floats, timeout_ms), fixed({operand: value})
+    with _asking(timeout_ms):
+        return in_time(lambda: body_masks(scheme.body, given, mode), Masked(frozenset()))
 
 
 def deltas(
@@ -113,13 +126,37 @@ def deltas(
     assert scheme is not None, f"{op.operation.name} has no indexing maps"
     if scheme.obstacle:
         return (None,) * scheme.iterators
-    with _SOLVER:
-        return tuple(delta(scheme, each, Mode(floats, timeout_ms)) for each in range(scheme.iterators))
+    with _asking(timeout_ms):
+        return _deltas(scheme, Mode(floats, timeout_ms))
+
+
+def _deltas(scheme: Scheme, mode: Mode) -> tuple[Delta | None, ...]:
+    return tuple(in_time(partial(delta, scheme, each, mode), None) for each in range(scheme.iterators))
+
+
+class Unfinished(Exception):
+    """The time was over before `proof` had all its facts: it holds, and is not kept as the answer for ever."""
+
+    def __init__(self, proof: Proof) -> None:
+        super().__init__()
+        self.proof = proof
 
 
 @lru_cache(maxsize=4096)
 def prove_scheme(scheme: Scheme, mode: Mode) -> Proof:
-    """Every fact about `scheme`; its caller holds the solver."""
+    """Every fact about `scheme`; its caller is `_asking`. Raises `Unfinished`.
+
+    What a machine under load had no time for is asked again the next time; the answers that were found are kept, so
+    the next time gets further. A question that takes longer than its own limit, which `mode` has, is not asked again.
+    """
+    proof = _proof(scheme, mode)
+    if smt.current_deadline().has_cut:
+        raise Unfinished(proof)
+    return proof
+
+
+def _proof(scheme: Scheme, mode: Mode) -> Proof:
+    """Every fact about `scheme` that there is time for."""
     body = scheme.body
     types = tuple(node.type for node in body.nodes[: body.inputs])
     if scheme.obstacle:
@@ -150,7 +187,7 @@ def prove_scheme(scheme: Scheme, mode: Mode) -> Proof:
             for iterator, axis in enumerate(axes)
         ),
         tuple(skipping.masks(scheme, operand, mode, assumed) for operand in inputs),
-        tuple(delta(scheme, iterator, mode) for iterator in range(scheme.iterators)),
+        _deltas(scheme, mode),
         assumed,
         tuple(map(scheme.input_iterators, inputs)),
         types,
@@ -228,6 +265,8 @@ def _order_free(scheme: Scheme, group: tuple[int, ...], mode: Mode) -> Axis:
         answer, points = _left_commutes(body, group, varies, mode, Domain.ANY if mode.strict else domain)
     except Unproved as reason:
         return Axis("none", f"not proved: {reason}")
+    except OutOfTime:
+        return Axis("none", "not proved that the order does not matter, within the limit on all questions")
     if answer.verdict == "unknown":
         return Axis("none", f"not proved that the order does not matter, within {mode.timeout_ms} ms")
     if answer.verdict == "refuted":
@@ -237,8 +276,10 @@ def _order_free(scheme: Scheme, group: tuple[int, ...], mode: Mode) -> Axis:
         return Axis("none", "the combiner depends on the order: f(f(acc, x), y) != f(f(acc, y), x)", shown)
     assumptions: Assumptions = frozenset()
     if not mode.strict and any(_hides(body, node) for node in body.nodes):
-        with_nan, _ = _left_commutes(body, group, varies, mode, Domain.ANY)
-        assumptions = frozenset() if with_nan.verdict == "proved" else frozenset({Assumption.FINITE_DATA})
+        with_nan = in_time(
+            lambda: _left_commutes(body, group, varies, mode, Domain.ANY)[0].verdict, "unknown"
+        )
+        assumptions = frozenset() if with_nan == "proved" else frozenset({Assumption.FINITE_DATA})
     reason = "f(f(acc, x), y) = f(f(acc, y), x) for all acc, x, y"
     has_floats = any(node.is_float for node in body.nodes)
     return Axis(
@@ -314,9 +355,9 @@ def background(
     if scheme.obstacle:
         return None
     mode, body = Mode(floats, timeout_ms), scheme.body
-    with _SOLVER:
+    with _asking(timeout_ms):
         if not scheme.has_reductions:
-            return body_background(body, fixed({operand: value}), mode)
-        under = unchanged(body, mode, {operand: value})
+            return in_time(lambda: body_background(body, fixed({operand: value}), mode), None)
+        under = in_time(lambda: unchanged(body, mode, {operand: value}), None)
     init = tuple(None if node is None else Accumulator() for node in body.yields)
     return None if under is None else Background(value, init, under)

@@ -2,16 +2,19 @@
 
 They are T5 to T7 and T12 of `docs/design.md`.
 
-Each fact is of one operand or iterator of a `Scheme`; what it assumes goes to `assumed`, under a name for it.
+Each fact is of one operand or iterator of a `Scheme`; what it assumes goes to `assumed`, under a name for it. What
+there is no time for is not proved.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice, product
 
-from pit_mlir.analysis.body import Scheme
-from pit_mlir.analysis.claims import Mode, fixed, unchanged
-from pit_mlir.analysis.facts import Accumulator, Assumptions, Background, Masked
+from pit_mlir.analysis.body import Body, Scheme
+from pit_mlir.analysis.claims import Mode, Values, fixed, unchanged
+from pit_mlir.analysis.facts import Accumulator, Assumptions, Background, Image, Masked
 from pit_mlir.analysis.masking import body_background, body_image, body_masks
+from pit_mlir.analysis.smt import in_time
 from pit_mlir.analysis.special_values import Special, candidates, special_text
 
 FILL_TRIES = 64
@@ -20,13 +23,17 @@ Assumed = dict[str, Assumptions]
 """What facts assume, by a name of the fact."""
 
 
+def _unchanged(body: Body, mode: Mode, values: Values) -> Assumptions | None:
+    return in_time(lambda: unchanged(body, mode, values), None)
+
+
 def neutral_values(scheme: Scheme, operand: int, mode: Mode, assumed: Assumed) -> frozenset[float | int]:
     """The values of an operand at which every accumulator stays as it is; none without reductions."""
     if not scheme.has_reductions:
         return frozenset()
     found: set[float | int] = set()
     for value in candidates(scheme.body.nodes[operand].type):
-        under = unchanged(scheme.body, mode, {operand: value})
+        under = _unchanged(scheme.body, mode, {operand: value})
         if under is not None:
             found.add(value)
             assumed[f"input {operand} = {value}"] = under
@@ -39,7 +46,8 @@ def annihilates(
     """Whether an operand contributes nothing at 0: neutral, or, without reductions, 0 in and 0 out."""
     if scheme.has_reductions:
         return 0 in neutral
-    outcome = body_image(scheme.body, fixed({operand: 0}), mode)
+    nothing = Image((None,) * scheme.body.outputs)
+    outcome = in_time(lambda: body_image(scheme.body, fixed({operand: 0}), mode), nothing)
     assumed[f"input {operand} = 0"] = outcome.assumptions
     return bool(scheme.body.live) and all(
         not isinstance(outcome[result], Accumulator) and outcome[result] == 0 for result in scheme.body.live
@@ -51,7 +59,7 @@ def background(
 ) -> Background | None:
     """What the results hold where `operand` is 0, or under a reduction neutral."""
     if not scheme.has_reductions:
-        return body_background(scheme.body, fixed({operand: 0}), mode)
+        return in_time(lambda: body_background(scheme.body, fixed({operand: 0}), mode), None)
     if not neutral:
         return None
     value = 0 if 0 in neutral else min(neutral, key=abs)
@@ -68,7 +76,7 @@ def fill(scheme: Scheme, iterator: int, mode: Mode, assumed: Assumed) -> tuple[S
         return None
     for values in islice(_combinations(options), FILL_TRIES):
         given = dict(zip(carrying, values, strict=True))
-        under = unchanged(body, mode, given)
+        under = _unchanged(body, mode, given)
         if under is not None:
             assumed[f"fill of d{iterator}"] = under
             return tuple(given.get(number) for number in range(body.inputs))
@@ -88,7 +96,8 @@ def masks(scheme: Scheme, operand: int, mode: Mode, assumed: Assumed) -> dict[Sp
     if operand not in body.read or len(body.read) == 1:
         return found
     for value in candidates(body.nodes[operand].type):
-        masked: Masked = body_masks(body, fixed({operand: value}), mode)
+        given = fixed({operand: value})
+        masked = in_time(partial(body_masks, body, given, mode), Masked(frozenset()))
         unread = masked.operands & body.read
         if unread:
             found[value] = unread

@@ -5,12 +5,12 @@ A known truth value is a `bool`, a known real a `Fraction`, a known integer an `
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn, TypeVar
 
 import z3
 
@@ -22,6 +22,8 @@ Bits = Any
 """`int` (signed) or a Z3 bit-vector."""
 
 Verdict = Literal["proved", "refuted", "unknown"]
+
+T = TypeVar("T")
 
 
 def both(*terms: Bool) -> Bool:
@@ -266,34 +268,65 @@ class Answer:
         return (value if z3.is_rational_value(value) else value.approx(20)).as_fraction()
 
 
-_DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
+class OutOfTime(Exception):
+    """A `deadline` left no time for an answer. As an exception it passes caches: the next question may have time."""
+
+
+@dataclass
+class Deadline:
+    """When questions end, and whether one was cut off."""
+
+    at: float = math.inf
+    has_cut: bool = False
+
+    def check(self) -> float:
+        """How many milliseconds are left; raises `OutOfTime` if none are."""
+        left = 1000 * (self.at - time.monotonic())
+        if left < 1:
+            self.cut()
+        return left
+
+    def cut(self) -> NoReturn:
+        """Raises `OutOfTime`."""
+        self.has_cut = True
+        raise OutOfTime
+
+
+_DEADLINE: ContextVar[Deadline] = ContextVar("deadline")
 
 
 @contextmanager
 def deadline(milliseconds: int) -> Iterator[None]:
     """Ends all questions inside that are not answered after so many milliseconds together."""
-    token = _DEADLINE.set(min(_DEADLINE.get(), time.monotonic() + milliseconds / 1000))
+    token = _DEADLINE.set(Deadline(time.monotonic() + milliseconds / 1000))
     try:
         yield
     finally:
         _DEADLINE.reset(token)
 
 
-def milliseconds_left() -> float:
-    """How long the `deadline` leaves for questions."""
-    return 1000 * (_DEADLINE.get() - time.monotonic())
+def current_deadline() -> Deadline:
+    """The innermost `deadline`, else one that never comes."""
+    return _DEADLINE.get(Deadline())
+
+
+def in_time(question: Callable[[], T], otherwise: T) -> T:
+    """The answer to `question`, or `otherwise` if the `deadline` leaves no time for it."""
+    try:
+        return question()
+    except OutOfTime:
+        return otherwise
 
 
 def ask(claim: Bool, hypotheses: Sequence[Bool], timeout_ms: int) -> Answer:
-    """Whether `claim` follows from `hypotheses`; `unknown` when the time, or that of a `deadline`, is over.
+    """Whether `claim` follows from `hypotheses`; `unknown` after `timeout_ms`, `OutOfTime` after a `deadline`.
 
     Raises `KeyboardInterrupt` for Ctrl-C: Z3 catches the signal itself, and stops without an answer.
     """
     if isinstance(claim, bool):
         return Answer("proved" if claim else "refuted")
-    left = milliseconds_left()
-    if left < 1:
-        return Answer("unknown")
+    end = current_deadline()
+    left = end.check()
     solver = z3.Solver()
     solver.set("timeout", int(min(timeout_ms, left)))
     solver.add(*hypotheses, z3.Not(claim))
@@ -302,6 +335,8 @@ def ask(claim: Bool, hypotheses: Sequence[Bool], timeout_ms: int) -> Answer:
         return Answer("proved")
     if outcome == z3.unknown and solver.reason_unknown() == "interrupted from keyboard":
         raise KeyboardInterrupt
+    if outcome == z3.unknown and left < timeout_ms and solver.reason_unknown() in ("timeout", "canceled"):
+        end.cut()
     return Answer("refuted", solver.model()) if outcome == z3.sat else Answer("unknown")
 
 
