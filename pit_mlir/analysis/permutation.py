@@ -5,6 +5,7 @@ matrix products, convolutions and row maxima are found to be what they are from 
 """
 
 import math
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,8 +55,14 @@ ABSORBING = frozenset(
 """The operations on floats that no NaN and no infinity takes part in without a trace. Others may hide one: `exp` of
 -inf is 0, a comparison is true or false; whether the order matters to data that is not finite is asked anew there."""
 
-_SOLVER = threading.Lock()
+_SOLVER = threading.RLock()
 """Z3's terms live in one context of the process, which one thread at a time may use."""
+os.register_at_fork(
+    # A process that is forked while another thread proves would wait for that thread, which it does not have.
+    before=_SOLVER.acquire,
+    after_in_parent=_SOLVER.release,
+    after_in_child=_SOLVER.release,
+)
 
 
 @contextmanager
