@@ -55,6 +55,7 @@ operands hold; that 0 is, is written *0 annihilates*. Without reductions *0 anni
 
 - Floats are real numbers: a sum may be reordered, though its rounding depends on the order. `--floats strict` takes
   them as they are; sums and products are then refused, maxima and minima stay.
+- A zero of reals has no sign: 1/0 is +inf, also where the machine has 1/-0 = -inf.
 - Integers wrap around, as bit vectors do. Promises such as `nsw` are dropped by whoever reorders.
 - exp, erf and others are functions of which only values such as exp(0) = 1 are known, so a fact that needs more of them
   is not proved.

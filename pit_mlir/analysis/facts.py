@@ -15,7 +15,10 @@ Verdict = Literal["parallel", "reduction", "none"]
 
 
 class Assumption(StrEnum):
-    """A condition on the data under which a fact holds; `explain()` shows its text."""
+    """A condition on the data under which a fact holds; `explain()` shows its text.
+
+    Not among them is what reals always mean: sums may be reordered, and zero has no sign (1/-0 is +inf).
+    """
 
     FINITE_DATA = "the data is finite (no NaN, no infinity)"
     NONZERO_DENOMINATOR = "denominators are not zero"
