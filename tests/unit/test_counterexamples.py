@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Mapping
 
 import pytest
 from random_operations import random_operation
@@ -10,9 +11,9 @@ from test_permutation_property import Run, Tensor, place
 
 from pit_mlir.analysis.body import Map, Scheme, scheme_of
 from pit_mlir.analysis.claims import Mode
-from pit_mlir.analysis.counterexample import Move, Swap
+from pit_mlir.analysis.counterexample import Coordinates, Move, Swap
 from pit_mlir.analysis.equations import Equation
-from pit_mlir.analysis.evaluate import same
+from pit_mlir.analysis.evaluate import Scalar, same
 from pit_mlir.analysis.execution import search_move
 from pit_mlir.analysis.facts import Axis, Proof
 from pit_mlir.analysis.permutation import prove
@@ -236,8 +237,8 @@ def assert_true(move: Move, scheme: Scheme) -> None:
     maps, count = scheme.maps, scheme.body.inputs
     points = list(itertools.product(*map(range, move.extents)))
 
-    def tensor(shown: object, number: int) -> dict[tuple[int, ...], object]:
-        return dict(shown) if shown else {place(maps[number], point): 0 for point in points}  # type: ignore[call-overload]
+    def tensor(shown: Mapping[Coordinates, Scalar] | None, number: int) -> Tensor:
+        return dict(shown) if shown else {place(maps[number], point): 0 for point in points}
 
     inputs = [tensor(move.inputs.get(number), number) for number in range(count)]
     inits = [
