@@ -54,8 +54,8 @@ def test_order_matters_and_numbers_show_it(name: str) -> None:
     assert one != other, shown
 
 
-@pytest.mark.parametrize(
-    ("name", "special"), [("select ogt", "-0"), ("select ugt", "nan"), ("argmax, lower ties", "nan")]
-)
-def test_what_reals_do_not_have_is_in_the_counterexample(name: str, special: str) -> None:
-    assert special in str(strict_axis(name).counterexample)
+@pytest.mark.parametrize("name", ["select ogt", "select ugt", "argmax, lower ties"])
+def test_what_reals_do_not_have_is_in_the_counterexample(name: str) -> None:
+    # Which of the two the solver takes is its own choice.
+    shown = str(strict_axis(name).counterexample)
+    assert "-0" in shown or "nan" in shown
