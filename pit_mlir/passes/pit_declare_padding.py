@@ -1,10 +1,10 @@
 """`pit-declare-padding`: rows of (batch, token) values at which a mask is zero are unused."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pit_mlir.analysis.axes import Axes, is_whole, sorted_dim
+from pit_mlir.analysis.axes import Axes, is_fresh, is_whole, sorted_dim
 from pit_mlir.analysis.expressions import Leaf, body_expression, element
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.images import ZERO, Abstract, image
@@ -12,9 +12,10 @@ from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Iterator as Kind
-from pit_mlir.dialect.structured import Structured, build_generic, projection, projection_map
+from pit_mlir.dialect.structured import Structured, build_generic, owner, projection, projection_map
 from pit_mlir.errors import InputError
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.contractions.form import needed
 from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.spread import name_of, selected
 
@@ -57,6 +58,10 @@ class DeclarePadding(Pass):
             use.user.operands[use.operand] = masked[use.value, pair]
             if use.why:
                 report.remark(location_text(use.user.location), use.why)
+
+
+JOINS = ("tensor.concat", "tensor.insert_slice", "tensor.pad")
+"""What puts tensors beside others."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,11 @@ def carried(axes: Axes, use: Use, mask: ir.Value) -> tuple[int, ...] | None:
 
 
 def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator[Use]:
-    """Uses that take values out of the (batch, token) frame: returns, and slices and gathers along an axis."""
+    """Uses that take values out of the (batch, token) frame: returns, and what picks tokens by position or by data.
+
+    What moves tokens as a whole (a roll, a flip, a shift) puts those of dead rows beside others: it reads all of
+    them as they are, and what it reads stays dense.
+    """
     for op in function.regions[0].blocks[0].operations:
         user = op.operation
         if user.name == "func.return":
@@ -158,7 +167,7 @@ def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator
         elif user.name == "tensor.extract_slice":
             pair = axes.carried(user.operands[0], mask)
             cut = [dim for dim in pair or () if not is_whole(user, user.operands[0], dim)]
-            if cut:
+            if cut and picks_one(user, cut):
                 yield Use(
                     user,
                     0,
@@ -169,12 +178,40 @@ def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator
             yield from gathers(user)
 
 
+def picks_one(slice_: ir.Operation, cut: Sequence[int]) -> bool:
+    """Whether `slice_` takes one token, by itself: one that is put beside others is moved with them."""
+    sizes = list(slice_.attributes["static_sizes"])
+    return all(sizes[dim] == 1 for dim in cut) and not is_joined(slice_.results[0])
+
+
+def is_joined(value: ir.Value) -> bool:
+    """Whether `value`, reshaped or not, is put beside others."""
+    users = [use.owner.operation for use in value.uses]
+    return any(
+        user.name in JOINS
+        or (user.name in ("tensor.expand_shape", "tensor.cast") and is_joined(user.results[0]))
+        for user in users
+    )
+
+
 def gathers(generic: ir.Operation) -> Iterator[Use]:
-    """Tensors that the body of `generic` reads at computed coordinates."""
-    for inner in generic.regions[0].blocks[0].operations:
-        if inner.operation.name == "tensor.extract":
+    """Tensors that the body of `generic` reads at coordinates that data tell."""
+    body = generic.regions[0].blocks[0]
+    operands = zip(body.arguments, generic.operands, strict=True)
+    data = {argument for argument, operand in operands if not is_fresh(operand)}
+    for inner in body.operations:
+        if inner.operation.name != "tensor.extract":
+            continue
+        coordinates = list(inner.operation.operands)[1:]
+        if any(value in data or is_extracted(value) for c in coordinates for value in needed(c, body)):
             why = "assumes: the rows that this gather reads are live (others read 0)"
             yield Use(inner.operation, 0, inner.operation.operands[0], why)
+
+
+def is_extracted(value: ir.Value) -> bool:
+    """Whether `value` is read from a tensor at computed coordinates."""
+    maker = owner(value)
+    return maker is not None and maker.name == "tensor.extract"
 
 
 def is_selected(value: ir.Value, mask: ir.Value) -> bool:

@@ -9,6 +9,7 @@ import torch
 from frontend_models import MODELS, dynamic_tokens, tokens
 from torch import nn
 
+import pit_mlir as pit
 from pit_mlir import dialect
 from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import ir
@@ -165,3 +166,34 @@ def test_heads(kind: str, rows: bool, remark: str) -> None:
     assert any(remark in diagnostic.message for diagnostic in report)
     with torch.no_grad():
         np.testing.assert_allclose(have, model(ids, mask).numpy(), rtol=1e-4, atol=1e-5)
+
+
+MOVES = {
+    "roll": lambda y: y.roll(1, 1),
+    "roll by more": lambda y: y.roll(-2, 1),
+    "flip": lambda y: y.flip(1),
+    "shift": lambda y: torch.cat([y[:, :1] * 0, y[:, :-1]], 1),
+    "pad": lambda y: nn.functional.pad(y, (0, 0, 1, 0))[:, :-1],
+    "difference": lambda y: y[:, 1:] - y[:, :-1],
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_moved_tokens_are_those_of_the_model(move: str) -> None:
+    """A token that is moved may come from an unused place: nothing of what is moved is left out."""
+
+    class Moved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            y = torch.relu(self.linear(x))
+            return y * mask[..., None], MOVES[move](y)
+
+    model = Moved().eval()
+    mask = torch.tensor([[1, 0, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1], [0, 1, 0, 0, 1, 0]]).float()
+    x = torch.randn(3, 6, 8)
+    compiled = pit.compile(model, (x, mask), sparsity=[pit.Padding("mask")])
+    for ours, theirs in zip(compiled(x, mask), model(x, mask), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
