@@ -9,12 +9,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import decompose
 
 from pit_mlir.frontend.indexing import INDEXING
 from pit_mlir.frontend.symbols import is_number
 
 aten = torch.ops.aten
 Number = int | float
+
+LEFT_SHIFTS = (
+    aten.__lshift__.Tensor,
+    aten.__lshift__.Scalar,
+    aten.bitwise_left_shift.Tensor,
+    aten.bitwise_left_shift.Tensor_Scalar,
+    aten.bitwise_left_shift.Scalar_Tensor,
+)
+RIGHT_SHIFTS = (
+    aten.__rshift__.Tensor,
+    aten.__rshift__.Scalar,
+    aten.bitwise_right_shift.Tensor,
+    aten.bitwise_right_shift.Tensor_Scalar,
+    aten.bitwise_right_shift.Scalar_Tensor,
+)
 
 
 def maximum(x: Tensor, y: Tensor) -> Tensor:
@@ -120,14 +136,29 @@ def with_number(operator: Any) -> Callable[[Tensor, Number], Tensor]:
     return lambda x, y: operator(x, torch.full((), y, dtype=torch.result_type(x, y)))
 
 
-def left_shift(x: Tensor, bits: Tensor) -> Tensor:
-    """`x << bits`."""
-    return torch.bitwise_left_shift(x, bits)
+def left_shift(x: Tensor | Number, bits: Tensor | Number) -> Tensor:
+    """`x << bits`: 0 where `bits` are not within the width of the type (a processor takes them modulo the width)."""
+    x, bits, inside = _shift_operands(x, bits)
+    with decompose({}):
+        shifted = aten.bitwise_left_shift.Tensor(x, torch.where(inside, bits, 0))
+    return torch.where(inside, shifted, 0)
 
 
-def right_shift(x: Tensor, bits: Tensor) -> Tensor:
-    """`x >> bits`."""
-    return torch.bitwise_right_shift(x, bits)
+def right_shift(x: Tensor | Number, bits: Tensor | Number) -> Tensor:
+    """`x >> bits`: where `bits` are not within the width of the type nothing but the sign is left."""
+    x, bits, inside = _shift_operands(x, bits)
+    width = torch.iinfo(x.dtype).bits
+    # uint8 is computed with in int32, where a shift by 8 leaves nothing.
+    most = width - 1 if x.dtype.is_signed else width
+    with decompose({}):
+        return aten.bitwise_right_shift.Tensor(x, torch.where(inside, bits, most))
+
+
+def _shift_operands(x: Tensor | Number, bits: Tensor | Number) -> tuple[Tensor, Tensor, Tensor]:
+    """Both operands of a shift in the type of its result, and where the second is within the width."""
+    dtype = torch.result_type(x, bits)
+    x, bits = (y.to(dtype) if isinstance(y, Tensor) else torch.full((), y, dtype=dtype) for y in (x, bits))
+    return x, bits, (bits >= 0) & (bits < torch.iinfo(dtype).bits)
 
 
 def roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor:
@@ -262,8 +293,8 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.pow.Tensor_Scalar: power,
     aten.bitwise_or.Scalar: with_number(aten.bitwise_or.Tensor),
     aten.bitwise_xor.Scalar: with_number(aten.bitwise_xor.Tensor),
-    aten.__lshift__.Tensor: left_shift,
-    aten.__rshift__.Tensor: right_shift,
+    **dict.fromkeys(LEFT_SHIFTS, left_shift),
+    **dict.fromkeys(RIGHT_SHIFTS, right_shift),
     aten.roll.default: roll,
     aten.constant_pad_nd.default: constant_pad_nd,
     aten.cat.default: cat,

@@ -1,6 +1,7 @@
 """Cases of `test_operators`: element-wise functions, integers, reductions, normalisations."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from operator_inputs import Case, Group, both, given, integers, positives, reals, truths
@@ -88,6 +89,20 @@ BINARY: Group = {
     ),
 }
 
+
+def shifts(x: torch.Tensor, bits: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Both shifts, in all the ways to write them."""
+    by_numbers = [shift for number in (-1, 1, 64) for shift in (x << number, x >> number)]
+    by_operators = (torch.bitwise_left_shift(x, bits), torch.bitwise_right_shift(x, bits))
+    return (x << bits, x >> bits, *by_operators, *by_numbers, torch.bitwise_left_shift(3, bits))
+
+
+def shift_operands(dtype: torch.dtype) -> Callable[[], tuple[torch.Tensor, ...]]:
+    """Numbers with numbers of bits, of which some are negative or more than the type has."""
+    bits = torch.tensor([-2, -1, 0, 1, 7, 8, 15, 16, 31, 32, 63, 64, 100]).to(dtype)
+    return lambda: (torch.tensor([[1], [5], [-5], [-128], [127]]).to(dtype), bits)
+
+
 INTEGERS: Group = {
     name: Case(getattr(torch, name), integers(-9, 9, (3, 7), (7,)))
     for name in (
@@ -109,6 +124,10 @@ INTEGERS: Group = {
     "remainder scalar": Case(lambda x: (x % 3, x // 3, x % -3), lambda: (torch.arange(-6, 7),)),
     "fmod": Case(torch.fmod, lambda: (torch.arange(-6, 7), torch.tensor(4))),
     "shift": Case(lambda x, y: (x << y, x >> y), both(integers(-99, 99, (3, 7)), integers(0, 5, (7,)))),
+    **{
+        f"shift beyond the width, {str(dtype).removeprefix('torch.')}": Case(shifts, shift_operands(dtype))
+        for dtype in (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
+    },
     "pow": Case(lambda x: (x**2, x**3), integers(-9, 9, (3, 7))),
     "clamp": Case(lambda x: x.clamp(-3, 4), integers(-9, 9, (3, 7))),
     "sums": Case(lambda x: (x.sum(), x.sum(0), x.prod(1), x.amax(0), x.amin(1)), integers(-5, 5, (3, 7))),
