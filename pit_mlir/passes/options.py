@@ -13,6 +13,10 @@ _OPTION = re.compile(
 )
 
 
+INT64 = range(-(2**63), 2**63)
+"""The integers that MLIR takes."""
+
+
 class OptionError(PassError):
     """An option that a pass does not take; `offset` is where it stands in the text of the options."""
 
@@ -46,7 +50,9 @@ def parse_options(cls: type, text: str) -> dict[str, Any]:
             raise OptionError(f"pass '{cls.name}' has no option '{key}'; options: {names}", offset)
         field = known[key]
         try:
-            values[field.name] = parse_value(hints[field.name], key, value)
+            values[field.name] = parse_value(
+                hints[field.name], key, value, field.metadata.get("range", INT64)
+            )
         except PassError as error:
             raise OptionError(error.message, offset) from None
     missing = [
@@ -113,11 +119,14 @@ def _type_text(hint: Any) -> str:
     return _type_text(alternatives[0]) if alternatives else hint.__name__
 
 
-def parse_value(hint: Any, key: str, value: str | None) -> Any:
-    """`value` as the type `hint`: bool, int, float, str, Literal, `T | None` or `tuple[T, ...]`."""
+def parse_value(hint: Any, key: str, value: str | None, allowed: range = INT64) -> Any:
+    """`value` as the type `hint`: bool, int in `allowed`, float, str, Literal, `T | None` or `tuple[T, ...]`.
+
+    Raises `PassError` where it is none.
+    """
     if get_origin(hint) is tuple:
         element = get_args(hint)[0]
-        return tuple(parse_value(element, key, item) for item in (value or "").split(",") if item)
+        return tuple(parse_value(element, key, item, allowed) for item in (value or "").split(",") if item)
     if get_origin(hint) is Literal:
         choices = {str(choice): choice for choice in get_args(hint)}
         if value not in choices:
@@ -125,15 +134,18 @@ def parse_value(hint: Any, key: str, value: str | None) -> Any:
         return choices[value]
     alternatives = [kind for kind in get_args(hint) if kind is not NoneType]
     if alternatives:
-        return parse_value(alternatives[0], key, value)
+        return parse_value(alternatives[0], key, value, allowed)
     if hint is bool:
         return _parse_bool(key, "true" if value is None else value)
     if value is None:
         raise PassError(f"option '{key}' needs a value: {key}={hint.__name__}")
     try:
-        return hint(value)
+        parsed = hint(value)
     except ValueError:
         raise PassError(f"option '{key}' must be of type {hint.__name__}, got '{value}'") from None
+    if hint is int and parsed not in allowed:
+        raise PassError(f"option '{key}' must be from {allowed[0]} to {allowed[-1]}, got '{value}'")
+    return parsed
 
 
 def _parse_bool(key: str, value: str) -> bool:

@@ -1,7 +1,7 @@
 """`pit-prove-permutation`: which iterators may be permuted, and which values may be skipped, written on each op."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pit_mlir.analysis.facts import Assumption, Floats, Proof
@@ -51,7 +51,7 @@ class ProvePermutation(Pass):
     }
 
     floats: Floats = "real"
-    timeout_ms: int = TIMEOUT_MS
+    timeout_ms: int = field(default=TIMEOUT_MS, metadata={"range": range(1, 2**31)})
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Annotates every operation in `op` that has iterators."""

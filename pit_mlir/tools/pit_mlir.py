@@ -59,7 +59,10 @@ def prove(
     timeout_ms: Annotated[
         int,
         typer.Option(
-            min=1, metavar="MS", help="How long the solver may work on one question; then it is not proved."
+            min=1,
+            max=2**31 - 1,
+            metavar="MS",
+            help="How long the solver may work on one question; then it is not proved.",
         ),
     ] = 5000,
     function: Annotated[

@@ -12,6 +12,7 @@ from pit_mlir.diagnostics import Report
 from pit_mlir.errors import PassError
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.options import option_lines
+from pit_mlir.passes.pit_prove_permutation import ProvePermutation
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ def test_forms_of_text() -> None:
         ("nothing=1", "pass 'test-everything' has no option 'nothing'; options: flag, count"),
         ("count=x", "option 'count' must be of type int, got 'x'"),
         ("count", "option 'count' needs a value"),
+        (
+            f"count={2**63}",
+            "option 'count' must be from -9223372036854775808 to 9223372036854775807, got '922",
+        ),
         ("flag=perhaps", "option 'flag' must be true or false, got 'perhaps'"),
         ("mode=c", "option 'mode' must be one of a, b, got 'c'"),
         ("= 3", "malformed options"),
@@ -88,6 +93,13 @@ def test_what_does_not_fit(text: str, message: str) -> None:
     with pytest.raises(PassError) as raised:
         Everything.from_options(text)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [-5, 0, 2**31])
+def test_integers_have_a_range(value: int) -> None:
+    with pytest.raises(PassError, match=f"'timeout-ms' must be from 1 to 2147483647, got '{value}'"):
+        ProvePermutation.from_options(f"timeout-ms={value}")
+    assert ProvePermutation.from_options("timeout-ms=1").timeout_ms == 1
 
 
 def test_required_option() -> None:
