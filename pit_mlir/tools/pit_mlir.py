@@ -3,11 +3,12 @@
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pit_mlir.tools.doctor import Finding, findings
+from pit_mlir.tools.process import deepen_stack
+from pit_mlir.tools.terminal import drawn, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -21,10 +22,10 @@ def commands() -> None:
 def doctor() -> None:
     """Says what of this machine the compiler can use; status 1 if something it needs is missing."""
     found = list(findings())
-    Console().print(_table(found))
     missing = [finding.subject for finding in found if finding.verdict == "missing"]
-    print(f"missing: {', '.join(missing)}" if missing else "ready")
-    raise typer.Exit(1 if missing else 0)
+    summary = f"missing: {', '.join(missing)}\n" if missing else "ready\n"
+    status = show(drawn(_table(found)) + summary)
+    raise typer.Exit(1 if missing else status)
 
 
 PROVE_HELP = """\
@@ -93,4 +94,5 @@ def _table(found: list[Finding]) -> Table:
 
 def main() -> None:
     """The console script."""
+    deepen_stack()
     app()

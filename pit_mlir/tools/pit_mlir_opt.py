@@ -2,12 +2,9 @@
 
 import io
 import logging
-import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,12 +29,12 @@ from pit_mlir.tools.opt_input import Input
 from pit_mlir.tools.opt_observers import PrintIR, op_text
 from pit_mlir.tools.opt_statistics import Statistics
 from pit_mlir.tools.opt_timing import Timing
+from pit_mlir.tools.process import deepen_stack, discard_output, write_output
 from pit_mlir.tools.source import Source
 from pit_mlir.tools.verify_diagnostics import SHOWN_OPERATION, mismatches
 
 _NO_REPRODUCER = "ignoring unknown external resources for 'mlir_reproducer'"
 """What MLIR warns about in a file that is read as a module and happens to be a reproducer."""
-_STACK = 100 << 20
 
 logger = logging.getLogger("pit_mlir.tools")
 
@@ -56,8 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except PitError as error:
         print(f"{error.location or 'pit-mlir-opt'}: error: {error.message}", file=sys.stderr)
     except BrokenPipeError:
-        # The reader of the output went away, as `head` does; what Python still has buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
     except Exception as error:
         logger.debug("the driver raised", exc_info=True)
         print(
@@ -74,9 +70,7 @@ def _prepare_process() -> None:
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
         # Else what is meant for it goes to standard output.
         sys.stderr = io.TextIOWrapper(io.BytesIO())
-    # MLIR's parser and printer recurse. A platform that allows no more keeps what it has.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_STACK, (_STACK, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+    deepen_stack()
 
 
 def _about(arguments: Arguments) -> str | None:
@@ -300,22 +294,15 @@ def _bytecode(op: ir.Operation, version: int | None) -> bytes:
 
 def _write(path: str, output: bytes) -> None:
     """Writes to the file at `path`, to standard output for `-`."""
+    if path == "-":
+        write_output(output)
+        return
     try:
-        if path != "-":
-            Path(path).write_bytes(output)
-            return
-        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
-            raise InputError("cannot write to standard output: it is closed")
-        sys.stdout.buffer.write(output)
-        sys.stdout.flush()
+        Path(path).write_bytes(output)
     except BrokenPipeError:
         raise
     except OSError as error:
-        if path == "-":
-            # Python would try again, and complain, when it ends.
-            sys.stdout = None
-        what = "to standard output" if path == "-" else f"output file '{path}'"
-        raise InputError(f"cannot write {what}: {error.strerror}") from None
+        raise InputError(f"cannot write output file '{path}': {error.strerror}") from None
 
 
 if __name__ == "__main__":

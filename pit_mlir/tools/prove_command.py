@@ -14,6 +14,7 @@ from pit_mlir.errors import PitError
 from pit_mlir.tools.prove import Question, Statement, statements
 from pit_mlir.tools.prove_text import json_report, report
 from pit_mlir.tools.source import InvalidMLIR, Source
+from pit_mlir.tools.terminal import drawn, show
 
 PROGRESS_FROM = 40
 """Operations from which on a bar shows how far the prover is."""
@@ -38,31 +39,15 @@ def run(
         for diagnostic in diagnostics or (Diagnostic("error", error.location or file, error.message),):
             print(diagnostic, file=sys.stderr)
         return 1
-    try:
-        _show(source, question, found, as_json=as_json)
-    except OSError as error:
-        # What Python still has buffered has nowhere to go. A reader that went away, as `head` does, wants no message.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            print(f"pit-mlir: error: cannot write the report: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return show(_text(source, question, found, as_json=as_json))
 
 
-def _show(source: Source, question: Question, found: Sequence[Statement], *, as_json: bool) -> None:
+def _text(source: Source, question: Question, found: Sequence[Statement], *, as_json: bool) -> str:
     if as_json:
-        text = f"{json_report(source.name, question, found)}\n"
-    else:
-        # Without colour means without any style here (no-color.org).
-        color_system = None if os.environ.get("NO_COLOR") else "auto"
-        console = Console(soft_wrap=True, highlight=False, color_system=color_system)
-        # Rich, writing itself, would end the program with status 0 when the reader goes away.
-        with console.capture() as shown:
-            console.print(Text("\n").join(report(found)))
-        text = shown.get()
-    # Line by line: an unbuffered stream (PYTHONUNBUFFERED) takes the part of one write that fits, and says nothing.
-    sys.stdout.writelines(text.splitlines(keepends=True))
-    sys.stdout.flush()
+        return f"{json_report(source.name, question, found)}\n"
+    # Without colour means without any style here (no-color.org).
+    color_system = None if os.environ.get("NO_COLOR") else "auto"
+    return drawn(Text("\n").join(report(found)), soft_wrap=True, highlight=False, color_system=color_system)
 
 
 def _with_progress(source: Source, question: Question) -> list[Statement]:

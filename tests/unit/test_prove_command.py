@@ -196,8 +196,28 @@ def test_neither_torch_nor_a_long_start() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+def shell(words: str) -> tuple[int, str]:
+    """The status and the errors of the tool with the words and redirections `words`."""
+    tool = f"{sys.executable} -c 'from pit_mlir.tools.pit_mlir import main; main()'"
+    done = subprocess.run(
+        ["sh", "-c", f"{tool} {words}"], capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    return done.returncode, done.stderr
+
+
 def test_standard_input_that_is_closed() -> None:
-    tool = f"{sys.executable} -c 'from pit_mlir.tools.pit_mlir import app; app()' prove - <&-"
-    done = subprocess.run(["sh", "-c", tool], capture_output=True, timeout=TIMEOUT, check=False)
-    assert done.returncode == 1
-    assert done.stderr.decode() == "<stdin>:1:1: error: cannot read standard input: it is closed\n"
+    assert shell("prove - <&-") == (1, "<stdin>:1:1: error: cannot read standard input: it is closed\n")
+
+
+@pytest.mark.parametrize(("to", "why"), [(">&-", "it is closed"), ("> /dev/full", "No space left on device")])
+def test_standard_output_that_fails(program: Path, to: str, why: str) -> None:
+    message = f"pit-mlir: error: cannot write to standard output: {why}\n"
+    for words in (f"prove {program} --function product", f"prove --json {program}", "doctor"):
+        assert shell(f"{words} {to}") == (1, message), words
+
+
+def test_deep_nesting(tmp_path: Path) -> None:
+    path, depth = tmp_path / "deep.mlir", 20_000
+    path.write_text("func.func @f(%c: i1) {" + "scf.if %c {" * depth + "}" * depth + " return }")
+    status, errors = shell(f"prove {path}")
+    assert status == 1 and "nothing to prove" in errors
