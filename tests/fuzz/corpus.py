@@ -14,6 +14,12 @@ DROPPED = (
     "--emit-bytecode",
     "--mlir-timing",
     "--mlir-print-ir",
+    # What is printed instead of a module.
+    "--help",
+    "-h",
+    "--version",
+    "--list-passes",
+    "--show-dialects",
 )
 
 
