@@ -234,7 +234,8 @@ NARROW: dict[str, Callable[..., Any]] = {
         torch.where(x > y, x, y),
         x.clone(),
     ),
-    "index": lambda x, y: (x[torch.tensor([1, 0])], x.gather(0, (y % 2).long()), x.sort(1), x.topk(2)),
+    # Which of equal values topk takes is its own choice.
+    "index": lambda x, y: (x[torch.tensor([1, 0])], x.gather(0, (y % 2).long()), x.sort(1), x.topk(2).values),
 }
 
 
