@@ -124,3 +124,35 @@ func.func @nothing_computed(%chosen: tensor<6x4xi1>, %y: tensor<4x6x8xf32>, %ini
   } -> tensor<6x8xf32>
   return %s : tensor<6x8xf32>
 }
+
+// -----
+
+// A sum beside another result is no place to add rows to.
+//
+// CHECK-LABEL: func.func @two
+// CHECK: pit.swrite
+// CHECK: %{{.*}}:2 = linalg.generic
+// CHECK: return %{{.*}}#0, %{{.*}}#1
+#id = affine_map<(t, n) -> (t, n)>
+#t = affine_map<(t, n) -> (t)>
+func.func @two(%out: tensor<6x8xf32>, %x: tensor<6x8xf32>, %mask: tensor<6xi1>) -> (tensor<6x8xf32>, tensor<6x8xf32>) {
+  %e = tensor.empty() : tensor<6x8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<6x8xf32>) outs(%e : tensor<6x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %p = math.exp %a : f32
+    linalg.yield %p : f32
+  } -> tensor<6x8xf32>
+  %g = linalg.generic {indexing_maps = [#id, #t, #id], iterator_types = ["parallel", "parallel"]} ins(%y, %mask : tensor<6x8xf32>, tensor<6xi1>) outs(%e : tensor<6x8xf32>) {
+  ^bb0(%a: f32, %m: i1, %o: f32):
+    %f = arith.uitofp %m : i1 to f32
+    %p = arith.mulf %a, %f : f32
+    linalg.yield %p : f32
+  } -> tensor<6x8xf32>
+  %s:2 = linalg.generic {indexing_maps = [#id, #id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%out, %g : tensor<6x8xf32>, tensor<6x8xf32>) outs(%e, %e : tensor<6x8xf32>, tensor<6x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32, %q: f32):
+    %p = arith.addf %a, %b : f32
+    %d = arith.subf %a, %b : f32
+    linalg.yield %p, %d : f32, f32
+  } -> (tensor<6x8xf32>, tensor<6x8xf32>)
+  return %s#0, %s#1 : tensor<6x8xf32>, tensor<6x8xf32>
+}

@@ -43,16 +43,17 @@ class Blocks:
 
 def most_rows(frame: Frame) -> ir.Value:
     """The rows of the longest segment."""
+    _, _, counts = frame.lists
 
     def longest(segment: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        return [arith.maxsi(carried[0], value(index_at(frame.lists[2], segment)))]
+        return [arith.maxsi(carried[0], value(index_at(counts, segment)))]
 
     return fold(0, segment_count(frame), 1, [value(0)], longest)[0]
 
 
 def list_blocks(frame: Frame, high: Index) -> Blocks:
     """The blocks of all segments, in order; an empty segment has none."""
-    begins, counts = frame.lists[1:]
+    _, begins, counts = frame.lists
     # A segment adds at most one block that is not full.
     most = add(ceil_div(frame.rows, high), minimum(frame.rows, segment_count(frame)))
     index = ir.IndexType.get()
@@ -85,8 +86,3 @@ def keyed(frame: Frame, outer: Sequence[Index], segment: Index) -> list[Index]:
 def segment_count(frame: Frame) -> Index:
     """The number of segments."""
     return product(frame.group_extents[: len(frame.plan.block)])
-
-
-def counts_of(frame: Frame):
-    """The number of rows of each segment."""
-    return frame.lists[2]

@@ -27,7 +27,7 @@ def terms_of(view: Structured) -> tuple[ir.Value, ...] | None:
     """The tensors of which `view` is the sum, element by element, two or one and 0; None if it is no sum."""
     identity = tuple(range(len(view.iterators)))
     total = owner(view.yields[0])
-    if total is None or total.name not in ("arith.addf", "arith.addi"):
+    if total is None or total.name not in ("arith.addf", "arith.addi") or len(view.outputs) != 1:
         return None
     if any(projection(map_) != identity for map_ in view.maps):
         return None

@@ -23,7 +23,7 @@ from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Iterator, Structured, build_generic, owner, projection, projection_map
 from pit_mlir.dialect.swrite import swrite
 from pit_mlir.passes.contractions.form import copy, needed
-from pit_mlir.passes.rules.restrict import Restriction, live_mask, refusal, restrictions
+from pit_mlir.passes.rules.restrict import Restriction, assumed, live_mask, refusal, restrictions
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def combine_contractions(function: ir.Operation, report: Report) -> None:
             continue
         report.remark(
             location_text(op.location),
-            f"each place adds up what is live by {found.restriction.fact.origin}; nothing else is computed",
+            f"each place adds up what is live by {found.restriction.fact.origin}; nothing else is computed"
+            + assumed(found.restriction.fact),
             topic="index",
         )
         with op.location:
@@ -59,6 +60,9 @@ def find_combination(view: Structured, zeros: Zeros) -> Combination | None:
     reduced = {number for number, kind in enumerate(view.iterators) if kind == "reduction"}
     maps = [projection(map_) for map_ in view.maps]
     if not reduced or len(view.outputs) != 1 or any(map_ is None for map_ in maps):
+        return None
+    output = maps[-1] or ()
+    if sorted(output) != [n for n in range(len(view.iterators)) if n not in reduced]:
         return None
     addend = addend_of(view)
     if addend is None:

@@ -133,9 +133,14 @@ def explanation(view: Structured, chosen: Restriction, others: Sequence[Restrict
         "reduced iterators, the terms of its sums" if reduced else "parallel iterators, parts of its result"
     )
     text = f"restricted to what is live by {chosen.fact.origin}: a list along {kind}"
-    text += "".join(f"; assumes: {name}" for name in sorted(chosen.fact.assumptions))
+    text += assumed(chosen.fact)
     left = sorted({other.fact.origin for other in others} - {chosen.fact.origin})
     return text + (f"; not used, one index is enough: {', '.join(left)}" if left else "")
+
+
+def assumed(fact: Fact) -> str:
+    """What `fact` relies on, for the end of a remark."""
+    return "".join(f"; assumes: {name}" for name in sorted(fact.assumptions))
 
 
 def restrict(view: Structured, restriction: Restriction) -> None:
