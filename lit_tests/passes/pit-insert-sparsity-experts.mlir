@@ -156,3 +156,29 @@ func.func @two(%out: tensor<6x8xf32>, %x: tensor<6x8xf32>, %mask: tensor<6xi1>) 
   } -> (tensor<6x8xf32>, tensor<6x8xf32>)
   return %s#0, %s#1 : tensor<6x8xf32>, tensor<6x8xf32>
 }
+
+// -----
+
+// An iterator that the result lacks adds up too, whatever it is called: its points have no places to be added to.
+//
+// CHECK-LABEL: func.func @lack
+// CHECK-NOT: pit.swrite
+// CHECK: return
+func.func @lack(%chosen: tensor<6x4xi1>, %x: tensor<4x6x8xf32>, %e: tensor<4x6x8xf32>, %init: tensor<8xf32>) -> tensor<8xf32> {
+  %y = linalg.generic {indexing_maps = [affine_map<(a, b, c) -> (a, b, c)>, affine_map<(a, b, c) -> (a, b, c)>],
+      iterator_types = ["parallel", "parallel", "parallel"]} ins(%x : tensor<4x6x8xf32>) outs(%e : tensor<4x6x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %p = math.exp %a : f32
+    linalg.yield %p : f32
+  } -> tensor<4x6x8xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(t, n, e) -> (e, t, n)>, affine_map<(t, n, e) -> (t, e)>,
+      affine_map<(t, n, e) -> (n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%y, %chosen : tensor<4x6x8xf32>, tensor<6x4xi1>) outs(%init : tensor<8xf32>) {
+  ^bb0(%a: f32, %m: i1, %acc: f32):
+    %f = arith.uitofp %m : i1 to f32
+    %p = arith.mulf %a, %f : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<8xf32>
+  return %s : tensor<8xf32>
+}
