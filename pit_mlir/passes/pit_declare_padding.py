@@ -10,12 +10,12 @@ from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.images import ZERO, Abstract, image
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.bodies import needed
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Iterator as Kind
 from pit_mlir.dialect.structured import Structured, build_generic, owner, projection, projection_map
 from pit_mlir.errors import InputError
 from pit_mlir.passes.base import Pass
-from pit_mlir.passes.contractions.form import needed
 from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.spread import name_of, selected
 
@@ -203,7 +203,7 @@ def gathers(generic: ir.Operation) -> Iterator[Use]:
         if inner.operation.name != "tensor.extract":
             continue
         coordinates = list(inner.operation.operands)[1:]
-        if any(value in data or is_extracted(value) for c in coordinates for value in needed(c, body)):
+        if any(value in data or is_extracted(value) for value in needed(coordinates, body)):
             why = "assumes: the rows that this gather reads are live (others read 0)"
             yield Use(inner.operation, 0, inner.operation.operands[0], why)
 

@@ -12,6 +12,7 @@ from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate, give, private_copy, sizes
 from pit_mlir.codegen.cpu.build import Index, loop, value, when
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.yield_ import yielded
 
 # An insertion moves half of what is sorted already: merging is better for more than this.
@@ -49,13 +50,7 @@ class Row:
 
 def inlined(block: ir.Block, arguments: Sequence[ir.Value]) -> list[ir.Value]:
     """A copy of a straight-line block at the insertion point; returns what it yields."""
-    known: dict[ir.Value, ir.Value] = dict(zip(block.arguments, arguments, strict=True))
-    for op in list(block.operations)[:-1]:
-        copy = op.operation.clone()
-        for number, operand in enumerate(op.operation.operands):
-            copy.operands[number] = known.get(operand, operand)
-        known.update(zip(op.operation.results, copy.results, strict=True))
-    return [known.get(result, result) for result in yielded(block)]
+    return copied(yielded(block), block, dict(zip(block.arguments, arguments, strict=True)))
 
 
 def lower_sort(op: ir.Operation, lowering: Lowering) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.element import elements, operand_element
 from pit_mlir.dialect.group import group_size
 from pit_mlir.dialect.structured import Iterator, Structured, owner, projection, projection_map
 from pit_mlir.dialect.yield_ import yielded
-from pit_mlir.passes.contractions.form import copy, needed
 from pit_mlir.passes.contractions.rebuild import Header, rebuild, replace_yield
 
 CHEAP = frozenset(
@@ -53,8 +53,8 @@ def absorb_epilogue(op: ContractOp) -> ContractOp | None:
             positions = [iterator_of[iterator] for iterator in maps[other] or ()]
             map_ = projection_map(len(header.iterators), positions)
             known[view.scalars[other]] = operand_element(source, map_, compact=rows in positions)
-        copy(view.body.operations, needed(view.yields[0], view.body), known)
-    replace_yield(epilogue, [known.get(view.yields[0], view.yields[0])])
+        made_yields = copied(view.yields, view.body, known)
+    replace_yield(epilogue, made_yields)
     finish(op, made, view.op)
     return made
 
@@ -133,8 +133,8 @@ def absorb_producer(op: ContractOp) -> ContractOp | None:
                 places = [iterator_of[iterator] for iterator in maps[number] or ()]
                 map_ = projection_map(len(header.iterators), places)
                 known[view.scalars[number]] = operand_element(input_, map_, compact=rows in places)
-            copy(view.body.operations, needed(view.yields[0], view.body), known)
-        reader.operation.results[0].replace_all_uses_with(known.get(view.yields[0], view.yields[0]))
+            [computed] = copied(view.yields, view.body, known)
+        reader.operation.results[0].replace_all_uses_with(computed)
         reader.operation.erase()
         return op
     return None

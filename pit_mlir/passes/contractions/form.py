@@ -1,11 +1,12 @@
 """Recognises a contraction, `acc + f * g` over at least one reduction, and makes a `pit.contract` of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.analysis.expressions import constant_of
 from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.dialect.bodies import copied, maker_of, needed
 from pit_mlir.dialect.contract import ContractOp, contract
 from pit_mlir.dialect.detect import DetectOp
 from pit_mlir.dialect.element import element, operand_element
@@ -100,7 +101,7 @@ def product_of(view: Structured) -> Product | None:
         if stripped(right, WIDENING) == accumulator
         else None
     )
-    if addend is None or accumulator in needed(addend, view.body):
+    if addend is None or accumulator in needed([addend], view.body):
         return None
     terms = terms_of(stripped(addend, ("arith.extf", "arith.truncf")), view.body)
     split = split_terms(view, terms)
@@ -114,12 +115,6 @@ def sum_type_of(type_: ir.Type) -> ir.Type:
     return type_
 
 
-def maker_of(value: ir.Value, body: ir.Block) -> ir.Operation | None:
-    """The operation of `body` that makes `value`."""
-    maker = owner(value)
-    return maker if maker is not None and maker.block == body else None
-
-
 def stripped(value: ir.Value, casts: Sequence[str]) -> ir.Value:
     """`value` before casts named in `casts`."""
     maker = owner(value)
@@ -127,21 +122,6 @@ def stripped(value: ir.Value, casts: Sequence[str]) -> ir.Value:
         value = maker.operands[0]
         maker = owner(value)
     return value
-
-
-def needed(value: ir.Value, body: ir.Block) -> set[ir.Value]:
-    """Every value that `value` is computed from in `body`, with itself."""
-    found: set[ir.Value] = set()
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if one in found:
-            continue
-        found.add(one)
-        maker = maker_of(one, body)
-        if maker is not None:
-            pending += list(maker.operands)
-    return found
 
 
 def terms_of(value: ir.Value, body: ir.Block) -> list[ir.Value]:
@@ -171,13 +151,13 @@ def split_terms(view: Structured, terms: Sequence[ir.Value]) -> tuple[list[ir.Va
 
 def reads_input(view: Structured, terms: Sequence[ir.Value]) -> bool:
     """Whether one of `terms` is computed from an element of an input."""
-    values = set[ir.Value]().union(*(needed(term, view.body) for term in terms))
+    values = needed(terms, view.body)
     return any(scalar in values for scalar in view.scalars[: len(view.inputs)])
 
 
 def parallel_iterators(view: Structured, term: ir.Value) -> set[int]:
     """The parallel iterators of the operands that `term` is computed from."""
-    values = needed(term, view.body)
+    values = needed([term], view.body)
     found: set[int] = set()
     for number, scalar in enumerate(view.scalars[: len(view.inputs)]):
         if scalar in values:
@@ -189,35 +169,17 @@ def parallel_iterators(view: Structured, term: ir.Value) -> set[int]:
 def multiplied(view: Structured, terms: Sequence[ir.Value], type_: ir.Type) -> ir.Value:
     """The product of `terms`, computed at the insertion point in `type_` from elements of the inputs."""
     known: dict[ir.Value, ir.Value] = {}
-    values = set[ir.Value]().union(*(needed(term, view.body) for term in terms))
+    values = needed(terms, view.body)
     for number, scalar in enumerate(view.scalars[: len(view.inputs)]):
         if scalar in values:
             source, map_ = view.inputs[number], view.maps[number]
             known[scalar] = operand_element(source, map_, compact=number in view.compact)
-    copy(view.body.operations, values, known)
-    result = cast(known.get(terms[0], terms[0]), type_)
-    for term in terms[1:]:
-        factor = cast(known.get(term, term), type_)
+    first, *others = copied(terms, view.body, known)
+    result = cast(first, type_)
+    for other in others:
+        factor = cast(other, type_)
         result = arith.mulf(result, factor) if isinstance(type_, ir.FloatType) else arith.muli(result, factor)
     return result
-
-
-def copy(operations: Iterable[ir.OpView], wanted: set[ir.Value], known: dict[ir.Value, ir.Value]) -> None:
-    """Copies those of `operations` that make a wanted value which is not known, at the insertion point."""
-    for op in operations:
-        operation = op.operation
-        if not any(result in wanted and result not in known for result in operation.results):
-            continue
-        clone = operation.clone()
-        substitute(clone, known)
-        known.update(zip(operation.results, clone.results, strict=True))
-
-
-def substitute(operation: ir.Operation, known: Mapping[ir.Value, ir.Value]) -> None:
-    """Replaces the operands of `operation` that are known."""
-    for number, operand in enumerate(operation.operands):
-        if operand in known:
-            operation.operands[number] = known[operand]
 
 
 def add(left: ir.Value, right: ir.Value) -> ir.Value:

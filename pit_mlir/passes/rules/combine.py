@@ -17,12 +17,12 @@ from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.zeros import Zeros
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Iterator, Structured, build_generic, owner, projection, projection_map
 from pit_mlir.dialect.swrite import swrite
-from pit_mlir.passes.contractions.form import copy, needed
 from pit_mlir.passes.rules.restrict import Restriction, assumed, live_mask, refusal, restrictions
 
 
@@ -138,8 +138,7 @@ def addends_of(view: Structured, found: Combination, positions: Sequence[int]) -
 
     def body(*scalars: ir.Value) -> list[ir.Value]:
         known = dict(zip(view.scalars, scalars, strict=True))
-        copy(view.body.operations, needed(found.addend, view.body), known)
-        return [known.get(found.addend, found.addend)]
+        return copied([found.addend], view.body, known)
 
     made = build_generic(view.inputs, [out], maps, iterators, body)
     made.attributes["pit.axes"] = ir.ArrayAttr.get([ir.StringAttr.get("parallel")] * len(iterators))

@@ -7,9 +7,9 @@ group are read through I; those that carry a part of it, through the projection 
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
+from pit_mlir.dialect.bodies import copied_yields
 from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.structured import Structured, empty_generic
-from pit_mlir.passes.rules.restrict import copy_body
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
 
@@ -154,7 +154,7 @@ def build_listed(
         view.iterators,
         group=group,
         compact=[number for number, read in enumerate(reads) if read is not None],
-        body=lambda *scalars: copy_body(view, scalars),
+        body=lambda *scalars: copied_yields(view, scalars),
     ).operation
     for name in view.op.attributes:
         if name.startswith("pit."):

@@ -14,13 +14,13 @@ Facts needed: `pit.axes` has no "none" among the iterators of I; x is neutral at
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pit_mlir.analysis.evaluate import Scalar
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.zeros import Fact, Zeros
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.bodies import copied_yields
 from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.location import location_text
@@ -160,7 +160,7 @@ def restrict(view: Structured, restriction: Restriction) -> None:
             view.maps,
             view.iterators,
             group=[*segments, *axis],
-            body=lambda *scalars: copy_body(view, scalars),
+            body=lambda *scalars: copied_yields(view, scalars),
         ).operation
     for name in view.op.attributes:
         if name.startswith("pit."):
@@ -175,20 +175,6 @@ def split(view: Structured, restriction: Restriction) -> tuple[list[int], list[i
     reduced = [iterator for iterator in restriction.iterators if view.iterators[iterator] == "reduction"]
     axis = reduced or [restriction.iterators[-1]]
     return [iterator for iterator in restriction.iterators if iterator not in axis], axis
-
-
-def copy_body(view: Structured, scalars: Sequence[ir.Value]) -> list[ir.Value]:
-    """The body of `view` at the insertion point, on `scalars`; what it yields."""
-    values: dict[Any, ir.Value] = dict(zip(view.scalars, scalars, strict=True))
-    operations = list(view.body.operations)
-    for op in operations[:-1]:
-        copy = op.operation.clone()
-        for number, operand in enumerate(copy.operands):
-            if operand in values:
-                copy.operands[number] = values[operand]
-        values.update(zip(op.operation.results, copy.results, strict=True))
-    yields: list[ir.Value] = list(operations[-1].operation.operands)
-    return [values.get(value, value) for value in yields]
 
 
 def live_mask(fact: Fact) -> ir.Value:
