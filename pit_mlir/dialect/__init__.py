@@ -16,6 +16,8 @@ from pit_mlir.dialect.element import ElementOp as ElementOp
 from pit_mlir.dialect.element import element as element
 from pit_mlir.dialect.generic import GenericOp as GenericOp
 from pit_mlir.dialect.generic import pit_generic as pit_generic
+from pit_mlir.dialect.lists import ListsOp as ListsOp
+from pit_mlir.dialect.lists import lists as lists
 from pit_mlir.dialect.mark import MarkOp as MarkOp
 from pit_mlir.dialect.mark import mark as mark
 from pit_mlir.dialect.pin import PinOp as PinOp

@@ -10,6 +10,7 @@ PASSES: dict[str, str] = {
     "pit-expand-math": "pit_mlir.passes.pit_expand_math:ExpandMath",
     "pit-expose-entry": "pit_mlir.passes.pit_expose_entry:ExposeEntry",
     "pit-form-attention": "pit_mlir.passes.pit_form_attention:FormAttention",
+    "pit-expose-indices": "pit_mlir.passes.pit_expose_indices:ExposeIndices",
     "pit-free-buffers": "pit_mlir.passes.pit_free_buffers:FreeBuffers",
     "pit-guard-bodies": "pit_mlir.passes.pit_guard_bodies:GuardBodies",
     "pit-hide-functions": "pit_mlir.passes.pit_hide_functions:HideFunctions",

@@ -1,0 +1,238 @@
+"""What a program returns about its indices and its work, and the plan by which the results are read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pit_mlir.analysis.extents import extent_source
+from pit_mlir.bindings import arith, ir, tensor
+from pit_mlir.dialect.attend import AttendOp
+from pit_mlir.dialect.contract import ContractOp
+from pit_mlir.dialect.detect import DetectOp, detect
+from pit_mlir.dialect.element import elements
+from pit_mlir.dialect.lists import lists
+from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.pit import IndexType
+from pit_mlir.dialect.size import size
+from pit_mlir.dialect.structured import Structured, maps_of, owner, projection
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An extent that is the number of rows of the index with this number."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Number:
+    """An extent that the call tells, at this place among the numbers."""
+
+    place: int
+
+
+Extent = int | Rows | Number | None
+"""A size of an iterator; None for one that only the index knows."""
+
+
+@dataclass(frozen=True)
+class ExposedIndex:
+    """A `pit.detect`: its results begin at number `result`; `finer` has (micro-tile, place among the numbers)."""
+
+    location: str
+    result: int
+    segments: int
+    block: tuple[int, ...]
+    finer: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class ExposedWork:
+    """A contraction or an attention: the extents of its iterators, and which of them its index restricts.
+
+    `index` is the number of an exposed index. Of an attention the last four iterators are queries, keys, the width of
+    a score and that of a value; where `ragged`, both queries and keys run over the segment that `group` selects.
+    """
+
+    location: str
+    kind: str
+    extents: tuple[Extent, ...]
+    index: int | None
+    group: tuple[int, ...]
+    block: tuple[int, ...]
+
+
+@dataclass
+class Exposure:
+    """The plan of the further results of a function; the last of them holds so many `numbers`."""
+
+    indices: list[ExposedIndex] = field(default_factory=list[ExposedIndex])
+    work: list[ExposedWork] = field(default_factory=list[ExposedWork])
+    numbers: int = 0
+
+
+@dataclass(frozen=True)
+class Access:
+    """A tensor that an operation reads or writes: which iterator each of its dimensions runs over, None for rows."""
+
+    value: ir.Value
+    positions: tuple[int | None, ...]
+
+
+class Exposer:
+    """Collects the further results of one function, at its end."""
+
+    def __init__(self, function: ir.Operation) -> None:
+        self.body = function.regions[0].blocks[0]
+        self.exposure = Exposure()
+        self.index_numbers: dict[ir.Value, int] = {}
+        self.results: list[ir.Value] = []
+        self.numbers: list[ir.Value] = []
+        self.places: dict[ir.Value | tuple[ir.Value, int], Number] = {}
+
+    def number(self, index: ir.Value) -> int:
+        """The place of `index`, an `index` value, among the numbers."""
+        self.numbers.append(arith.index_cast(ir.IntegerType.get_signless(64), index))
+        return len(self.numbers) - 1
+
+    def add_index(self, op: DetectOp, first: int, micro_tiles: Sequence[int]) -> None:
+        """The lists of `op`, and how long they are for other micro-tiles where neighbours share one."""
+        attributes = op.operation.attributes
+        block = tuple(attributes["block"])
+        finer: list[tuple[int, int]] = []
+        for micro_tile in micro_tiles if max(block, default=1) > 1 else ():
+            other = detect(
+                op.operation.operands[0],
+                segments=list(attributes["segments"]),
+                axis=list(attributes["axis"]),
+                block=[micro_tile if length > 1 else length for length in block],
+                micro_tile=micro_tile,
+            )
+            finer.append((micro_tile, self.number(size(other))))
+        index = op.operation.results[0]
+        self.index_numbers[index] = len(self.exposure.indices)
+        where, segments = location_text(op.operation.location), len(list(attributes["segments"]))
+        self.exposure.indices.append(
+            ExposedIndex(where, first + len(self.results), segments, block, tuple(finer))
+        )
+        self.results += lists(index)
+
+    def add_work(self, op: ir.Operation) -> None:
+        """The extents of the iterators of `op`, if it is a contraction or an attention."""
+        accesses = list(accesses_of(op))
+        if not accesses:
+            return
+        index = next((v for v in op.operands if isinstance(v.type, IndexType)), None)
+        attributes = op.attributes
+        if op.name == "pit.attend":
+            iterators = ir.IntegerAttr(attributes["batch"]).value + 4
+            group, block = tuple(attributes["segments"]), ()
+        else:
+            iterators = len(attributes["iterator_types"])
+            group = tuple(attributes["group"]) if "group" in attributes else ()
+            block = tuple(attributes["block"]) if "block" in attributes else ()
+        found: list[Extent] = [None] * iterators
+        for access in accesses:
+            for dim, position in enumerate(access.positions):
+                if position is not None and found[position] is None:
+                    found[position] = self.extent(access.value, dim)
+        number = None if index is None else self.index_numbers.get(index)
+        kind = "attention" if op.name == "pit.attend" else "contraction"
+        self.exposure.work.append(
+            ExposedWork(location_text(op.location), kind, tuple(found), number, group, block)
+        )
+
+    def extent(self, value: ir.Value, dim: int) -> Extent:
+        """The size of dimension `dim` of `value`: known, the rows of an index, or a number of the call."""
+        source = extent_source(value, dim)
+        if isinstance(source, int):
+            return source
+        maker = owner(source[0] if isinstance(source, tuple) else source)
+        if maker is not None and maker.name == "pit.size" and maker.operands[0] in self.index_numbers:
+            return Rows(self.index_numbers[maker.operands[0]])
+        if (
+            isinstance(source, tuple)
+            and maker is not None
+            and maker.name == "pit.sread"
+            and source[1] == min(maker.attributes["axis"])
+        ):
+            return Rows(self.index_numbers[maker.operands[1]])
+        if source not in self.places:
+            size_ = source if isinstance(source, ir.Value) else dim_of(*source)
+            self.places[source] = Number(self.number(size_))
+        return self.places[source]
+
+
+def dim_of(value: ir.Value, dim: int) -> ir.Value:
+    """The size of dimension `dim` of the tensor `value`, an `index` value."""
+    return tensor.dim(value, arith.constant(ir.IndexType.get(), dim))
+
+
+def accesses_of(op: ir.Operation) -> Iterator[Access]:
+    """What a contraction or an attention reads and writes; nothing for any other operation."""
+    view = op.opview
+    if isinstance(view, ContractOp):
+        group = list(op.attributes["group"])
+        compact = op.attributes["compact"].value
+        yield access(op.operands[0], maps_of(op)[0], group if compact else ())
+        for region in op.regions:
+            for read in elements(region.blocks[0]):
+                attributes = read.operation.attributes
+                hidden = group if attributes["compact"].value else ()
+                yield access(read.source, attributes["map"].value, hidden)
+    elif isinstance(view, AttendOp):
+        compact = set(op.attributes["compact"])
+        batch = ir.IntegerAttr(op.attributes["batch"]).value
+        for number, (value, map_) in enumerate(zip(list(op.operands)[:4], maps_of(op), strict=True)):
+            yield access(value, map_, (batch, batch + 1) if number in compact else ())
+        for read in elements(op.regions[0].blocks[0]):
+            yield access(read.source, read.operation.attributes["map"].value, ())
+    elif is_product(structured := Structured.on_tensors(op)):
+        assert structured is not None
+        values = (*structured.inputs, *structured.outputs)
+        for number, (value, map_) in enumerate(zip(values, structured.maps, strict=True)):
+            if isinstance(value.type, ir.RankedTensorType):
+                yield access(value, map_, structured.group if number in structured.compact else ())
+
+
+def is_product(view: Structured | None) -> bool:
+    """Whether `view` sums up products, as a contraction does that no `pit.contract` was made of."""
+    if view is None or "reduction" not in view.iterators:
+        return False
+    names = {op.operation.name for op in view.body.operations}
+    return len(view.inputs) > 1 and bool(names & {"arith.mulf", "arith.muli"})
+
+
+def access(value: ir.Value, map_: ir.AffineMap, hidden: Sequence[int]) -> Access:
+    """The dimensions of `value` that are iterators as a whole and not among `hidden`, which rows stand for."""
+    positions = projection(map_) or tuple(
+        expression.position if isinstance(expression, ir.AffineDimExpr) else None
+        for expression in map_.results
+    )
+    return Access(value, tuple(None if position in hidden else position for position in positions))
+
+
+def expose(function: ir.Operation, micro_tiles: Sequence[int]) -> Exposure:
+    """Adds the results to `function`; an `Exposure` of nothing, and no change, where it has them already."""
+    exposer = Exposer(function)
+    operations = [op.operation for op in exposer.body.operations]
+    if any(op.name == "pit.lists" for op in operations):
+        return exposer.exposure
+    back = operations[-1]
+    type_ = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
+    with ir.InsertionPoint(back), back.location:
+        for op in operations:
+            if isinstance(op.opview, DetectOp):
+                exposer.add_index(op.opview, len(type_.results), micro_tiles)
+        for op in operations:
+            exposer.add_work(op)
+        i64 = ir.IntegerType.get_signless(64)
+        exposer.results.append(
+            tensor.from_elements(ir.RankedTensorType.get([len(exposer.numbers)], i64), exposer.numbers)
+        )
+        returned = [*back.operands, *exposer.results]
+        ir.Operation.create("func.return", operands=returned)
+    back.erase()
+    exposer.exposure.numbers = len(exposer.numbers)
+    results = [value.type for value in returned]
+    function.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(type_.inputs, results))
+    return exposer.exposure
