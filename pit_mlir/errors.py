@@ -47,3 +47,7 @@ class PassError(PitError):
 
 class PlatformError(PitError):
     """The machine, the platform or an installed package does not offer what the compiler needs."""
+
+
+class MissingPackageError(PlatformError, ImportError):
+    """A package that an optional part of the compiler needs is not installed, or not in a version that fits."""

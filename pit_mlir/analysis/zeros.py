@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pit_mlir.analysis.axes import RESHAPES
+from pit_mlir.analysis.decisions import choice_of, is_indicator, rectifier
 from pit_mlir.analysis.evaluate import Scalar
 from pit_mlir.analysis.expressions import (
     Accumulator,
@@ -29,7 +30,6 @@ from pit_mlir.analysis.expressions import (
     is_plain,
     leaves,
     parts,
-    replaced,
 )
 from pit_mlir.analysis.facts import Assumption, Assumptions
 from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
@@ -168,14 +168,19 @@ def made(view: Structured, number: int, facts_of: Callable[[ir.Value], Sequence[
         exact = is_exact(expression, known, value) and all(seed.exact for seed in seeds)
         source = Source(condition.tensor, dims, condition.where_zero)
         facts.append(Fact(value, source, kind, origin, assumed, exact, is_float(result)))
-    if is_float(result) and is_choice(expression):
-        origin = f"choice at {location_text(view.location)}"
-        source = Source(result, tuple(range(len(out))))
-        facts.append(Fact(0, source, "mask", origin, exact=True))
-    if is_rectified(expression):
-        origin = f"{rectifier(expression)} at {location_text(view.location)}"
-        source = Source(result, tuple(range(len(out))))
-        facts.append(Fact(0, source, "value", origin, exact=True))
+    return facts + (decided(expression, view.location, result) if is_float(result) else [])
+
+
+def decided(expression: Expression, location: ir.Location, result: ir.Value) -> list[Fact]:
+    """The facts about floats that a comparison in `expression` makes 0: they tell where themselves."""
+    source = Source(result, tuple(range(ir.RankedTensorType(result.type).rank)))
+    facts: list[Fact] = []
+    if choice_of(expression) is not None:
+        facts.append(Fact(0, source, "mask", f"choice at {location_text(location)}", exact=True))
+    name = rectifier(expression)
+    if name is not None:
+        kind = "mask" if is_indicator(expression) else "value"
+        facts.append(Fact(0, source, kind, f"{name} at {location_text(location)}", exact=True))
     return facts
 
 
@@ -332,49 +337,6 @@ def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> l
             source_there = Source(fact.source.tensor, tuple(places), fact.source.where_zero)
             facts.append(replace(fact, source=source_there))
     return [fact for fact in facts if fact.kind != "value" or fact.is_zero]
-
-
-def is_choice(expression: Expression) -> bool:
-    """Whether `expression` is 0 where a comparison of integers fails: one-hot rows, the gates of a chosen expert.
-
-    A comparison with 0 makes no choice: it asks a mask.
-    """
-    return any(
-        isinstance(part, Apply)
-        and part.name == "arith.cmpi"
-        and not any(isinstance(arg, Constant) and arg.value == 0 for arg in part.args)
-        and image(replaced(expression, part, Constant(0, part.type)), {}).value == ZERO
-        for part in parts(expression)
-    )
-
-
-def is_rectified(expression: Expression) -> bool:
-    """Whether `expression` makes zeros of what falls short of a threshold: ReLU in its forms, shrinking."""
-    return rectifier(expression) is not None
-
-
-def rectifier(expression: Expression) -> str | None:
-    """What makes zeros in `expression`: "relu", "threshold"; None if nothing does."""
-    zero = Constant(0.0, "float")
-    match expression:
-        case Apply("arith.select", args=(Apply("arith.cmpf", args=compared), yes, no)) if zero in (yes, no):
-            kept = no if yes == zero else yes
-            if not any(part in parts(kept) for part in compared if not isinstance(part, Constant)):
-                return None
-            return "relu" if zero in compared else "threshold"
-        case Apply("arith.maximumf" | "arith.maxnumf", args=args) if zero in args:
-            return "relu"
-        case Apply(
-            "arith.minimumf" | "arith.minnumf",
-            args=(Apply() as inner, Constant()) | (Constant(), Apply() as inner),
-        ):
-            return rectifier(inner)
-        case Apply("arith.select", args=(Apply("arith.cmpf"), Constant(limit, _), Apply() as inner)) if (
-            limit > 0
-        ):
-            return rectifier(inner)
-        case _:
-            return None
 
 
 def verb(expression: Expression) -> str:

@@ -21,17 +21,13 @@ import pit_mlir as pit
 from pit_mlir.bindings import live_contexts
 from pit_mlir.runtime.library import library
 
+pytestmark = pytest.mark.usefixtures("inference")
+
 X = torch.randn(64, 32)
 
 
 def mlp(width: int = 16) -> nn.Sequential:
     return nn.Sequential(nn.Linear(32, width), nn.ReLU(), nn.Linear(width, 7)).eval()
-
-
-@pytest.fixture(autouse=True)
-def _no_grad():
-    with torch.no_grad():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import pit_mlir as pit
 
-
-@pytest.fixture(autouse=True)
-def _no_grad():
-    with torch.no_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("inference")
 
 
 @pytest.fixture(scope="module")

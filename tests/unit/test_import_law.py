@@ -21,13 +21,15 @@ LEVELS = (
     ("passes",),
     ("frontend", "runtime"),
     ("options", "snapshot", "borders", "compiled_module", "explanation", "compile"),
+    ("hf",),
     ("tools",),
 )
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 GATES = {
     "torch_mlir": ("bindings",),
     "z3": ("analysis.smt",),
-    "torch": ("frontend", "borders", "compiled_module", "compile", "snapshot"),
+    "torch": ("frontend", "borders", "compiled_module", "compile", "snapshot", "hf"),
+    "transformers": ("hf",),
 }
 """Packages that only some of our modules may import."""
 

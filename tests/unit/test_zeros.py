@@ -91,6 +91,14 @@ RECTIFIERS = {
     "%t = arith.select %c, %d, %zero : f32",
     "relu6": "%c = arith.cmpf ugt, %a0, %zero : f32; %s = arith.select %c, %a0, %zero : f32; "
     "%t = arith.minimumf %s, %six : f32",
+    "maximum of torch": "%c = arith.cmpf oge, %a0, %zero : f32; %n = arith.cmpf une, %a0, %a0 : f32; "
+    "%o = arith.ori %c, %n : i1; %t = arith.select %o, %a0, %zero : f32",
+    "product with its own sign": "%c = arith.cmpf ogt, %a0, %zero : f32; %m = arith.uitofp %c : i1 to f32; "
+    "%t = arith.mulf %a0, %m : f32",
+    "square": "%m = arith.maximumf %a0, %zero : f32; %t = arith.mulf %m, %m : f32",
+    "magnitudes": "%m = math.absf %a0 : f32; %c = arith.cmpf ogt, %m, %one : f32; %t = arith.select %c, %a0, %zero : f32",
+    "a bounded band": "%c = arith.cmpf ogt, %a0, %one : f32; %d = arith.cmpf olt, %a0, %six : f32; "
+    "%b = arith.andi %c, %d : i1; %t = arith.select %b, %a0, %zero : f32",
     "bf16": "%h = arith.truncf %a0 : f32 to bf16; %zh = arith.constant 0.0 : bf16; "
     "%c = arith.cmpf ugt, %h, %zh : bf16; %s = arith.select %c, %h, %zh : bf16; %t = arith.extf %s : bf16 to f32",
 }
@@ -114,6 +122,26 @@ MASKS = {
     "rows": ("%r:m %x:mn", "%t = arith.select %a0, %a1, %zero : f32", "%r", True, (0,)),
     "float argument called a mask": ("%x:mn %f:m", "%t = arith.mulf %a0, %a1 : f32", "%f", True, (0,)),
 }  # fmt: skip
+
+
+def test_what_a_comparison_with_others_keeps_tells_itself() -> None:
+    """A threshold for each row, as the least of its largest values is one."""
+    body = "%c = arith.cmpf oge, %a0, %a1 : f32; %t = arith.select %c, %a0, %zero : f32"
+    with zeros_of(generic("result", "%x:mn %f:m", body)) as (facts, _):
+        assert [(fact.value, fact.kind, fact.source.dims) for fact in facts] == [(0, "value", (0, 1))]
+
+
+def test_an_indicator_is_a_mask() -> None:
+    """What a predictor says in floats is a mask like any other."""
+    indicator = generic(
+        "p", "%x:mn", "%c = arith.cmpf ogt, %a0, %zero : f32; %t = arith.uitofp %c : i1 to f32"
+    )
+    product = generic("result", "%y:mn %p:mn", "%t = arith.mulf %a0, %a1 : f32")
+    with zeros_of(indicator, product) as (facts, block):
+        assert [(fact.value, fact.kind) for fact in facts] == [(0, "mask")]
+        assert (
+            facts[0].source.tensor == block.operations[len(block.operations) - 2].results[0].owner.operands[1]
+        )
 
 
 @pytest.mark.parametrize("name", MASKS)
@@ -193,6 +221,15 @@ NOTHING = {
     "integers as numbers": generic("result", "%i:mn", "%t = arith.sitofp %a0 : i64 to f32"),
     "a select between others": generic(
         "result", "%b:mn %x:mn %y:mn", "%t = arith.select %a0, %a1, %a2 : f32"
+    ),
+    "a slope": generic(
+        "result",
+        "%x:mn",
+        "%c = arith.cmpf ogt, %a0, %zero : f32; %k = arith.constant 0.1 : f32; %s = arith.mulf %a0, %k : f32; "
+        "%t = arith.select %c, %a0, %s : f32",
+    ),
+    "a guard against one value": generic(
+        "result", "%x:mn", "%c = arith.cmpf oeq, %a0, %one : f32; %t = arith.select %c, %zero, %a0 : f32"
     ),
     "a small mask constant": generic(
         "result", "%b:mn %x:mn", "%k = arith.constant -100.0 : f32; %t = arith.select %a0, %a1, %k : f32"
