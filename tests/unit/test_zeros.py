@@ -98,7 +98,7 @@ RECTIFIERS = {
     "square": "%m = arith.maximumf %a0, %zero : f32; %t = arith.mulf %m, %m : f32",
     "magnitudes": "%m = math.absf %a0 : f32; %c = arith.cmpf ogt, %m, %one : f32; %t = arith.select %c, %a0, %zero : f32",
     "a bounded band": "%c = arith.cmpf ogt, %a0, %one : f32; %d = arith.cmpf olt, %a0, %six : f32; "
-    "%b = arith.andi %c, %d : i1; %t = arith.select %b, %a0, %zero : f32",
+    "%k = arith.andi %c, %d : i1; %t = arith.select %k, %a0, %zero : f32",
     "bf16": "%h = arith.truncf %a0 : f32 to bf16; %zh = arith.constant 0.0 : bf16; "
     "%c = arith.cmpf ugt, %h, %zh : bf16; %s = arith.select %c, %h, %zh : bf16; %t = arith.extf %s : bf16 to f32",
 }
