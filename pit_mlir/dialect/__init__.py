@@ -6,6 +6,8 @@ import threading
 from pit_mlir.bindings import ir, register_imported_dialects
 from pit_mlir.dialect.attend import AttendOp as AttendOp
 from pit_mlir.dialect.attend import attend as attend
+from pit_mlir.dialect.block_mask import BlockMaskOp as BlockMaskOp
+from pit_mlir.dialect.block_mask import block_mask as block_mask
 from pit_mlir.dialect.check import CheckOp as CheckOp
 from pit_mlir.dialect.check import check as check
 from pit_mlir.dialect.contract import ContractOp as ContractOp

@@ -33,6 +33,11 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
     which the map writes as q (query, init) or k (key, value), stands in place of the segments and the axis.
     Elements are never compact: they are read at the coordinates of the entries.
 
+    `keys`, batch iterators, says that a second index (or the only one) is there, made by `pit.block_mask` over these
+    iterators, queries and keys: a block of queries looks at the listed blocks of keys alone. The scores of the others
+    count as -inf, which they must be; with the unit attribute `lowest` they may also be finite numbers of at most
+    -1e30, and a row that has no larger score gets the keys of all blocks, as the dense operators give it.
+
     ```mlir
     %o = "pit.attend"(%q, %k, %v, %init, %I) ({
     ^bb0(%s: f32):
@@ -64,7 +69,7 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         """Each map selects the iterators its operand may carry; the index fits `segments`; the body fits."""
         count = len(self.operation.operands)
         require(
-            count in (4, 5), "takes query, key, value, init and at most one index, got {} operands", count
+            count in (4, 5, 6), "takes query, key, value, init and at most two indices, got {} operands", count
         )
         batch = integer(self, "batch")
         require(batch >= 0, "attribute 'batch' = {} must not be negative", batch)
@@ -72,7 +77,8 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         segments, compact = int_array(self, "segments"), int_array(self, "compact")
         require_dims("segments", segments, batch)
         require_dims("compact", compact, 4)
-        self.verify_index(segments, compact)
+        self.verify_rows(segments, compact)
+        self.verify_keys(batch)
         q, k, d, e = range(batch, batch + 4)
         operands = list(self.operation.operands)
         for number, carried in enumerate(((q, d), (k, d), (k, e), (q, e))):
@@ -83,12 +89,9 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         score = score_type(operands[0].type)
         verify_body(self.operation.regions[0], [score], [score])
         self.verify_body_elements(batch)
-        guarded = self.operation.attributes.get("guarded")
-        require(
-            guarded is None or isinstance(guarded, ir.UnitAttr),
-            "attribute 'guarded' must be a unit, got {}",
-            guarded,
-        )
+        for name in ("guarded", "lowest"):
+            unit = self.operation.attributes.get(name)
+            require(unit is None or isinstance(unit, ir.UnitAttr), f"attribute '{name}' must be a unit, got {{}}", unit)
 
     def verify_body_elements(self, batch: int) -> None:
         """What the body reads lies over batch, q and k, and is not compact."""
@@ -103,10 +106,10 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
                 op.operation.attributes["map"],
             )
 
-    def verify_index(self, segments: Sequence[int], compact: Sequence[int]) -> None:
-        """At most one index, over the segments and one axis; without one nothing is ragged."""
-        indices = list(self.operation.operands)[4:]
-        if not indices:
+    def verify_rows(self, segments: Sequence[int], compact: Sequence[int]) -> None:
+        """At most one index of rows, over the segments and one axis; without one nothing is ragged."""
+        rows, _ = indices_of(self.operation)
+        if rows is None:
             require(
                 not segments and not compact,
                 "has segments {} and compact operands {} but no index",
@@ -114,15 +117,38 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
                 list(compact),
             )
             return
-        is_index = isinstance(indices[0].type, IndexType)
-        require(is_index, "index must be !pit.index, got {}", indices[0].type)
-        size = group_size(indices[0])
-        require(
-            size is None or size == len(segments) + 1,
-            "index over {} coordinates does not fit {} segment iterators and one axis",
-            size,
-            len(segments),
-        )
+        verify_size(rows, len(segments), "one axis")
+
+    def verify_keys(self, batch: int) -> None:
+        """An index of blocks of keys where `keys` says so, over these iterators, queries and keys."""
+        _, keys = indices_of(self.operation)
+        if keys is None:
+            require("lowest" not in self.operation.attributes, "has attribute 'lowest' but no attribute 'keys'")
+            return
+        iterators = int_array(self, "keys")
+        require_dims("keys", iterators, batch)
+        verify_size(keys, len(iterators), "blocks of queries and keys")
+
+
+def indices_of(op: ir.Operation) -> tuple[ir.Value | None, ir.Value | None]:
+    """The index of rows and the index of blocks of keys of a `pit.attend`, None where there is none."""
+    indices = list(op.operands)[4:]
+    keys = indices.pop() if "keys" in op.attributes and indices else None
+    return (indices[0] if indices else None), keys
+
+
+def verify_size(index: ir.Value, segments: int, rest: str) -> None:
+    """`index` is an index, and over that many segments and the rest."""
+    require(isinstance(index.type, IndexType), "index must be !pit.index, got {}", index.type)
+    size = group_size(index)
+    expected = segments + (1 if rest == "one axis" else 2)
+    require(
+        size is None or size == expected,
+        "index over {} coordinates does not fit {} segment iterators and {}",
+        size,
+        segments,
+        rest,
+    )
 
 
 def verify_carried(map_: ir.AffineMap, carried: Sequence[int], batch: int, rows: Sequence[int]) -> None:
@@ -154,11 +180,13 @@ def attend(
     index: ir.Value | None = None,
     segments: Sequence[int] = (),
     compact: Sequence[int] = (),
+    keys: tuple[ir.Value, Sequence[int]] | None = None,
     guarded: bool = False,
     body: Callable[..., ir.Value],
 ) -> AttendOp:
     """A `pit.attend` at the insertion point; `maps` are those of query, key, value and init.
 
+    `keys` is an index of blocks of keys, and the batch iterators it is over.
     `body` gets the score and one scalar for each of `extras`, and returns the score that enters the softmax.
     """
     op = AttendOp(
@@ -166,13 +194,15 @@ def attend(
         key,
         value,
         init,
-        [] if index is None else [index],
+        [*([] if index is None else [index]), *([] if keys is None else [keys[0]])],
         init.type,
         ir.ArrayAttr.get([ir.AffineMapAttr.get(map_) for map_ in maps]),
         ir.IntegerAttr.get(ir.IntegerType.get_signless(64), batch),
         ir.DenseI64ArrayAttr.get(list(segments)),
         ir.DenseI64ArrayAttr.get(list(compact)),
     )
+    if keys is not None:
+        op.operation.attributes["keys"] = ir.DenseI64ArrayAttr.get(list(keys[1]))
     if guarded:
         op.operation.attributes["guarded"] = ir.UnitAttr.get()
     block = op.operation.regions[0].blocks.append(score_type(query.type))

@@ -36,9 +36,13 @@ Extent = int | Rows | Number | None
 
 @dataclass(frozen=True)
 class ExposedIndex:
-    """A `pit.detect`: its results begin at number `result`; `finer` has (micro-tile, place among the numbers)."""
+    """A `pit.detect` of `source`, said in words; its results begin at number `result`.
+
+    `finer` has (micro-tile, place among the numbers).
+    """
 
     location: str
+    source: str
     result: int
     segments: int
     block: tuple[int, ...]
@@ -111,8 +115,9 @@ class Exposer:
         index = op.operation.results[0]
         self.index_numbers[index] = len(self.exposure.indices)
         where, segments = location_text(op.operation.location), len(list(attributes["segments"]))
+        source = source_text(op.operation.operands[0])
         self.exposure.indices.append(
-            ExposedIndex(where, first + len(self.results), segments, block, tuple(finer))
+            ExposedIndex(where, source, first + len(self.results), segments, block, tuple(finer))
         )
         self.results += lists(index)
 
@@ -160,6 +165,20 @@ class Exposer:
             size_ = source if isinstance(source, ir.Value) else dim_of(*source)
             self.places[source] = Number(self.number(size_))
         return self.places[source]
+
+
+def source_text(value: ir.Value) -> str:
+    """What a reader calls the tensor `value`: an argument by its name, or where it is made."""
+    while (maker := owner(value)) is not None:
+        view = Structured.on_tensors(maker)
+        if view is None or len(view.inputs) != 1 or "reduction" in view.iterators:
+            return f"values at {location_text(maker.location)}"
+        # What is made of one tensor, element by element, shows the zeros of that one.
+        value = view.inputs[0]
+    function = value.owner.owner.operation
+    number = list(function.regions[0].blocks[0].arguments).index(value)
+    named = function.attributes["arg_attrs"][number] if "arg_attrs" in function.attributes else {}
+    return f"'{ir.StringAttr(named['pit.name']).value}'" if "pit.name" in named else f"argument {number}"
 
 
 def dim_of(value: ir.Value, dim: int) -> ir.Value:

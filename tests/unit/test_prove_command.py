@@ -217,7 +217,7 @@ def test_standard_output_that_fails(program: Path, to: str, why: str) -> None:
 
 
 def test_deep_nesting(tmp_path: Path) -> None:
-    path, depth = tmp_path / "deep.mlir", 20_000
+    path, depth = tmp_path / "deep.mlir", 10_000
     path.write_text("func.func @f(%c: i1) {" + "scf.if %c {" * depth + "}" * depth + " return }")
     status, errors = shell(f"prove {path}")
     assert status == 1 and "nothing to prove" in errors
