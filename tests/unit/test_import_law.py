@@ -20,7 +20,10 @@ LEVELS = (
     ("codegen",),
     ("passes",),
     ("frontend", "runtime"),
-    ("options", "snapshot", "borders", "compiled_module", "explanation", "compile"),
+    (
+        *("options", "snapshot", "borders", "sample", "sampler", "explanation"),
+        *("report", "compiled_module", "compile"),
+    ),
     ("hf",),
     ("tools",),
 )
