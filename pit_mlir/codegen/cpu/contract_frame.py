@@ -18,7 +18,7 @@ from pit_mlir.codegen.cpu.build import (
     value,
 )
 from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
-from pit_mlir.codegen.cpu.contract_views import View, first_lanes, view_of
+from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at, view_of
 from pit_mlir.codegen.cpu.pack import Factor, computed
 from pit_mlir.dialect.yield_ import yielded
 from pit_mlir.target import Host
@@ -270,11 +270,6 @@ def lies_across(factor: Factor, vector_axis: int, other: int) -> bool:
 def is_unit(stride: Index) -> bool:
     """Whether `stride` is known to be 1."""
     return isinstance(stride, int) and stride == 1
-
-
-def index_at(view: View, number: Index) -> Index:
-    """Element `number` of a list of i32 as an index."""
-    return arith.index_cast(ir.IndexType.get(), memref.load(view.buffer, [value(add(view.base, number))]))
 
 
 def plus(left: ir.Value, right: ir.Value) -> ir.Value:

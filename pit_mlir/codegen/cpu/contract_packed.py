@@ -32,14 +32,13 @@ from pit_mlir.codegen.cpu.contract_frame import (
     Factors,
     Frame,
     Task,
-    index_at,
     is_unit,
     lies_across,
     rounded,
     scratch,
 )
 from pit_mlir.codegen.cpu.contract_segments import keyed, list_blocks, most_rows
-from pit_mlir.codegen.cpu.contract_views import View, first_lanes
+from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at
 from pit_mlir.codegen.cpu.micro_kernel import MicroKernel
 from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, transpose
 
@@ -285,7 +284,12 @@ class PackedForm:
             here = entries.moved(first)
             fresh = compare("eq", add(run, first), 0)
             rows = Rows(buffers.rows, tile.pitch, 0, tile.lanes)
-            rows.pack_listed(moved.rows, buffers.live, place, axis, here, count)
+            if self.rows_lie_across(moved.rows):
+                row_axis = frame.row_axes[0]
+                first_row = moved.rows.moved(lambda view: mul(task.row, view.strides[row_axis]))
+                rows.pack_listed_transposed(first_row, task.rows, row_axis, axis, here, count)
+            else:
+                rows.pack_listed(moved.rows, buffers.live, place, axis, here, count)
             if self.shares:
                 self.multiply(task, buffers, count, fresh, here)
             else:

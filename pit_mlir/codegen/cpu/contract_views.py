@@ -86,6 +86,11 @@ class View:
         return arith.extui(self.vector_type(ir.VectorType(seen.type).shape[0]), seen)
 
 
+def index_at(view: View, number: Index) -> Index:
+    """Element `number` of a list of i32 as an index."""
+    return arith.index_cast(ir.IndexType.get(), memref.load(view.buffer, [value(add(view.base, number))]))
+
+
 def is_truth(element: ir.Type) -> bool:
     """Whether `element` is i1."""
     return isinstance(element, ir.IntegerType) and ir.IntegerType(element).width == 1

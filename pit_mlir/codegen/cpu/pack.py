@@ -12,6 +12,8 @@ from pit_mlir.bindings import arith, ir, vector
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
+    choose,
+    compare,
     floor_div,
     is_less,
     loop,
@@ -22,7 +24,7 @@ from pit_mlir.codegen.cpu.build import (
     value,
     when,
 )
-from pit_mlir.codegen.cpu.contract_views import View, first_lanes
+from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at
 from pit_mlir.codegen.cpu.vectorize import constant, vector_type, widened
 
 Load = Callable[[View], ir.Value]
@@ -90,15 +92,23 @@ def transpose(rows: Sequence[ir.Value]) -> list[ir.Value]:
 
 
 def transposed_square(
-    factor: Factor, along: int, mask: ir.Value | None, across: int, first: Index, count: Index, lanes: int
+    factor: Factor,
+    along: int,
+    mask: ir.Value | None,
+    across: int,
+    first: Index,
+    count: Index,
+    lanes: int,
+    coordinate: Callable[[Index], Index] = lambda number: number,
 ) -> list[ir.Value]:
     """Vectors of `factor` along axis `across`, read as vectors along axis `along`, of which `mask` is there.
 
-    They begin at coordinate `first` of `across`, which has `count`: behind the last one, that is read again.
+    They begin at number `first` of `count` along `across`, each at its `coordinate`: behind the last one, that is
+    read again.
     """
     lines: list[ir.Value] = []
     for number in range(lanes):
-        line = minimum(add(first, number), sub(count, 1))
+        line = coordinate(minimum(add(first, number), sub(count, 1)))
 
         def load(view: View, line: Index = line) -> ir.Value:
             return view.load(mul(line, view.strides[across]), view.strides[along], lanes, mask)
@@ -158,32 +168,73 @@ class Rows:
         entries: View,
         steps: Index,
     ) -> None:
-        """Packs `count` rows; element k is read at coordinate `entries[k]` of axis `depth`."""
+        """Packs `count` rows; element k is read at coordinate `entries[k]` of axis `depth`.
+
+        Where a vector of entries are neighbours, as in a list that is nearly full or one of wide blocks, it is loaded
+        and not gathered.
+        """
+        lanes = self.lanes
+        has_runs = any(view.is_contiguous(depth) for view in factor.views.values())
         with loop(0, count) as row:
             at = factor.moved(lambda view: row_offset(view, row))
             target = add(mul(row, self.pitch), self.start)
 
-            def body(first: ir.Value, mask: ir.Value | None) -> None:
-                listed = entries.load(first, 1, self.lanes, mask)
+            def gathered(first: ir.Value, mask: ir.Value | None) -> ir.Value:
+                listed = entries.load(first, 1, lanes, mask)
 
                 def load(view: View) -> ir.Value:
                     stride = view.strides[depth]
                     if isinstance(stride, int) and stride == 0:
-                        return view.load(0, 0, self.lanes, mask)
+                        return view.load(0, 0, lanes, mask)
                     return view.gather(view.base, scaled_entries(listed, stride), mask)
 
-                vector.store(at.compute(load, self.lanes), self.buffer, [value(add(target, first))])
+                return at.compute(load, lanes)
 
-            vectors(steps, self.lanes, body)
+            def loaded(start: Index) -> ir.Value:
+                def load(view: View) -> ir.Value:
+                    stride = view.strides[depth]
+                    return view.load(mul(start, stride), stride, lanes, None)
 
-    def pack_transposed(self, factor: Factor, count: Index, row: int, depth: int, steps: Index) -> None:
-        """As `pack`, from sources that are contiguous along axis `row`."""
+                return at.compute(load, lanes)
+
+            def body(first: ir.Value, mask: ir.Value | None) -> None:
+                if mask is not None or not has_runs:
+                    found = gathered(first, mask)
+                else:
+                    start = index_at(entries, first)
+                    distance = sub(index_at(entries, add(first, lanes - 1)), start)
+                    [found] = choose(
+                        compare("eq", distance, lanes - 1),
+                        [ir.VectorType.get([lanes], factor.result.type)],
+                        lambda: [loaded(start)],
+                        lambda: [gathered(first, None)],
+                    )
+                vector.store(found, self.buffer, [value(add(target, first))])
+
+            vectors(steps, lanes, body)
+
+    def pack_listed_transposed(
+        self, factor: Factor, count: Index, row: int, depth: int, entries: View, steps: Index
+    ) -> None:
+        """As `pack_listed`, from sources that are contiguous along axis `row`."""
+        self.pack_transposed(factor, count, row, depth, steps, lambda step: index_at(entries, step))
+
+    def pack_transposed(
+        self,
+        factor: Factor,
+        count: Index,
+        row: int,
+        depth: int,
+        steps: Index,
+        coordinate: Callable[[Index], Index] = lambda step: step,
+    ) -> None:
+        """As `pack`, from sources that are contiguous along axis `row`; step k is at `coordinate(k)` of `depth`."""
 
         def block(first_row: ir.Value, mask: ir.Value | None) -> None:
             with loop(0, steps, self.lanes) as first:
                 target = add(mul(first_row, self.pitch), add(self.start, first))
                 at = factor.moved(lambda view: mul(first_row, view.strides[row]))
-                square = transposed_square(at, row, mask, depth, first, steps, self.lanes)
+                square = transposed_square(at, row, mask, depth, first, steps, self.lanes, coordinate)
                 for number, packed in enumerate(square):
                     vector.store(packed, self.buffer, [value(add(target, number * self.pitch))])
 
