@@ -1,5 +1,6 @@
 """`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
 
+import io
 import os
 import threading
 import traceback
@@ -115,13 +116,23 @@ def build(
     show("generating code", len(steps), len(steps) + 1)
     border: Border = NumpyBorder(imported.arguments) if is_text(model) else TorchBorder(imported.arguments)
     snapshot = prepare_snapshot(imported, border) if options.freeze else None
+    sparse = bytecode(imported.module)
     program = build_program(imported.module, report)
     show("done", len(steps) + 1, len(steps) + 1)
     explanation = Explanation.of(report)
-    compiled = CompiledModule(program, imported, border, explanation, text, snapshot, options.check_finite)
+    compiled = CompiledModule(
+        program, imported, border, explanation, text, sparse, snapshot, options.check_finite
+    )
     if snapshot is not None:
         compiled.refresh()
     return compiled
+
+
+def bytecode(module: ir.Module) -> bytes:
+    """`module` to be read again, in another context: locations and large constants included."""
+    buffer = io.BytesIO()
+    module.operation.write_bytecode(buffer)
+    return buffer.getvalue()
 
 
 class ProgressObserver(Observer):

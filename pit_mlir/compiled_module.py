@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from pit_mlir.borders import Border, verify_finite
@@ -18,7 +19,23 @@ from pit_mlir.frontend.signature import (
     evaluate_size,
 )
 from pit_mlir.runtime.engine import Program
+from pit_mlir.sample import Sample
+from pit_mlir.sampler import Sampler
 from pit_mlir.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The arguments of one call: `values` in the order of the model's arguments, `passed` in that of the program's.
+
+    `tensors` are the caller's own, where an answer may be one of them; `dims` are the sizes that the program takes.
+    """
+
+    values: list[Any]
+    passed: list[Any]
+    tensors: list[Any]
+    sizes: dict[str, int]
+    dims: list[int]
 
 
 class CompiledModule:
@@ -43,11 +60,14 @@ class CompiledModule:
         border: Border,
         explanation: Explanation,
         ir: str,
+        sparse: bytes,
         snapshot: Snapshot | None = None,
         check_finite: bool = False,
     ) -> None:
         self.ir = ir
         self._program = program
+        self._sparse = sparse
+        self._sampler: Sampler | None = None
         self._border = border
         self._explanation = explanation
         self._snapshot = snapshot
@@ -77,7 +97,17 @@ class CompiledModule:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's answer to `(*args, **kwargs)`; raises `InputError`."""
         border = self._border
-        border.verify_mode()
+        bound = self._bind(args, kwargs)
+        values, tensors, sizes = bound.values, bound.tensors, bound.sizes
+        results = border.results(self._program, self._program.call(border.pointers(bound.passed), bound.dims))
+        outputs = [self._output(output, results, values, tensors, sizes) for output in self._outputs]
+        for back in self._write_backs:
+            border.write(tensors[back.argument], self._output(back.value, results, values, tensors, sizes))
+        return self._call.unflatten(outputs)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+        """The arguments of a call, checked; raises `InputError`."""
+        self._border.verify_mode()
         given = self._call.flatten(args, kwargs)
         inputs = self._admit(self._inputs, given)
         originals: list[Any] = []
@@ -95,11 +125,7 @@ class CompiledModule:
         sizes = self._sizes(values) if self._is_dynamic else {}
         passed = [*values, *prepared]
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
-        results = border.results(self._program, self._program.call(border.pointers(passed), dims))
-        outputs = [self._output(output, results, values, tensors, sizes) for output in self._outputs]
-        for back in self._write_backs:
-            border.write(tensors[back.argument], self._output(back.value, results, values, tensors, sizes))
-        return self._call.unflatten(outputs)
+        return Bound(values, passed, tensors, sizes, dims)
 
     def refresh(self) -> None:
         """Takes a new snapshot of the weights; raises `InputError` where they were not frozen."""
@@ -109,9 +135,22 @@ class CompiledModule:
             )
         self._snapshot.take(self._admit(self._weight_arguments, self._weights.read()))
 
-    def explain(self) -> Explanation:
-        """What was found, proved, rewritten and left dense, per operator; print it."""
-        return self._explanation
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """What was found, proved, rewritten and left dense, per operator: print it, or see `Explanation.to_html`.
+
+        With the arguments of a call it also tells what the indices of that call hold, and how much work it does of
+        what the dense model does. That call is a run of the program in a variant that returns its indices, which is
+        compiled when it is first asked for. What the model writes to is not written.
+        """
+        if not args and not kwargs:
+            return self._explanation
+        return replace(self._explanation, sample=self._sample(self._bind(args, kwargs)))
+
+    def _sample(self, bound: Bound) -> Sample:
+        """What the indices of a call hold."""
+        if self._sampler is None:
+            self._sampler = Sampler(self._sparse)
+        return self._sampler.run(self._border.pointers(bound.passed), bound.dims)
 
     def __copy__(self) -> "CompiledModule":
         """The same program on the same weights."""

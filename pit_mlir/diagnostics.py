@@ -29,11 +29,24 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of the model: `kind` for a reader, and per axis the verdict with its reason."""
+    """One operator of the model: `kind` for a reader, and per axis the verdict with its reason.
+
+    `equation` is what it computes, with a letter for each axis in `letters`; both empty where there is none.
+    """
 
     location: str
     kind: str
     axes: tuple[tuple[str, str], ...]
+    equation: str = ""
+    letters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The function `name` of the program's machine code, which an operator calls: what a profiler shows."""
+
+    location: str
+    name: str
 
 
 @dataclass
@@ -45,6 +58,7 @@ class Report:
 
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     operators: list[Operator] = field(default_factory=list[Operator])
+    kernels: list[Kernel] = field(default_factory=list[Kernel])
     listener: Callable[[Diagnostic], None] | None = None
     statistics: Counter[str] = field(default_factory=Counter[str])
     """What the pass that runs has counted, by the names that it declares."""

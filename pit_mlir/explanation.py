@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from pit_mlir.diagnostics import Diagnostic, Operator, Report
+from pit_mlir.sample import Sample
 
 WIDTH = 100
 """Columns of the text."""
@@ -89,6 +90,7 @@ class Explanation:
     summary: Summary
     assumptions: tuple[str, ...]
     findings: tuple[Finding, ...]
+    sample: Sample | None = None
 
     @staticmethod
     def of(report: Report) -> "Explanation":

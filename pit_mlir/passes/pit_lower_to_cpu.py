@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.codegen.cpu.attend import lower_attend
+from pit_mlir.codegen.cpu.block_mask import lower_block_mask
 from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
 from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import lower_contract
@@ -15,7 +16,7 @@ from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
 from pit_mlir.codegen.cpu.scatter import lower_scatter
 from pit_mlir.codegen.cpu.segments import lower_generic
 from pit_mlir.codegen.cpu.sort import lower_sort
-from pit_mlir.diagnostics import Report
+from pit_mlir.diagnostics import Kernel, Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.walk import operations
 from pit_mlir.errors import UnsupportedError
@@ -59,6 +60,7 @@ def lower_library(op: ir.Operation, lowering: Lowering) -> None:
 
 RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.attend": lower_attend,
+    "pit.block_mask": lower_block_mask,
     "pit.check": lower_check,
     "pit.contract": lower_contract,
     "pit.detect": lower_detect,
@@ -77,12 +79,17 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
 
 COUNTED = {
     "pit.attend": "num-kernels",
+    "pit.block_mask": "num-indices",
     "pit.contract": "num-kernels",
     "pit.detect": "num-indices",
     "pit.generic": "num-kernels",
     "pit.sread": "num-moves",
     "pit.swrite": "num-moves",
 }
+
+
+KERNELS = ("pit_contract_", "pit_attend_")
+"""How the names of kernels begin, which operations of one form share."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,10 @@ def lower_function(function: ir.Operation, report: Report) -> None:
         done.append(op)
     for op in reversed(done):
         op.erase()
+    for call in operations(function, "func.call"):
+        name = ir.FlatSymbolRefAttr(call.attributes["callee"]).value
+        if name.startswith(KERNELS):
+            report.kernels.append(Kernel(location_text(call.location), name))
 
 
 def lowered_operations(function: ir.Operation) -> list[ir.Operation]:

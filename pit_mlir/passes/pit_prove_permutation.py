@@ -1,17 +1,22 @@
 """`pit-prove-permutation`: which iterators may be permuted, and which values may be skipped, written on each op."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from pit_mlir.analysis.body import constant
+from pit_mlir.analysis.equations import equation_of
 from pit_mlir.analysis.facts import Assumption, Floats, Proof
+from pit_mlir.analysis.notation import constant_formula
 from pit_mlir.analysis.permutation import TIMEOUT_MS, prove
 from pit_mlir.analysis.special_values import special_text
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Diagnostic, Operator, Report
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Structured
+from pit_mlir.dialect.structured import Structured, owner
 from pit_mlir.passes.base import Pass
+
+NAMES = "ABCDEFGHKLMNPQRSTUVWXYZ"
 
 ATTENTION_AXES = (
     ("parallel", "queries: each row of the result is of one query"),
@@ -137,7 +142,9 @@ def explain(op: ir.Operation, proof: Proof, report: Report) -> None:
     location = location_text(op.location)
     if op.name != "linalg.fill":
         axes = tuple((str(axis.verdict), axis.reason) for axis in proof.axes)
-        report.operators.append(Operator(location, kind_of(op), axes))
+        equation = equation_of(op, short_names())
+        assert equation is not None, "what has axes has maps"
+        report.operators.append(Operator(location, kind_of(op), axes, str(equation), equation.iterators))
     for iterator, axis in enumerate(proof.axes):
         if axis.verdict == "none":
             shown = axis.counterexample
@@ -147,6 +154,20 @@ def explain(op: ir.Operation, proof: Proof, report: Report) -> None:
             report.remark(
                 location, f"{op.name}: iterator d{iterator} is {axis.verdict}, assuming that {assumption}"
             )
+
+
+def short_names() -> Callable[[ir.Value], str]:
+    """A name for each tensor of an operation: A, B, C in the order in which they are asked for; numbers as they are."""
+    names: dict[ir.Value, str] = {}
+
+    def name(value: ir.Value) -> str:
+        maker = owner(value)
+        node = None if maker is None or maker.name != "arith.constant" else constant(maker)
+        if node is not None and node.op == "constant":
+            return constant_formula(node).text
+        return names.setdefault(value, NAMES[len(names)] if len(names) < len(NAMES) else f"T{len(names)}")
+
+    return name
 
 
 def kind_of(op: ir.Operation) -> str:

@@ -1,0 +1,279 @@
+"""A sample run: what the indices of one call held, and how much work that call did of what the dense model does."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from pit_mlir.passes.exposure import ExposedIndex, ExposedWork, Exposure, Number, Rows
+
+Array = numpy.ndarray[Any, Any]
+
+HEAT_ROWS, HEAT_COLUMNS = 40, 96
+"""The largest heat map: larger patterns are averaged."""
+LOADS = 256
+"""Segments whose loads are kept one by one; of more, neighbours are averaged."""
+LENGTHS = (1, 2, 4, 8, 16, 32, 64)
+"""Lengths of micro-tiles that the pattern is looked at with."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """`live` of `total` micro-tiles of length `micro_tile` hold something; `random` is the share of live ones that
+    zeros in as many single places would leave if they were scattered at random, 1 - s^T."""
+
+    micro_tile: int
+    live: int
+    total: int
+    random: float
+
+    @property
+    def share(self) -> float:
+        """The share of the work that is left."""
+        return self.live / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One index of the call.
+
+    `kind` is "rows" where an entry is one place, "list" where the places of a block share a list. There are
+    `segments` lists of at most `capacity` entries, `live` in all; `block` places share a list. `loads` is the length
+    of each list, `heat` the share of live entries over (segment, coordinate), both averaged where there are many.
+    """
+
+    location: str
+    source: str
+    kind: str
+    segments: int
+    capacity: int
+    live: int
+    block: int
+    loads: tuple[float, ...]
+    heat: tuple[tuple[float, ...], ...]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def share(self) -> float:
+        """The share of entries that are live."""
+        return self.live / (self.segments * self.capacity) if self.segments * self.capacity else 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """Multiply-adds of one contraction or attention in the call, and those of the dense model.
+
+    `index` is the number of the pattern that restricts it; None where it runs on all that its operands hold.
+    """
+
+    location: str
+    kind: str
+    done: int
+    dense: int
+    index: int | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one call did."""
+
+    patterns: tuple[Pattern, ...]
+    work: tuple[Work, ...]
+
+    @property
+    def done(self) -> int:
+        """Multiply-adds of the call."""
+        return sum(work.done for work in self.work)
+
+    @property
+    def dense(self) -> int:
+        """Multiply-adds of the dense model."""
+        return sum(work.dense for work in self.work)
+
+    @property
+    def share(self) -> float:
+        """The share of the dense model's multiply-adds that was done; 1 where there are none."""
+        return self.done / self.dense if self.dense else 1.0
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists of an index as it was in the call; `extents` are the sizes of its group, segments in blocks."""
+
+    exposed: ExposedIndex
+    begin: Array
+    count: Array
+    entries: Array
+    extents: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many entries there are."""
+        return int(self.count.sum())
+
+    @property
+    def coordinates(self) -> int:
+        """How many entries there could be."""
+        return math.prod(self.extents)
+
+    def owned(self) -> tuple[Array, Array]:
+        """Segment and coordinate of every entry."""
+        segment = numpy.repeat(numpy.arange(len(self.count)), self.count)
+        first = numpy.repeat(numpy.cumsum(self.count) - self.count, self.count)
+        place = numpy.repeat(self.begin, self.count) + numpy.arange(len(segment)) - first
+        return segment, self.entries[place]
+
+
+def sample_of(exposure: Exposure, results: Sequence[Array]) -> Sample:
+    """Reads the `results` of a program that `exposure` describes."""
+    numbers = [int(number) for number in results[-1]]
+    lists: list[Lists] = []
+    for exposed in exposure.indices:
+        begin, count, entries, extents = results[exposed.result : exposed.result + 4]
+        lists.append(Lists(exposed, begin, count, entries, tuple(map(int, extents))))
+    return Sample(
+        tuple(pattern_of(one, numbers) for one in lists),
+        tuple(work_of(work, lists, numbers) for work in exposure.work),
+    )
+
+
+def pattern_of(lists: Lists, numbers: Sequence[int]) -> Pattern:
+    """What `lists` show."""
+    exposed = lists.exposed
+    segments = math.prod(lists.extents[: exposed.segments])
+    capacity = math.prod(lists.extents[exposed.segments :])
+    block = max(exposed.block, default=1)
+    segment, coordinate = lists.owned()
+    if exposed.finer:
+        coverage = finer_coverage(lists, [(length, numbers[place]) for length, place in exposed.finer])
+    else:
+        coverage = row_coverage(segment, coordinate, segments, capacity)
+    return Pattern(
+        exposed.location,
+        exposed.source,
+        "list" if block > 1 else "rows",
+        segments,
+        capacity,
+        lists.rows,
+        block,
+        averages(lists.count, LOADS),
+        heat_map(segment, coordinate, segments, capacity),
+        coverage,
+    )
+
+
+def finer_coverage(lists: Lists, found: Sequence[tuple[int, int]]) -> tuple[Coverage, ...]:
+    """Of lists that blocks share: how many micro-tiles of each length are live, as counted in the call."""
+    exposed = lists.exposed
+    capacity = math.prod(lists.extents[exposed.segments :])
+    single: float | None = None
+    coverage: list[Coverage] = []
+    for length, live in found:
+        pairs = zip(lists.extents, exposed.block, strict=False)
+        # The last block may be ragged: as many places as all blocks hold is the most there can be.
+        tiles = (math.ceil(count * size / length) if size > 1 else count for count, size in pairs)
+        total = math.prod(tiles) * capacity
+        share = live / total if total else 0.0
+        single = share if single is None else single
+        coverage.append(Coverage(length, live, total, 1 - (1 - single) ** length))
+    return tuple(coverage)
+
+
+def row_coverage(segment: Array, coordinate: Array, segments: int, capacity: int) -> tuple[Coverage, ...]:
+    """Of rows: how many tiles of neighbouring coordinates hold a live one, tiles as a dense kernel has them."""
+    single = len(segment) / (segments * capacity) if segments * capacity else 0.0
+    coverage: list[Coverage] = []
+    for length in LENGTHS:
+        if length > max(1, capacity):
+            break
+        tiles = math.ceil(capacity / length)
+        live = len(numpy.unique(segment * tiles + coordinate // length))
+        coverage.append(Coverage(length, live, segments * tiles, 1 - (1 - single) ** length))
+    return tuple(coverage)
+
+
+def averages(values: Array, most: int) -> tuple[float, ...]:
+    """`values`, or at most so many averages of neighbours."""
+    parts = numpy.array_split(values, min(most, len(values))) if len(values) else []
+    return tuple(round(float(part.mean()), 3) for part in parts)
+
+
+def heat_map(
+    segment: Array, coordinate: Array, segments: int, capacity: int
+) -> tuple[tuple[float, ...], ...]:
+    """The share of live entries in each cell of a grid over (segment, coordinate).
+
+    One list alone is folded into several rows of the grid.
+    """
+    if not segments * capacity:
+        return ()
+    if segments == 1 and capacity > HEAT_COLUMNS:
+        folded = math.ceil(capacity / HEAT_COLUMNS)
+        return heat_map(coordinate // HEAT_COLUMNS, coordinate % HEAT_COLUMNS, folded, HEAT_COLUMNS)
+    rows, columns = min(segments, HEAT_ROWS), min(capacity, HEAT_COLUMNS)
+    cells = (
+        segment.astype(numpy.int64) * rows // segments * columns
+        + coordinate.astype(numpy.int64) * columns // capacity
+    )
+    live = numpy.bincount(cells, minlength=rows * columns).reshape(rows, columns)
+    high = numpy.bincount(numpy.arange(segments) * rows // segments, minlength=rows)
+    wide = numpy.bincount(numpy.arange(capacity) * columns // capacity, minlength=columns)
+    shares = live / (high[:, None] * wide[None])
+    return tuple(tuple(round(float(share), 3) for share in row) for row in shares)
+
+
+def work_of(work: ExposedWork, lists: Sequence[Lists], numbers: Sequence[int]) -> Work:
+    """The multiply-adds of `work`, from the extents of its iterators and the lengths of its lists."""
+    index = None if work.index is None else lists[work.index]
+    listed = dict[int, int]()
+    if index is not None and work.kind == "contraction":
+        blocks = (*work.block, *(1 for _ in range(len(work.group))))
+        listed = {p: e * max(1, b) for p, e, b in zip(work.group, index.extents, blocks, strict=False)}
+    done: list[int] = []
+    dense: list[int] = []
+    for position, extent in enumerate(work.extents):
+        if isinstance(extent, Rows):
+            done.append(lists[extent.index].rows)
+            dense.append(lists[extent.index].coordinates)
+        else:
+            size = numbers[extent.place] if isinstance(extent, Number) else extent
+            done.append(listed.get(position, 0) if size is None else size)
+            dense.append(done[-1])
+    if work.kind == "attention":
+        return attention_work(work, index, done, dense)
+    total = math.prod(dense)
+    if index is None:
+        return Work(work.location, work.kind, math.prod(done), total, None)
+    rest = math.prod(size for position, size in enumerate(done) if position not in work.group)
+    return Work(work.location, work.kind, listed_points(index, work, done) * rest, total, work.index)
+
+
+def listed_points(index: Lists, work: ExposedWork, sizes: Sequence[int]) -> int:
+    """How many points of the iterators of the group the index lists: entries times the places that share them."""
+    if max(work.block, default=1) <= 1:
+        return index.rows
+    weights = numpy.ones(1, dtype=numpy.int64)
+    for position, blocks, length in zip(work.group, index.extents, work.block, strict=False):
+        numbers = numpy.arange(blocks) * max(1, length)
+        held = numpy.minimum(max(1, length), numpy.maximum(sizes[position] - numbers, 0))
+        weights = (weights[:, None] * held[None]).reshape(-1)
+    return int((weights * index.count.astype(numpy.int64)).sum())
+
+
+def attention_work(work: ExposedWork, index: Lists | None, done: list[int], dense: list[int]) -> Work:
+    """Scores and weighted sums: one multiply-add for each of batch, query, key and width of a score or a value."""
+    *batch, queries, keys, width, value_width = dense
+    widths = width + value_width
+    if index is None:
+        of_batch = math.prod(done[: len(batch)])
+        pairs = of_batch * done[-4] * done[-3]
+        return Work(
+            work.location, work.kind, pairs * widths, math.prod(batch) * queries * keys * widths, None
+        )
+    capacity = index.extents[-1]
+    listed = math.prod(index.extents[:-1])
+    others = math.prod(size for position, size in enumerate(batch) if position not in work.group)
+    pairs = int((index.count.astype(numpy.int64) ** 2).sum()) * others
+    return Work(work.location, work.kind, pairs * widths, listed * capacity**2 * others * widths, work.index)
