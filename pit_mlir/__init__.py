@@ -12,7 +12,7 @@ from pit_mlir.log import configure as _configure_log
 if TYPE_CHECKING:
     from pit_mlir.compile import compile
     from pit_mlir.compiled_module import CompiledModule
-    from pit_mlir.frontend.marks import mark
+    from pit_mlir.frontend.marks import mark, threshold
     from pit_mlir.frontend.padding import Padding
     from pit_mlir.options import CompileOptions
 
@@ -29,6 +29,7 @@ __all__ = [
     "UnsupportedError",
     "compile",
     "mark",
+    "threshold",
 ]
 
 # Loaded when they are first asked for: they import torch, which takes seconds and which our tools do not need.
@@ -38,6 +39,7 @@ _LAZY = {
     "Padding": "pit_mlir.frontend.padding",
     "compile": "pit_mlir.compile",
     "mark": "pit_mlir.frontend.marks",
+    "threshold": "pit_mlir.frontend.marks",
 }
 
 

@@ -66,3 +66,11 @@ func.func @check_message_kind(%x: i1) {
   "pit.check"(%x) {message = 1 : i64} : (i1) -> ()
   return
 }
+
+// -----
+
+func.func @mark_approximation(%x: tensor<4xf32>) {
+  // expected-error@+1 {{'pit.mark' op attribute 'approximation' must be a text, got 1 : i64}}
+  %y = "pit.mark"(%x) {approximation = 1 : i64, operandSegmentSizes = array<i32: 1, 0>} : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}

@@ -93,3 +93,15 @@ func.func @nothing(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>, %init: tensor<4x8xf
   } -> tensor<4x8xf32>
   return %product : tensor<4x8xf32>
 }
+
+// -----
+
+// An approximation is named, with what it takes for 0.
+
+func.func @approximation(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // expected-remark@+2 {{its result is 0 at places that only its values tell (threshold)}}
+  // expected-remark@+1 {{an approximation that the model asks for; assumes: magnitudes up to 0.1 are as good as 0}}
+  %y = "pit.mark"(%x) {approximation = "magnitudes up to 0.1 are as good as 0", operandSegmentSizes = array<i32: 1, 0>}
+      : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}

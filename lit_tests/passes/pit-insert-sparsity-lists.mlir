@@ -97,3 +97,30 @@ func.func @sum(%x: tensor<?x8xf32>, %e: tensor<?x8xf32>, %init: tensor<?xf32>) -
   } -> tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// -----
+
+// An approximation that the model asks for: its zeros are found like those of a ReLU, and the remark names it.
+
+#mn = affine_map<(m, n) -> (m, n)>
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#out = affine_map<(m, n, k) -> (m, n)>
+
+// CHECK-LABEL: func.func @threshold
+// CHECK: %[[H:.*]] = "pit.mark"
+// CHECK: %[[I:.*]] = "pit.detect"(%[[H]]) {axis = array<i64: 1>
+// CHECK: "pit.generic"(%{{.*}}, %[[I]])
+// SAYS: remark: restricted to what is live by threshold at {{.*}}: a list along reduced iterators
+func.func @threshold(%h: tensor<?x8xf32>, %w: tensor<6x8xf32>, %init: tensor<?x6xf32>) -> tensor<?x6xf32> {
+  %v = "pit.mark"(%h) {approximation = "magnitudes up to 0.1 are as good as 0", operandSegmentSizes = array<i32: 1, 0>}
+      : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %y = linalg.generic {indexing_maps = [#mk, #nk, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%v, %w : tensor<?x8xf32>, tensor<6x8xf32>) outs(%init : tensor<?x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}

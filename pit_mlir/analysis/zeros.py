@@ -12,6 +12,7 @@ drop them. They hold as long as the module is not changed.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
 from pit_mlir.analysis.axes import RESHAPES
@@ -32,7 +33,7 @@ from pit_mlir.analysis.expressions import (
     parts,
 )
 from pit_mlir.analysis.facts import Assumption, Assumptions
-from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, NonZero, image
+from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, Lowest, NonZero, image
 from pit_mlir.analysis.masks import Condition, element_type, is_float, is_mask, mask_conditions, unbroadcast
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.location import location_text
@@ -72,6 +73,12 @@ class Fact:
     assumptions: Assumptions = frozenset()
     exact: bool = False
     of_floats: bool = True
+
+    @property
+    def known(self) -> Abstract:
+        """What the value is there."""
+        is_lowest = self.value == -math.inf and Assumption.LOWEST_IS_INF in self.assumptions
+        return Lowest(Fraction(LOWEST_LIMIT), exact=False) if is_lowest else Known(self.value)
 
     @property
     def is_zero(self) -> bool:
@@ -224,7 +231,7 @@ def conditions(
             dims = tuple(None if dim is None else leaf.dims[dim] for dim in fact.source.dims)
             condition = Condition(fact.source.tensor, dims, fact.source.where_zero)
             known, seeds = found.setdefault(condition, ({}, []))
-            known[leaf] = Known(fact.value)
+            known[leaf] = fact.known
             seeds.append(fact)
         if is_told_by_another(facts) or not is_mask(leaf, expression):
             continue
@@ -286,7 +293,8 @@ def is_exact(expression: Expression, known: dict[Leaf, Abstract], value: Scalar)
 
 def marked(op: ir.Operation, facts: Sequence[Fact]) -> list[Fact]:
     """The facts about the result of a `pit.mark`: its own, and what was known of its source."""
-    origin = f"mark at {location_text(op.location)}"
+    name = "threshold" if "approximation" in op.attributes else "mark"
+    origin = f"{name} at {location_text(op.location)}"
     result, operands = op.results[0], list(op.operands)
     if len(operands) == 1:
         source = Source(result, tuple(range(ir.RankedTensorType(result.type).rank)))

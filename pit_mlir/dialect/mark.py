@@ -11,7 +11,7 @@ class MarkOp(PitOperation, name="mark", traits=[ext.Pure]):
     """The identity on `source`, which its author declares to be sparse.
 
     Without `mask` the zeros are found in the values; with one (same rank, extents equal or 1, i1 or integers),
-    `source` is zero wherever the mask is.
+    `source` is zero wherever the mask is. The optional attribute `approximation` says what its author takes for zero.
 
     ```mlir
     %y = "pit.mark"(%x, %m)
@@ -32,6 +32,12 @@ class MarkOp(PitOperation, name="mark", traits=[ext.Pure]):
             self.result.type,
             source.type,
         )
+        attributes = self.operation.attributes
+        if "approximation" in attributes:
+            given = attributes["approximation"]
+            require(
+                isinstance(given, ir.StringAttr), "attribute 'approximation' must be a text, got {}", given
+            )
         require(len(masks) <= 1, "takes at most one mask, got {}", len(masks))
         for mask in masks:
             verify_mask(ir.RankedTensorType(source.type), ir.RankedTensorType(mask.type))
@@ -47,6 +53,9 @@ def verify_mask(source: ir.RankedTensorType, mask: ir.RankedTensorType) -> None:
     require(fits, "mask {} does not broadcast to source {}", mask, source)
 
 
-def mark(source: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+def mark(source: ir.Value, mask: ir.Value | None = None, approximation: str | None = None) -> ir.Value:
     """`source`, declared sparse: where `mask` is zero, or where its own values are."""
-    return MarkOp(source, [] if mask is None else [mask], source.type).result
+    made = MarkOp(source, [] if mask is None else [mask], source.type)
+    if approximation is not None:
+        made.operation.attributes["approximation"] = ir.StringAttr.get(approximation)
+    return made.result

@@ -1,10 +1,12 @@
-"""`pit.mark` inside a model: an identity that declares sparsity, and its way through the import.
+"""`pit.mark` and `pit.threshold` inside a model: sparsity that its author declares or asks for, and its way through
+the import.
 
 MLIR's import knows no custom operators. So a mark leaves the exported graph (its users read its input) and its
 value and mask become further results of the function; after the lowering these results say where in linalg the
 value is, a `pit.mark` is put there, and the further results are dropped.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,16 +19,16 @@ from pit_mlir.errors import InputError
 from pit_mlir.frontend.source import model_line
 
 _library = torch.library.Library("pit", "DEF")
-_library.define("mark(Tensor x, Tensor? mask=None) -> Tensor")
+_library.define("mark(Tensor x, Tensor? mask=None, str? approximation=None) -> Tensor")
 
 
 @torch.library.impl(_library, "mark", "CompositeExplicitAutograd")
-def _mark(x: Tensor, _mask: Tensor | None = None) -> Tensor:
+def _mark(x: Tensor, _mask: Tensor | None = None, _approximation: str | None = None) -> Tensor:
     return x.clone()
 
 
 @torch.library.register_fake("pit::mark", lib=_library)  # pyright: ignore[reportUntypedFunctionDecorator]
-def _mark_fake(x: Tensor, _mask: Tensor | None = None) -> Tensor:
+def _mark_fake(x: Tensor, _mask: Tensor | None = None, _approximation: str | None = None) -> Tensor:
     return torch.empty_like(x)
 
 
@@ -38,9 +40,46 @@ def mark(x: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     if mask is not None:
         mask = _fitting(x, mask)
-    if not torch.compiler.is_compiling():
+    if not torch.compiler.is_exporting():
         return x
     return torch.ops.pit.mark.default(x, mask)
+
+
+def threshold(x: Tensor, t: float | Tensor) -> Tensor:
+    """`x` with 0 in place of its elements of magnitude at most `t`: what hardly counts is not computed with.
+
+    An approximation of the model, which its author asks for by calling this; `explain()` of a compiled model names
+    it. Gradients flow through the elements that are kept; a NaN is kept. `x` holds floats. `t`, at least 0, is a
+    number or a tensor that broadcasts to `x`, such as a threshold for each channel; it is compared in the dtype of
+    `x`. Raises `InputError` for others.
+    """
+    if not x.dtype.is_floating_point:
+        raise InputError(f"pit.threshold: x holds {x.dtype}, expected floats")
+    if isinstance(t, Tensor):
+        t = _bound(x, t)
+        text = "magnitudes up to a threshold"
+    else:
+        if not 0 <= t < math.inf:
+            raise InputError(f"pit.threshold: t = {t!r}, expected a finite number of at least 0")
+        text = f"magnitudes up to {float(t):g}"
+        t = torch.full((), t, dtype=x.dtype, device=x.device)
+    kept = x.masked_fill(x.abs() <= t, 0)
+    if not torch.compiler.is_exporting():
+        return kept
+    return torch.ops.pit.mark.default(kept, None, f"{text} are as good as 0, as pit.threshold asks")
+
+
+def _bound(x: Tensor, t: Tensor) -> Tensor:
+    """A threshold that is a tensor, in the dtype of `x`."""
+    if t.dtype.is_complex or t.dtype == torch.bool:
+        raise InputError(f"pit.threshold: t holds {t.dtype}, expected numbers")
+    if t.dim() > x.dim() or any(
+        n not in (1, size) for n, size in zip(reversed(t.shape), reversed(x.shape), strict=False)
+    ):
+        raise InputError(
+            f"pit.threshold: t of shape {list(t.shape)} does not broadcast to x of shape {list(x.shape)}"
+        )
+    return t.to(x.dtype)
 
 
 def _fitting(x: Tensor, mask: Tensor) -> Tensor:
@@ -58,10 +97,14 @@ def _fitting(x: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark that left the graph; `value` and `mask` are nodes that follow the outputs."""
+    """A mark that left the graph; `value` and `mask` are nodes that follow the outputs.
+
+    `approximation` says what the model's author takes for 0, if that is why.
+    """
 
     value: fx.Node
     mask: fx.Node | None
+    approximation: str | None
     location: str | None
 
 
@@ -70,9 +113,13 @@ def take_marks(graph: fx.Graph) -> list[Mark]:
     marks: list[Mark] = []
     for node in list(graph.nodes):
         if node.op == "call_function" and node.target is torch.ops.pit.mark.default:
-            mask = node.args[1] if len(node.args) > 1 else node.kwargs.get("mask")
+            mask, approximation = (
+                node.args[place] if len(node.args) > place else node.kwargs.get(name)
+                for place, name in ((1, "mask"), (2, "approximation"))
+            )
             assert isinstance(node.args[0], fx.Node) and (mask is None or isinstance(mask, fx.Node))
-            marks.append(Mark(node.args[0], mask, model_line(node)))
+            assert approximation is None or isinstance(approximation, str)
+            marks.append(Mark(node.args[0], mask, approximation, model_line(node)))
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
     return marks
@@ -86,19 +133,19 @@ def put_marks(function: func.FuncOp, marks: Sequence[Mark], values: Sequence[ir.
     given = iter(values)
     pairs = [(next(given), None if mark.mask is None else next(given)) for mark in marks]
     for mark, (value, mask) in zip(marks, pairs, strict=True):
-        _put_mark(function.regions[0].blocks[0], value, mask, mark.location)
+        _put_mark(function.regions[0].blocks[0], value, mask, mark)
 
 
-def _put_mark(block: ir.Block, value: ir.Value, mask: ir.Value | None, location: str | None) -> None:
+def _put_mark(block: ir.Block, value: ir.Value, mask: ir.Value | None, mark: Mark) -> None:
     """One `pit.mark` right behind the later of the definitions of `value` and `mask`."""
     order = {op.operation: number for number, op in enumerate(block.operations)}
     defining = [
         v.owner.operation for v in (value, mask) if v is not None and not isinstance(v.owner, ir.Block)
     ]
     place = max((order[op] for op in defining), default=-1)
-    where = _location(location, value)
+    where = _location(mark.location, value)
     with where, ir.InsertionPoint(block.operations[place + 1]):
-        marked = build_mark(value, mask)
+        marked = build_mark(value, mask, mark.approximation)
     for use in list(value.uses):
         user = use.owner.operation
         while user.parent != block.owner.operation:

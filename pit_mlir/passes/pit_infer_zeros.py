@@ -46,6 +46,10 @@ class InferZeros(Pass):
                 report.count("num-facts")
                 report.remark(location_text(maker.location), fact_text(value, fact, names), topic="zeros")
         for op in function.regions[0].blocks[0].operations:
+            if op.operation.name == "pit.mark" and "approximation" in op.operation.attributes:
+                approximation = ir.StringAttr(op.operation.attributes["approximation"]).value
+                text = f"an approximation that the model asks for; assumes: {approximation}"
+                report.remark(location_text(op.location), text)
             for masked in masked_keys(op.operation) if op.operation.name == "pit.attend" else ():
                 report.remark(location_text(op.location), keys_text(masked, names), topic="zeros")
 

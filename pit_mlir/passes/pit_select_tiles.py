@@ -57,6 +57,7 @@ class SelectTiles(Pass):
 
 def select_tiles(block: ir.Block, report: Report) -> None:
     """Chooses the blocks of every index in `block`, then forms every contraction."""
+    drop_marks(block)
     for op in list(block.operations):
         if isinstance(op, DetectOp):
             choose_block(op)
@@ -69,6 +70,14 @@ def select_tiles(block: ir.Block, report: Report) -> None:
     report.count("num-contracts", len(formed))
     for made in formed:
         grow(made, report)
+
+
+def drop_marks(block: ir.Block) -> None:
+    """Takes out every `pit.mark`: the rules have read it, and nothing could be absorbed across it."""
+    for op in list(block.operations):
+        if op.operation.name == "pit.mark":
+            op.operation.results[0].replace_all_uses_with(op.operation.operands[0])
+            op.operation.erase()
 
 
 def grow(op: ContractOp, report: Report) -> None:
