@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pit_mlir.analysis.body import Node, attributes_of
-from pit_mlir.analysis.evaluate import RULES, Scalar, Unevaluable, number
+from pit_mlir.analysis.evaluate import LEAST_INFINITE, LOWEST_BOUND, RULES, Scalar, Unevaluable, number
 from pit_mlir.analysis.expressions import Accumulator, Apply, Constant, Expression, Leaf
 from pit_mlir.analysis.facts import Assumption, Assumptions
 
-LOWEST_LIMIT = -1e30
+LOWEST_LIMIT = LOWEST_BOUND
 INTEGER_CASTS = ("extui", "extsi", "index_cast", "index_castui", "uitofp", "sitofp")
 
 
@@ -39,6 +39,17 @@ class Finite:
 
 
 @dataclass(frozen=True)
+class Lowest:
+    """A finite number that a lowest constant (T11) has made: `most` itself if `exact`, else not more than about that.
+
+    It counts as -inf where data is added to it, and in the end; an operation on it alone has it as it is.
+    """
+
+    most: Fraction
+    exact: bool = True
+
+
+@dataclass(frozen=True)
 class Kept:
     """The accumulator of a reduction, unchanged."""
 
@@ -48,7 +59,7 @@ class Unknown:
     """Anything."""
 
 
-Abstract = Known | NonZero | Finite | Kept | Unknown
+Abstract = Known | NonZero | Finite | Lowest | Kept | Unknown
 
 ZERO = Known(0)
 
@@ -64,7 +75,10 @@ class Image:
 def image(expression: Expression, leaves: Mapping[Leaf, Abstract]) -> Image:
     """What `expression` is where each of `leaves` is as given; leaves not named may be anything."""
     evaluator = _Evaluator(leaves)
-    return Image(evaluator.value(expression), frozenset(evaluator.assumptions))
+    found = evaluator.value(expression)
+    if isinstance(found, Lowest):
+        return Image(Known(-math.inf), frozenset({*evaluator.assumptions, Assumption.LOWEST_IS_INF}))
+    return Image(found, frozenset(evaluator.assumptions))
 
 
 class _Evaluator:
@@ -94,10 +108,7 @@ class _Evaluator:
             return Known(int(value) & 1 if type_ == "i1" else int(value))
         if not math.isfinite(value):
             return Known(float(value))
-        if value <= LOWEST_LIMIT:
-            self.assumptions.add(Assumption.LOWEST_IS_INF)
-            return Known(-math.inf)
-        return Known(Fraction(value))
+        return exactly(Fraction(value))
 
     def apply(self, part: Apply) -> Abstract:
         if part.name == "arith.select":
@@ -123,7 +134,7 @@ class _Evaluator:
         return Finite() if is_finite(yes) and is_finite(no) else Unknown()
 
     def compare(self, part: Apply) -> Abstract:
-        a, b = (self.value(arg) for arg in part.args)
+        a, b = (as_known(self.value(arg)) for arg in part.args)
         predicate = str(attributes_of(part.op))
         relation = predicate if predicate in ("eq", "ne") else predicate[1:]
         if isinstance(a, Known) and isinstance(b, Known):
@@ -133,14 +144,33 @@ class _Evaluator:
         if NonZero() in (a, b) and ZERO in (a, b) and relation in ("eq", "ne"):
             return Known(int(relation == "ne"))
         infinite = [side.value for side in (a, b) if isinstance(side, Known) and abs(side.value) == math.inf]
-        if infinite and Finite() in (a, b) and relation in ("eq", "ne"):
+        if (
+            infinite
+            and any(isinstance(side, Finite | Lowest) for side in (a, b))
+            and relation in ("eq", "ne")
+        ):
             return Known(int(relation == "ne"))
         return Unknown()
 
 
+def exactly(value: Fraction) -> Abstract:
+    """This number, which may be a lowest one."""
+    return Lowest(value) if value <= LOWEST_LIMIT else Known(value)
+
+
+def at_most(value: Fraction) -> Abstract:
+    """A number of about `value` or less, as long as that is large beside all data."""
+    return Lowest(value, exact=False) if value <= -LEAST_INFINITE else Unknown()
+
+
+def as_known(value: Abstract) -> Abstract:
+    """`value` as the number that it is, if it is one."""
+    return Known(value.most) if isinstance(value, Lowest) and value.exact else value
+
+
 def is_finite(value: Abstract) -> bool:
     """Whether `value` is a finite number for sure."""
-    return isinstance(value, Finite) or (isinstance(value, Known) and abs(value.value) != math.inf)
+    return isinstance(value, Finite | Lowest) or (isinstance(value, Known) and abs(value.value) != math.inf)
 
 
 def is_infinite(value: Abstract) -> bool:
@@ -155,7 +185,7 @@ SIGNED_ZERO = {"arith.divf": 1, "math.rsqrt": 0, "math.copysign": 1, "math.atan2
 def folded(part: Apply, args: list[Abstract]) -> Abstract:
     """The operation on known numbers, as a machine has it."""
     rule = RULES.get(part.name)
-    numbers = [arg.value for arg in args if isinstance(arg, Known)]
+    numbers = [arg.value for arg in map(as_known, args) if isinstance(arg, Known)]
     if rule is None or len(numbers) != len(args):
         return Unknown()
     if part.name in SIGNED_ZERO and args[SIGNED_ZERO[part.name]] == ZERO:
@@ -169,6 +199,8 @@ def folded(part: Apply, args: list[Abstract]) -> Abstract:
     value = number(value, node.type, rounding=False)
     if isinstance(value, float) and math.isnan(value):
         return Unknown()
+    if isinstance(value, Fraction):
+        return exactly(value)
     return Known(int(value) & 1 if part.type == "i1" else value)
 
 
@@ -183,15 +215,31 @@ def _add(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract |
             return one
         if one == ZERO and not isinstance(other, Known):
             return other
+    for one, other in (args, args[::-1]):
+        if isinstance(one, Lowest) and not isinstance(as_known(other), Known):
+            evaluator.assumptions.add(Assumption.LOWEST_IS_INF)
+            if not is_finite(other):
+                evaluator.assumptions.add(Assumption.FINITE_DATA)
+            return at_most(one.most)
+    if any(isinstance(arg, Lowest) and not arg.exact for arg in args):
+        return at_most(sum((bound(arg) for arg in args), Fraction(0)))
     return Finite() if all(map(is_finite, args)) and Finite() in args else None
+
+
+def bound(value: Abstract) -> Fraction:
+    """What a finite number, or a lowest one, is not more than."""
+    assert isinstance(value, Known | Lowest)
+    return value.most if isinstance(value, Lowest) else Fraction(value.value)
 
 
 def _subtract(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
     a, b = args
     if part.type != "float" and part.args[0] == part.args[1]:
         return ZERO
+    if isinstance(b, Lowest):
+        return None
     negated = Known(-b.value) if isinstance(b, Known) else b
-    if isinstance(b, Kept) or (is_infinite(a) and not is_finite(b)):
+    if isinstance(b, Kept) or ((is_infinite(a) or isinstance(a, Lowest)) and not is_finite(b)):
         # A row maximum is subtracted from -inf: of a row that is masked as a whole it is -inf as well.
         return None
     return _add(evaluator, part, [a, negated])
@@ -205,11 +253,15 @@ def _multiply(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstr
             return ZERO
         if one == Known(1) and not isinstance(other, Known):
             return other
+        if isinstance(one, Lowest) and not one.exact and isinstance(other, Known) and is_finite(other):
+            return at_most(one.most * Fraction(other.value)) if other.value > 0 else None
     return Finite() if all(map(is_finite, args)) and Finite() in args else None
 
 
 def _divide(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
     a, b = args
+    if isinstance(a, Lowest) and not a.exact and isinstance(b, Known) and is_finite(b) and b.value > 0:
+        return at_most(a.most / Fraction(b.value))
     if isinstance(b, Known):
         return Finite() if isinstance(a, Finite) and b != ZERO else None
     if a == ZERO:
@@ -232,9 +284,16 @@ def _extremum(absorbing: float) -> Partial:
                 if not is_finite(other) and part.name not in IGNORES_NAN:
                     evaluator.assumptions.add(Assumption.FINITE_DATA)
                 return one
+            if isinstance(one, Lowest) and not isinstance(as_known(other), Known):
+                evaluator.assumptions.add(Assumption.LOWEST_IS_INF)
+                return other if absorbing > 0 else at_most(one.most)
         return Finite() if all(map(is_finite, args)) and Finite() in args else None
 
     return rule
+
+
+def _exponential(evaluator: _Evaluator, part: Apply, args: list[Abstract]) -> Abstract | None:
+    return ZERO if isinstance(args[0], Lowest) else None
 
 
 def _bits(absorbing: int, neutral: int) -> Partial:
@@ -273,6 +332,8 @@ PARTIAL: dict[str, Partial] = {
     "arith.minnumf": _extremum(-math.inf),
     "arith.andi": _bits(0, 1),
     "arith.ori": _bits(1, 0),
+    "math.exp": _exponential,
+    "math.exp2": _exponential,
     **{f"arith.{name}": _cast for name in INTEGER_CASTS},
     **dict.fromkeys(("arith.negf", "math.tanh", "math.absf"), _same_kind),
 }

@@ -1,12 +1,14 @@
 """Images are what the program computes: random bodies, some inputs known, the rest anything finite."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pit_mlir.analysis.expressions import Leaf, body_expression
-from pit_mlir.analysis.images import Abstract, Finite, Known, NonZero, image
+from pit_mlir.analysis.images import Abstract, Finite, Known, NonZero, Unknown, image
 from pit_mlir.bindings import ir
 from pit_mlir.dialect import make_context
 from pit_mlir.dialect.structured import Structured
@@ -20,7 +22,11 @@ COUNT = 24
 
 def body_text(steps: list[tuple[str, int, int, int]]) -> str:
     """A body over %x, %y: f32, %m, %n: i1, %i: i64 whose last float is the result; numbers pick operands."""
-    floats, bools, ints = ["%x", "%y", "%zero", "%one", "%ninf"], ["%m", "%n", "%true"], ["%i", "%c0"]
+    floats, bools, ints = (
+        ["%x", "%y", "%zero", "%one", "%ninf", "%low", "%tiny"],
+        ["%m", "%n", "%true"],
+        ["%i", "%c0"],
+    )
     lines: list[str] = []
     for number, (name, a, b, c) in enumerate(steps):
         result = f"%t{number}"
@@ -54,6 +60,8 @@ func.func @main(%a: tensor<?xf32>, %b: tensor<?xf32>, %c: tensor<?xi1>, %d: tens
   %zero = arith.constant 0.0 : f32
   %one = arith.constant 1.0 : f32
   %ninf = arith.constant 0xFF800000 : f32
+  %low = arith.constant -3.4e38 : f32
+  %tiny = arith.constant 1.0e-37 : f32
   %true = arith.constant true
   %c0 = arith.constant 0 : i64
   %r = linalg.generic {{indexing_maps = [{maps}], iterator_types = ["parallel"]}}
@@ -77,7 +85,7 @@ def known_of(position: int, choice: int) -> Abstract | None:
     st.lists(st.integers(0, 11), min_size=5, max_size=5),
     st.integers(0, 99),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=200, deadline=None)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_images_are_what_is_computed(
     steps: list[tuple[str, int, int, int]], choices: list[int], seed: int
@@ -108,9 +116,34 @@ def test_images_are_what_is_computed(
         computed = run(module, *arrays)[0]
     # What is not a number relied on an assumption: a finite operand, a divisor that is not 0.
     computed = computed[~np.isnan(computed)]
-    if isinstance(found, Known):
+    if found == Known(-math.inf):
+        assert (computed < -1e14).all(), "neither -inf nor what a lowest constant makes"
+    elif isinstance(found, Known):
         np.testing.assert_allclose(computed, float(found.value), rtol=1e-6, atol=1e-9)
     if isinstance(found, Finite):
         assert np.isfinite(computed).all()
     if isinstance(found, NonZero):
         assert (computed != 0).all()
+
+
+LOWEST = {
+    "added": ("%t = arith.addf %x, %low : f32", Known(-math.inf)),
+    "scaled": ("%s = arith.addf %x, %low : f32\n %t = arith.mulf %s, %one : f32", Known(-math.inf)),
+    "in an exponential": ("%s = arith.addf %x, %low : f32\n %t = math.exp %s : f32", Known(0)),
+    "scaled away": ("%s = arith.addf %x, %low : f32\n %t = arith.mulf %s, %tiny : f32", Unknown()),
+    "taken off again": ("%s = arith.addf %x, %low : f32\n %t = arith.subf %s, %low : f32", Unknown()),
+    "no infinity": ("%s = arith.addf %x, %low : f32\n %p = arith.cmpf oeq, %s, %ninf : f32\n"
+                    " %t = arith.uitofp %p : i1 to f32", Known(0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", LOWEST, ids=str)
+def test_lowest_constants_count_as_infinite_only_where_that_does_not_show(body: str) -> None:
+    text, expected = LOWEST[body]
+    with make_context():
+        module = ir.Module.parse(program([]).replace("linalg.yield %tiny", f"{text}\n linalg.yield %t"))
+        block = module.body.operations[0].regions[0].blocks[0]
+        view = next(view for op in block.operations if (view := Structured.of(op)) is not None)
+        leaves = [Leaf(value, (0,)) for value in view.inputs]
+        found = image(body_expression(view, 0, lambda number: leaves[number]), {leaves[0]: Finite()})
+    assert found.value == expected

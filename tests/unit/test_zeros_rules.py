@@ -12,7 +12,14 @@ from pit_mlir.bindings import ir
 from pit_mlir.dialect import make_context
 from pit_mlir.dialect.structured import Structured
 
-UNARY = {*(f"arith.{name}" for name in INTEGER_CASTS), "arith.negf", "math.tanh", "math.absf"}
+UNARY = {
+    *(f"arith.{name}" for name in INTEGER_CASTS),
+    "arith.negf",
+    "math.tanh",
+    "math.absf",
+    "math.exp",
+    "math.exp2",
+}
 CASES = [
     (name, type_)
     for name in PARTIAL.keys() - UNARY
