@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pit_mlir.bindings import ext, ir
+from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.element import element, elements, verify_elements
 from pit_mlir.dialect.generic import affine_maps, verify_body, verify_map
 from pit_mlir.dialect.group import group_size
@@ -69,7 +70,9 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         """Each map selects the iterators its operand may carry; the index fits `segments`; the body fits."""
         count = len(self.operation.operands)
         require(
-            count in (4, 5, 6), "takes query, key, value, init and at most two indices, got {} operands", count
+            count in (4, 5, 6),
+            "takes query, key, value, init and at most two indices, got {} operands",
+            count,
         )
         batch = integer(self, "batch")
         require(batch >= 0, "attribute 'batch' = {} must not be negative", batch)
@@ -91,7 +94,11 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
         self.verify_body_elements(batch)
         for name in ("guarded", "lowest"):
             unit = self.operation.attributes.get(name)
-            require(unit is None or isinstance(unit, ir.UnitAttr), f"attribute '{name}' must be a unit, got {{}}", unit)
+            require(
+                unit is None or isinstance(unit, ir.UnitAttr),
+                f"attribute '{name}' must be a unit, got {{}}",
+                unit,
+            )
 
     def verify_body_elements(self, batch: int) -> None:
         """What the body reads lies over batch, q and k, and is not compact."""
@@ -117,17 +124,37 @@ class AttendOp(PitOperation, name="attend", traits=[ext.Pure]):
                 list(compact),
             )
             return
-        verify_size(rows, len(segments), "one axis")
+        require(isinstance(rows.type, IndexType), "index must be !pit.index, got {}", rows.type)
+        size = group_size(rows)
+        require(
+            size is None or size == len(segments) + 1,
+            "index over {} coordinates does not fit {} segment iterators and one axis",
+            size,
+            len(segments),
+        )
 
     def verify_keys(self, batch: int) -> None:
         """An index of blocks of keys where `keys` says so, over these iterators, queries and keys."""
         _, keys = indices_of(self.operation)
         if keys is None:
-            require("lowest" not in self.operation.attributes, "has attribute 'lowest' but no attribute 'keys'")
+            require(
+                "lowest" not in self.operation.attributes, "has attribute 'lowest' but no attribute 'keys'"
+            )
             return
         iterators = int_array(self, "keys")
         require_dims("keys", iterators, batch)
-        verify_size(keys, len(iterators), "blocks of queries and keys")
+        require(isinstance(keys.type, IndexType), "index must be !pit.index, got {}", keys.type)
+        maker = keys.owner
+        if isinstance(maker, ir.Block):
+            return
+        made = len(split_operands(maker.operation)[0]) if isinstance(maker.opview, BlockMaskOp) else None
+        require(
+            made == len(iterators) + 2,
+            "index of keys made by {} over {} iterators does not fit {} and queries and keys",
+            maker.name,
+            made,
+            iterators,
+        )
 
 
 def indices_of(op: ir.Operation) -> tuple[ir.Value | None, ir.Value | None]:
@@ -135,20 +162,6 @@ def indices_of(op: ir.Operation) -> tuple[ir.Value | None, ir.Value | None]:
     indices = list(op.operands)[4:]
     keys = indices.pop() if "keys" in op.attributes and indices else None
     return (indices[0] if indices else None), keys
-
-
-def verify_size(index: ir.Value, segments: int, rest: str) -> None:
-    """`index` is an index, and over that many segments and the rest."""
-    require(isinstance(index.type, IndexType), "index must be !pit.index, got {}", index.type)
-    size = group_size(index)
-    expected = segments + (1 if rest == "one axis" else 2)
-    require(
-        size is None or size == expected,
-        "index over {} coordinates does not fit {} segment iterators and {}",
-        size,
-        segments,
-        rest,
-    )
 
 
 def verify_carried(map_: ir.AffineMap, carried: Sequence[int], batch: int, rows: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.rules.accumulate import accumulate_writes
+from pit_mlir.passes.rules.block_keys import restrict_attentions
 from pit_mlir.passes.rules.combine import combine_contractions
 from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.restrict import restrict_contractions
@@ -29,6 +30,8 @@ ROWS: tuple[Rule, ...] = (
 LISTS: tuple[Rule, ...] = (
     # R2 and R3 inside contractions: live k for each block of rows, live columns of a masked weight.
     restrict_contractions,
+    # R2 inside attention: live blocks of keys for each block of queries.
+    restrict_attentions,
 )
 RULES: dict[str, tuple[Rule, ...]] = {"all": ROWS + LISTS, "rows": ROWS, "lists": LISTS}
 """The rules that introduce `pit.detect`, in the order in which they are applied to a function."""
@@ -36,7 +39,7 @@ RULES: dict[str, tuple[Rule, ...]] = {"all": ROWS + LISTS, "rows": ROWS, "lists"
 
 @dataclass(frozen=True)
 class InsertSparsity(Pass):
-    """Introduces `pit.detect`, `pit.sread`, `pit.swrite` and `pit.generic` where values are zero (R2, R3, R5).
+    """Introduces indices, and reads, writes and operations through them, where values are zero (R2, R3, R5).
 
     Nothing is moved here: `pit-simplify` carries the reads up through the program. An operation that is restricted
     to a list stops them, so a model with both has `only=rows`, then `pit-simplify`, then `only=lists`.
@@ -49,7 +52,7 @@ class InsertSparsity(Pass):
         "num-marked": "Values that are rows by a mark (R3)",
         "num-combined": "Sums over rows that are added where a mask is live (R5)",
         "num-accumulated": "Sums with rows that are added to what is there (R5)",
-        "num-restricted": "Contractions restricted to a list (R2, R3)",
+        "num-restricted": "Contractions and attentions restricted to a list (R2, R3)",
         "num-refused": "Facts that no contraction could be restricted by",
     }
 

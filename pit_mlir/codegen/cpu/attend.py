@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.attend_kernel import Attention, Element, Ragged, emit_attend
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.attend_kernel import Attention, Blocks, Element, Ragged, emit_attend
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, read, sizes
 from pit_mlir.codegen.cpu.fingerprint import block_lines, digest, is_constant
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.outline import outline
-from pit_mlir.dialect.attend import AttendOp
+from pit_mlir.dialect.attend import AttendOp, indices_of
 from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.pit import int_array, integer
 from pit_mlir.dialect.structured import projection
@@ -19,18 +20,18 @@ def lower_attend(operation: ir.Operation, lowering: Lowering) -> None:
     """Code for a `pit.attend` at the insertion point, and its result in the place of the operation's."""
     op = operation.opview
     assert isinstance(op, AttendOp)
-    indices = list(operation.operands)[4:]
     init = operation.operands[3]
     result = allocate_like(init.type, sizes(init))
-    attention = attention_of(op, lowering.indices[indices[0]] if indices else None, result)
+    attention = attention_of(op, lowering, result)
     call_kernel(op, attention, lowering.host)
     give(result, operation.results[0])
 
 
-def attention_of(op: AttendOp, index: IndexBuffers | None, result: ir.Value) -> Attention:
+def attention_of(op: AttendOp, lowering: Lowering, result: ir.Value) -> Attention:
     """The view of `op` whose tensors are buffers."""
     body = op.operation.regions[0].blocks[0]
     query, key, value = list(op.operation.operands)[:3]
+    rows, keys = indices_of(op.operation)
     reads = [
         Element(
             element.operation.results[0], read(element.source), positions(element.operation.attributes["map"])
@@ -46,9 +47,21 @@ def attention_of(op: AttendOp, index: IndexBuffers | None, result: ir.Value) -> 
         tuple(int_array(op, "segments")),
         tuple(reads),
         {scalar: scalar for scalar in captured_scalars(body)},
-        None if index is None else Ragged(index.begin, index.count, index.entries),
+        None if rows is None else lists_of(lowering.indices[rows]),
+        None if keys is None else blocks_of(op, lowering.indices[keys]),
         "guarded" in op.operation.attributes,
     )
+
+
+def lists_of(index: IndexBuffers) -> Ragged:
+    """What a kernel needs of an index."""
+    return Ragged(index.begin, index.count, index.entries)
+
+
+def blocks_of(op: AttendOp, index: IndexBuffers) -> Blocks:
+    """The blocks of keys that `op` looks at."""
+    along = build.value(index.extents[-2])
+    return Blocks(lists_of(index), along, tuple(int_array(op, "keys")), "lowest" in op.operation.attributes)
 
 
 def positions(map_: ir.Attribute) -> tuple[int, ...]:

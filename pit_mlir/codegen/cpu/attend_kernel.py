@@ -9,6 +9,7 @@ in the online softmax of Milakov and Gimelshein (arXiv 1805.02867).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pit_mlir.analysis.images import LOWEST_LIMIT
 from pit_mlir.bindings import arith, ir, linalg, math, memref, vector
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.buffers import extent
@@ -30,6 +31,25 @@ class Ragged:
     begin: ir.Value
     count: ir.Value
     entries: ir.Value
+
+    @property
+    def buffers(self) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """All three."""
+        return self.begin, self.count, self.entries
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Which blocks of keys a block of queries looks at: as `Ragged`, a segment being a point of the batch iterators
+    `iterators` and one of `along` blocks of queries.
+
+    `lowest`: a row that finds no score above `LOWEST_LIMIT` among them looks at all.
+    """
+
+    lists: Ragged
+    along: ir.Value
+    iterators: tuple[int, ...]
+    lowest: bool
 
 
 @dataclass(frozen=True)
@@ -57,17 +77,20 @@ class Attention:
     elements: tuple[Element, ...]
     captured: Mapping[ir.Value, ir.Value]
     ragged: Ragged | None
+    blocks: Blocks | None
     guarded: bool
 
     @property
     def values(self) -> list[ir.Value]:
         """All SSA values the code of a task uses."""
-        ragged = self.ragged
+        blocks = self.blocks
+        lists = [self.ragged, None if blocks is None else blocks.lists]
         return [
             *self.buffers,
             *(element.buffer for element in self.elements),
             *self.captured.values(),
-            *([] if ragged is None else [ragged.begin, ragged.count, ragged.entries]),
+            *(buffer for index in lists if index is not None for buffer in index.buffers),
+            *([] if blocks is None else [blocks.along]),
         ]
 
     def rebound(self, values: Sequence[ir.Value]) -> tuple["Attention", list[ir.Value]]:
@@ -77,8 +100,16 @@ class Attention:
         elements = tuple(replace(element, buffer=next(rest)) for element in self.elements)
         captured = {scalar: next(rest) for scalar in self.captured}
         ragged = None if self.ragged is None else Ragged(next(rest), next(rest), next(rest))
+        blocks = self.blocks
+        if blocks is not None:
+            blocks = replace(blocks, lists=Ragged(next(rest), next(rest), next(rest)), along=next(rest))
         inside = replace(
-            self, buffers=(query, key, value, result), elements=elements, captured=captured, ragged=ragged
+            self,
+            buffers=(query, key, value, result),
+            elements=elements,
+            captured=captured,
+            ragged=ragged,
+            blocks=blocks,
         )
         return inside, list(rest)
 
@@ -102,7 +133,8 @@ def emit_attend(attention: Attention, lanes: int, name: str) -> None:
     extents = batch_extents(attention)
     longest = longest_rows(attention)
     blocks = build.ceil_div(longest, QUERIES)
-    with build.parallel(build.mul(build.product(extents), blocks)) as task:
+    tasks = build.mul(build.product(extents), blocks)
+    with build.parallel(tasks, dynamic=attention.blocks is not None) as task:
         *point, block = build.delinearize(task, [*extents, blocks])
         coordinates = [build.value(coordinate) for coordinate in (*point, block)]
 
@@ -119,7 +151,25 @@ def emit_block(attention: Attention, point: Sequence[Index], block: Index, lanes
     start = build.mul(block, QUERIES)
     with build.when(build.is_less(start, queries)):
         rows = Rows(base, start, build.minimum(build.sub(queries, start), QUERIES))
-        Block(attention, point, lanes).emit(rows, keys)
+        task = Block(attention, point, lanes)
+        if attention.blocks is None:
+            task.emit(rows, keys)
+        else:
+            task.emit_listed(
+                rows, keys, attention.blocks, listed_keys(attention, attention.blocks, point, block)
+            )
+
+
+def listed_keys(
+    attention: Attention, blocks: Blocks, point: Sequence[Index], block: Index
+) -> tuple[Index, Index]:
+    """Where the list of the `block`-th block of queries at `point` begins, and how long it is."""
+    extents = batch_extents(attention)
+    segment: Index = 0
+    for iterator in blocks.iterators:
+        segment = build.add(build.mul(segment, extents[iterator]), point[iterator])
+    segment = build.add(build.mul(segment, blocks.along), block)
+    return load_index(blocks.lists.begin, segment), load_index(blocks.lists.count, segment)
 
 
 def batch_extents(attention: Attention) -> list[Index]:
@@ -209,17 +259,52 @@ class Block:
         """All blocks of keys, then the division by the sums and the store."""
         self.start(rows)
         with build.loop(0, keys, KEYS) as start:
-            block = Rows(rows.base, start, build.minimum(build.sub(keys, start), KEYS))
-            self.load_keys(block)
-            multiply(
-                self.queries, self.keys, self.scores, rows.count, self.depth, self.lanes, accumulate=False
-            )
-            with build.loop(0, rows.count) as row:
-                self.softmax(rows, block, row)
-            multiply(
-                self.scores, self.values, self.sums, rows.count, block.count, self.lanes, accumulate=True
-            )
+            self.attend_to(rows, keys, start)
         self.finish(rows)
+
+    def emit_listed(self, rows: Rows, keys: Index, blocks: Blocks, listed: tuple[Index, Index]) -> None:
+        """The blocks of keys that are `listed`, from where on and how many; then all, if a row needs them."""
+        begin, count = listed
+        with build.loop(0, 2 if blocks.lowest else 1) as attempt:
+            is_first = build.compare("eq", attempt, 0)
+            is_needed = is_first
+            length: Index = count
+            if blocks.lowest:
+                every = build.ceil_div(keys, KEYS)
+                is_partial = build.is_less(count, every)
+                is_needed = arith.ori(
+                    is_first, arith.andi(is_partial, self.has_row_without_keys(rows, is_first))
+                )
+                length = build.select(is_first, count, every)
+            with build.when(is_needed):
+                self.start(rows)
+                with build.loop(0, length) as number:
+                    entry = load_index(blocks.lists.entries, build.add(begin, number))
+                    block = build.select(is_first, entry, number) if blocks.lowest else entry
+                    self.attend_to(rows, keys, build.mul(block, KEYS))
+        self.finish(rows)
+
+    def has_row_without_keys(self, rows: Rows, is_first: ir.Value) -> ir.Value:
+        """Whether the largest score of some row counts as -inf; nobody knows before the first attempt."""
+        limit = arith.constant(self.type, LOWEST_LIMIT)
+        used = build.select(is_first, 0, rows.count)
+
+        def step(row: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            return [
+                arith.ori(carried[0], arith.cmpf(arith.CmpFPredicate.OLE, self.state.load(row, 0), limit))
+            ]
+
+        false = arith.constant(ir.IntegerType.get_signless(1), 0)
+        return build.fold(0, used, 1, [false], step)[0]
+
+    def attend_to(self, rows: Rows, keys: Index, start: Index) -> None:
+        """One block of keys, from `start` on: scores, softmax, weighted values."""
+        block = Rows(rows.base, start, build.minimum(build.sub(keys, start), KEYS))
+        self.load_keys(block)
+        multiply(self.queries, self.keys, self.scores, rows.count, self.depth, self.lanes, accumulate=False)
+        with build.loop(0, rows.count) as row:
+            self.softmax(rows, block, row)
+        multiply(self.scores, self.values, self.sums, rows.count, block.count, self.lanes, accumulate=True)
 
     def start(self, rows: Rows) -> None:
         """Packs the queries; sums are 0, maxima -inf."""

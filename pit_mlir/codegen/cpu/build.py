@@ -147,10 +147,16 @@ def fold(
     return list(op.results)
 
 
+DYNAMIC = "pit.dynamic"
+"""The attribute of an `scf.parallel` whose trips cost so differently that threads take them as they get free."""
+
+
 @contextmanager
-def parallel(count: Index) -> Iterator[ir.Value]:
-    """Builds an `scf.parallel` over `0 .. count`; inside, its counter."""
+def parallel(count: Index, *, dynamic: bool = False) -> Iterator[ir.Value]:
+    """Builds an `scf.parallel` over `0 .. count`; inside, its counter. `dynamic`: its trips cost what the data says."""
     op = scf.ParallelOp([], [value(0)], [value(count)], [value(1)], [])
+    if dynamic:
+        op.operation.attributes[DYNAMIC] = ir.UnitAttr.get()
     block = op.regions[0].blocks.append(ir.IndexType.get())
     with ir.InsertionPoint(block):
         yield block.arguments[0]

@@ -1,0 +1,210 @@
+"""`pit.block_mask` on buffers: the body on intervals, once for each pair of a block of queries and one of keys.
+
+A task is a block of queries of one segment. What its elements range over is found by loops over the block: over its
+queries or keys where an element carries one of the two, over all of its pairs where it carries both, which is then the
+one thing that costs more than the number of blocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.attend import captured_scalars, positions
+from pit_mlir.codegen.cpu.attend_kernel import load_index
+from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read
+from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.detect import LIMIT, as_i32
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.intervals import Range, empty, evaluate, exactly, union
+from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
+from pit_mlir.dialect.element import elements
+from pit_mlir.dialect.pit import int_array
+
+
+@dataclass(frozen=True)
+class Span:
+    """`count` neighbouring queries or keys, from number `start` of their segment."""
+
+    start: Index
+    count: Index
+
+
+@dataclass(frozen=True)
+class Source:
+    """An element of the body: the scalar, its buffer, and the iterators that address it."""
+
+    scalar: ir.Value
+    buffer: ir.Value
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BlockMask:
+    """A `pit.block_mask` whose tensors are buffers; `rows` are the buffers of its index over `segments`."""
+
+    body: ir.Block
+    extents: tuple[Index, ...]
+    block: tuple[int, int]
+    sources: tuple[Source, ...]
+    rows: IndexBuffers | None
+    segments: tuple[int, ...]
+
+    @property
+    def q(self) -> int:
+        """The iterator of queries; that of keys is the next one."""
+        return len(self.extents) - 2
+
+    @property
+    def counts(self) -> list[Index]:
+        """Segments, blocks of queries and blocks of keys there are at most."""
+        blocks = [build.ceil_div(*pair) for pair in zip(self.extents[self.q :], self.block, strict=True)]
+        return [*self.extents[: self.q], *blocks]
+
+
+def lower_block_mask(operation: ir.Operation, lowering: Lowering) -> None:
+    """Computes the buffers of the index of live blocks."""
+    mask = block_mask_of(operation, lowering)
+    *outer, across = mask.counts
+    segments = build.product(outer)
+    capacity = build.mul(segments, across)
+    if not isinstance(capacity, int) or capacity > LIMIT:
+        fits = build.compare("sle", capacity, LIMIT)
+        message = "a list of more than 2147483647 blocks of queries and keys does not fit 32 bits"
+        across, capacity = where_all([fits], [across, capacity], message, operation)
+    i32 = ir.IntegerType.get_signless(32)
+    begin, count = allocate([segments], i32), allocate([segments], i32)
+    entries = allocate([capacity], i32)
+    with build.parallel(segments) as task:
+        *point, block = build.delinearize(task, outer)
+        base = build.mul(task, across)
+        memref.store(as_i32(base), begin, [task])
+        memref.store(as_i32(list_keys(mask, point, block, across, base, entries)), count, [task])
+    total = build.fold(0, segments, 1, [build.value(0)], lambda s, carried: [add_count(carried[0], count, s)])
+    lowering.indices[operation.results[0]] = IndexBuffers(
+        begin, count, entries, entries, total[0], (*outer, across)
+    )
+
+
+def add_count(total: ir.Value, count: ir.Value, segment: ir.Value) -> ir.Value:
+    """`total` and the number of blocks of `segment`."""
+    return arith.addi(total, load_index(count, segment))
+
+
+def block_mask_of(operation: ir.Operation, lowering: Lowering) -> BlockMask:
+    """The view of a `pit.block_mask`."""
+    op = operation.opview
+    assert isinstance(op, BlockMaskOp)
+    sizes, rows = split_operands(operation)
+    body = operation.regions[0].blocks[0]
+    sources = tuple(
+        Source(e.operation.results[0], read(e.source), positions(e.operation.attributes["map"]))
+        for e in elements(body)
+    )
+    queries, keys = int_array(op, "block")
+    return BlockMask(
+        body,
+        tuple(size_of(size) for size in sizes),
+        (queries, keys),
+        sources,
+        lowering.indices[rows[0]] if rows else None,
+        tuple(int_array(op, "segments")),
+    )
+
+
+def size_of(size: ir.Value) -> Index:
+    """A size as a number where it is a constant."""
+    maker = size.owner
+    if isinstance(maker, ir.Block) or maker.operation.name != "arith.constant":
+        return size
+    return ir.IntegerAttr(maker.operation.attributes["value"]).value
+
+
+def list_keys(
+    mask: BlockMask, point: Sequence[Index], block: Index, across: Index, base: Index, entries: ir.Value
+) -> Index:
+    """Lists the blocks of keys that are live with the `block`-th block of queries at `point`; how many there are."""
+    first, queries, keys = rows_at(mask, point)
+    here = span(block, mask.block[0], queries)
+    known = {scalar: exactly(scalar) for scalar in captured_scalars(mask.body)}
+    for source in mask.sources:
+        if mask.q + 1 not in source.positions:
+            known[source.scalar] = range_of(mask, source, point, first, here, None)
+
+    def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        there = span(number, mask.block[1], keys)
+        ranges = dict(known)
+        for source in mask.sources:
+            if source.scalar not in ranges:
+                ranges[source.scalar] = range_of(mask, source, point, first, here, there)
+        [live] = evaluate(mask.body, ranges)
+        # Written in any case and kept only if live, as in `detect`.
+        memref.store(as_i32(number), entries, [build.value(build.add(base, carried[0]))])
+        return [arith.addi(carried[0], arith.index_castui(ir.IndexType.get(), live.hi))]
+
+    # Rows of the index end before the blocks do.
+    listed = build.minimum(across, build.ceil_div(keys, mask.block[1]))
+    used = build.select(build.is_less(here.start, queries), listed, 0)
+    return build.fold(0, used, 1, [build.value(0)], step)[0]
+
+
+def rows_at(mask: BlockMask, point: Sequence[Index]) -> tuple[Index, Index, Index]:
+    """The first row of the segment at `point`, if there are rows, and the numbers of queries and keys."""
+    if mask.rows is None:
+        return 0, mask.extents[mask.q], mask.extents[mask.q + 1]
+    segment: Index = 0
+    for iterator in mask.segments:
+        segment = build.add(build.mul(segment, mask.extents[iterator]), point[iterator])
+    count = load_index(mask.rows.count, segment)
+    return load_index(mask.rows.begin, segment), count, count
+
+
+def span(number: Index, length: int, end: Index) -> Span:
+    """The `number`-th block of `length`, which ends at `end` at the latest."""
+    start = build.mul(number, length)
+    return Span(start, build.minimum(build.sub(end, start), length))
+
+
+def range_of(
+    mask: BlockMask, source: Source, point: Sequence[Index], first: Index, queries: Span, keys: Span | None
+) -> Range:
+    """What `source` ranges over in a block of `queries` and `keys`."""
+    along = [(mask.q, queries), (mask.q + 1, keys)]
+    loops = [
+        (iterator, span) for iterator, span in along if span is not None and iterator in source.positions
+    ]
+
+    def visit(depth: int, at: dict[int, Index], so_far: Range) -> Range:
+        if depth == len(loops):
+            coordinates = [build.value(at[position]) for position in source.positions]
+            return union(so_far, exactly(memref.load(source.buffer, coordinates)))
+        iterator, span = loops[depth]
+
+        def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            place = coordinate(mask, first, build.add(span.start, number))
+            found = visit(depth + 1, at | {iterator: place}, Range(*carried))
+            return [found.lo, found.hi]
+
+        return Range(*build.fold(0, span.count, 1, [so_far.lo, so_far.hi], step))
+
+    at = dict(enumerate(point))
+    if not loops:
+        return exactly(
+            memref.load(source.buffer, [build.value(at[position]) for position in source.positions])
+        )
+    return visit(0, at, empty(wide_type(source.buffer)))
+
+
+def coordinate(mask: BlockMask, first: Index, number: Index) -> Index:
+    """Where query or key `number` of a segment, whose rows begin at `first`, lies along the axis."""
+    return number if mask.rows is None else load_index(mask.rows.entries, build.add(first, number))
+
+
+def wide_type(buffer: ir.Value) -> ir.Type:
+    """The type in which intervals keep the elements of `buffer`."""
+    type_ = ir.MemRefType(buffer.type).element_type
+    is_integer = isinstance(type_, ir.IndexType) or (
+        isinstance(type_, ir.IntegerType) and ir.IntegerType(type_).width > 1
+    )
+    return ir.IntegerType.get_signless(64) if is_integer else type_
