@@ -119,13 +119,20 @@ def build(
     sparse = bytecode(imported.module)
     program = build_program(imported.module, report)
     show("done", len(steps) + 1, len(steps) + 1)
-    explanation = Explanation.of(report)
+    explanation = Explanation.of(report, title_of(model))
     compiled = CompiledModule(
         program, imported, border, explanation, text, sparse, snapshot, options.check_finite
     )
     if snapshot is not None:
         compiled.refresh()
     return compiled
+
+
+def title_of(model: Any) -> str:
+    """What a report calls `model`."""
+    if isinstance(model, str):
+        return "a program in MLIR"
+    return model.name if isinstance(model, Path) else type(model).__name__
 
 
 def bytecode(module: ir.Module) -> bytes:

@@ -6,10 +6,12 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from pit_mlir.diagnostics import Diagnostic, Operator, Report
-from pit_mlir.sample import Sample
+from pit_mlir.errors import InputError
+from pit_mlir.sample import Pattern, Sample
 
 WIDTH = 100
 """Columns of the text."""
@@ -41,21 +43,30 @@ class Remark:
 
 @dataclass(frozen=True)
 class Operators:
-    """`count` operators of one kind with the same verdicts: `axes` has (verdict, reason) per axis."""
+    """`count` operators of one kind with the same verdicts: `axes` has (verdict, reason) per axis.
+
+    `equation` is that of the first of them, `letters` are its names of the axes.
+    """
 
     kind: str
     count: int
     axes: tuple[tuple[str, str], ...]
+    equation: str = ""
+    letters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found at one line of the model; `source` is its text, empty where the file cannot be read."""
+    """What was found at one line of the model; `source` is its text, empty where the file cannot be read.
+
+    `kernels` are the functions of the machine code that do its work.
+    """
 
     location: str
     source: str
     operators: tuple[Operators, ...]
     remarks: tuple[Remark, ...]
+    kernels: tuple[str, ...] = ()
 
     def count(self, *topics: str) -> int:
         """How often something about one of `topics` was said."""
@@ -85,15 +96,19 @@ class Summary:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Printable; `findings` are in the order of the program, `assumptions` hold for every call or are checked."""
+    """Printable; `findings` are in the order of the program, `assumptions` hold for every call or are checked.
+
+    `sample` is what one call did, where `CompiledModule.explain` was given its arguments; `title` names the model.
+    """
 
     summary: Summary
     assumptions: tuple[str, ...]
     findings: tuple[Finding, ...]
     sample: Sample | None = None
+    title: str = ""
 
     @staticmethod
-    def of(report: Report) -> "Explanation":
+    def of(report: Report, title: str = "") -> "Explanation":
         """Groups what `report` holds by line of the model; what repeats, as layers do, is said once with a count."""
         operators: dict[str, list[Operator]] = {}
         remarks: dict[str, list[Diagnostic]] = {}
@@ -103,12 +118,18 @@ class Explanation:
             remarks.setdefault(diagnostic.location, []).append(diagnostic)
         texts = [text for diagnostic in report for text in texts_of(diagnostic)]
         assumptions = dict.fromkeys(found.strip() for text in texts for found in ASSUMES.findall(text))
+        kernels: dict[str, list[str]] = {}
+        for kernel in report.kernels:
+            kernels.setdefault(kernel.location, []).append(kernel.name)
         findings = [
-            finding_of(location, operators.get(location, []), remarks.get(location, []))
+            replace(
+                finding_of(location, operators.get(location, []), remarks.get(location, [])),
+                kernels=tuple(dict.fromkeys(kernels.get(location, []))),
+            )
             for location in dict.fromkeys([*operators, *remarks])
         ]
         kept = tuple(finding for finding in findings if finding.operators or finding.remarks)
-        return Explanation(summary_of(kept), tuple(map(sentence, assumptions)), kept)
+        return Explanation(summary_of(kept), tuple(map(sentence, assumptions)), kept, title=title)
 
     def __str__(self) -> str:
         return "\n".join(lines_of(self))
@@ -116,6 +137,31 @@ class Explanation:
     def to_json(self) -> str:
         """The same as JSON, an object with the fields of this class; locations keep their directories."""
         return json.dumps(asdict(self), indent=2)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The same as a page with pictures, one file that needs no other; also written to `path`, if given."""
+        from pit_mlir.report.page import page
+
+        text = page(self)
+        if path is not None:
+            write(path, text)
+        return text
+
+    def save(self, path: str | Path) -> None:
+        """Writes it to `path`, whose end says how: `.html`, `.json` or `.txt`; raises `InputError` for another."""
+        forms = {".html": self.to_html, ".json": self.to_json, ".txt": lambda: str(self)}
+        suffix = Path(path).suffix.lower()
+        if suffix not in forms:
+            raise InputError(f"cannot write a report as '{path}': its name must end in {', '.join(forms)}")
+        write(path, forms[suffix]().rstrip("\n") + "\n")
+
+
+def write(path: str | Path, text: str) -> None:
+    """Writes `text` to the file at `path`; raises `InputError` where that cannot be done."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror}") from None
 
 
 def texts_of(diagnostic: Diagnostic) -> Iterator[str]:
@@ -138,13 +184,16 @@ def finding_of(location: str, operators: Sequence[Operator], remarks: Sequence[D
     grouped = sorted(said, key=lambda key: order.index(TITLES[key[0]]))
     kinds = Counter((operator.kind, tuple(verdict for verdict, _ in operator.axes)) for operator in operators)
     first = {
-        (operator.kind, tuple(verdict for verdict, _ in operator.axes)): operator.axes
+        (operator.kind, tuple(verdict for verdict, _ in operator.axes)): operator
         for operator in reversed(operators)
     }
     return Finding(
         location,
         source_of(location),
-        tuple(Operators(kind[0], count, first[kind]) for kind, count in kinds.items()),
+        tuple(
+            Operators(kind[0], count, first[kind].axes, first[kind].equation, first[kind].letters)
+            for kind, count in kinds.items()
+        ),
         tuple(Remark(topic, text, said[topic, text]) for topic, text in grouped),
     )
 
@@ -204,6 +253,8 @@ def lines_of(explanation: Explanation) -> Iterator[str]:
         yield from wrapped(summary.indices, "  ")
     else:
         yield "nothing is known to be zero or unused: no index is made"
+    if explanation.sample is not None:
+        yield from wrapped([sample_text(explanation.sample)], "")
     if explanation.assumptions:
         yield "assumed of every call"
         yield from wrapped(explanation.assumptions, "  ")
@@ -213,7 +264,7 @@ def lines_of(explanation: Explanation) -> Iterator[str]:
         yield ""
         yield f"{shortened(finding.location)}  {finding.source}".rstrip()
         title = ""
-        for next_title, text in entries_of(finding):
+        for next_title, text in (*entries_of(finding), *sample_entries(finding, explanation.sample)):
             yield from wrapped([text], f"  {next_title if next_title != title else '':10}")
             title = next_title
 
@@ -228,6 +279,44 @@ def entries_of(finding: Finding) -> Iterator[tuple[str, str]]:
     if rest > 0 and not finding.count("dense"):
         some = f"{rest} of {finding.size}: no index of their own"
         yield "dense", "all: no index reaches them" if rest == finding.size else some
+
+
+def sample_text(sample: Sample) -> str:
+    """How much work the sample run did."""
+    share = percent(sample.share)
+    return f"in the sample run: {share} of the multiply-adds of the dense model, {sample.done:,} of {sample.dense:,}"
+
+
+def sample_entries(finding: Finding, sample: Sample | None) -> Iterator[tuple[str, str]]:
+    """What the indices made at one line held in the sample run; those that repeat are added up."""
+    groups: dict[tuple[str, str], list[Pattern]] = {}
+    for pattern in sample.patterns if sample is not None else ():
+        if pattern.location == finding.location:
+            groups.setdefault((pattern.kind, pattern.source), []).append(pattern)
+    for (_, source), patterns in groups.items():
+        live, total = (sum(p.live for p in patterns), sum(p.segments * p.capacity for p in patterns))
+        of = f"{unit_of(patterns[0])} of {source}"
+        text = f"{live:,} of {total:,} {of} are listed: {percent(live / total if total else 0.0)}"
+        yield "sample", counted(shortened(text), len(patterns))
+
+
+def unit_of(pattern: Pattern) -> str:
+    """What the entries of a pattern are."""
+    units = {
+        "rows": "rows",
+        "list": f"micro-tiles of {pattern.block} x 1",
+        "pairs": f"blocks of {pattern.block} queries and keys",
+    }
+    return units[pattern.kind]
+
+
+def percent(share: float) -> str:
+    """`12.3 %`; what is little but not nothing is not called nothing, nor what is not all, all."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def axes_text(axes: Sequence[tuple[str, str]]) -> str:

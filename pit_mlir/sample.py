@@ -39,8 +39,9 @@ class Coverage:
 class Pattern:
     """One index of the call.
 
-    `kind` is "rows" where an entry is one place, "list" where the places of a block share a list. There are
-    `segments` lists of at most `capacity` entries, `live` in all; `block` places share a list. `loads` is the length
+    `kind` is "rows" where an entry is one place, "list" where the places of a block share a list, "pairs" where an
+    entry is a block of keys that a block of queries looks at. There are `segments` lists of at most `capacity` entries,
+    `live` in all; `block` places share a list. `loads` is the length
     of each list, `heat` the share of live entries over (segment, coordinate), both averaged where there are many.
     """
 
@@ -146,22 +147,45 @@ def pattern_of(lists: Lists, numbers: Sequence[int]) -> Pattern:
     capacity = math.prod(lists.extents[exposed.segments :])
     block = max(exposed.block, default=1)
     segment, coordinate = lists.owned()
-    if exposed.finer:
-        coverage = finer_coverage(lists, [(length, numbers[place]) for length, place in exposed.finer])
+    found = [(length, numbers[place]) for length, place in exposed.finer]
+    heat = (segment, coordinate, segments)
+    if exposed.is_pairs:
+        kind, coverage = "pairs", pair_coverage(lists, found)
+        # One picture of all heads and sequences.
+        queries = lists.extents[exposed.segments - 1]
+        heat = (segment % max(1, queries), coordinate, queries)
+    elif found:
+        kind, coverage = "list", finer_coverage(lists, found)
     else:
-        coverage = row_coverage(segment, coordinate, segments, capacity)
+        kind, coverage = "rows", row_coverage(segment, coordinate, segments, capacity)
     return Pattern(
         exposed.location,
         exposed.source,
-        "list" if block > 1 else "rows",
+        kind,
         segments,
         capacity,
         lists.rows,
         block,
         averages(lists.count, LOADS),
-        heat_map(segment, coordinate, segments, capacity),
+        heat_map(*heat, capacity, segments // heat[2] if heat[2] else 1),
         coverage,
     )
+
+
+def pair_coverage(lists: Lists, found: Sequence[tuple[int, int]]) -> tuple[Coverage, ...]:
+    """Of pairs: how many square blocks of each size are listed."""
+    *outer, queries, keys = lists.extents
+    of_queries, of_keys = lists.exposed.block
+    single: float | None = None
+    coverage: list[Coverage] = []
+    for length, live in found:
+        tiles = math.ceil(queries * of_queries / length) * math.ceil(keys * of_keys / length)
+        total = math.prod(outer) * tiles
+        share = live / total if total else 0.0
+        single = share if single is None else single
+        scattered = 1 - (1 - single) ** ((length / found[0][0]) ** 2)
+        coverage.append(Coverage(length, live, total, scattered))
+    return tuple(coverage)
 
 
 def finer_coverage(lists: Lists, found: Sequence[tuple[int, int]]) -> tuple[Coverage, ...]:
@@ -201,15 +225,15 @@ def averages(values: Array, most: int) -> tuple[float, ...]:
 
 
 def heat_map(
-    segment: Array, coordinate: Array, segments: int, capacity: int
+    segment: Array, coordinate: Array, segments: int, capacity: int, layers: int = 1
 ) -> tuple[tuple[float, ...], ...]:
-    """The share of live entries in each cell of a grid over (segment, coordinate).
+    """The share of live entries in each cell of a grid over (segment, coordinate), of so many `layers` together.
 
     One list alone is folded into several rows of the grid.
     """
     if not segments * capacity:
         return ()
-    if segments == 1 and capacity > HEAT_COLUMNS:
+    if segments == 1 and layers == 1 and capacity > HEAT_COLUMNS:
         folded = math.ceil(capacity / HEAT_COLUMNS)
         return heat_map(coordinate // HEAT_COLUMNS, coordinate % HEAT_COLUMNS, folded, HEAT_COLUMNS)
     rows, columns = min(segments, HEAT_ROWS), min(capacity, HEAT_COLUMNS)
@@ -220,7 +244,7 @@ def heat_map(
     live = numpy.bincount(cells, minlength=rows * columns).reshape(rows, columns)
     high = numpy.bincount(numpy.arange(segments) * rows // segments, minlength=rows)
     wide = numpy.bincount(numpy.arange(capacity) * columns // capacity, minlength=columns)
-    shares = live / (high[:, None] * wide[None])
+    shares = live / (high[:, None] * wide[None] * layers)
     return tuple(tuple(round(float(share), 3) for share in row) for row in shares)
 
 
@@ -242,7 +266,7 @@ def work_of(work: ExposedWork, lists: Sequence[Lists], numbers: Sequence[int]) -
             done.append(listed.get(position, 0) if size is None else size)
             dense.append(done[-1])
     if work.kind == "attention":
-        return attention_work(work, index, done, dense)
+        return attention_work(work, lists, done, dense)
     total = math.prod(dense)
     if index is None:
         return Work(work.location, work.kind, math.prod(done), total, None)
@@ -262,18 +286,48 @@ def listed_points(index: Lists, work: ExposedWork, sizes: Sequence[int]) -> int:
     return int((weights * index.count.astype(numpy.int64)).sum())
 
 
-def attention_work(work: ExposedWork, index: Lists | None, done: list[int], dense: list[int]) -> Work:
+def attention_work(work: ExposedWork, lists: Sequence[Lists], done: list[int], dense: list[int]) -> Work:
     """Scores and weighted sums: one multiply-add for each of batch, query, key and width of a score or a value."""
-    *batch, queries, keys, width, value_width = dense
-    widths = width + value_width
-    if index is None:
-        of_batch = math.prod(done[: len(batch)])
-        pairs = of_batch * done[-4] * done[-3]
-        return Work(
-            work.location, work.kind, pairs * widths, math.prod(batch) * queries * keys * widths, None
-        )
-    capacity = index.extents[-1]
-    listed = math.prod(index.extents[:-1])
-    others = math.prod(size for position, size in enumerate(batch) if position not in work.group)
-    pairs = int((index.count.astype(numpy.int64) ** 2).sum()) * others
-    return Work(work.location, work.kind, pairs * widths, listed * capacity**2 * others * widths, work.index)
+    batch, (queries, keys), widths = done[:-4], dense[-4:-2], sum(dense[-2:])
+    index = None if work.index is None else lists[work.index]
+    if index is not None:
+        batch = batch_of(work, index, batch)
+        queries = keys = index.extents[-1]
+    whole = math.prod(batch) * queries * keys * widths
+    if work.pairs is not None:
+        of_pairs = lists[work.pairs]
+        others = math.prod(size for position, size in enumerate(batch) if position not in work.pair_group)
+        pairs = listed_pairs(of_pairs, lists, queries, keys) * others
+    elif index is not None:
+        others = math.prod(size for position, size in enumerate(batch) if position not in work.group)
+        pairs = int((index.count.astype(numpy.int64) ** 2).sum()) * others
+    else:
+        pairs = math.prod(batch) * queries * keys
+    number = work.index if work.pairs is None else work.pairs
+    return Work(work.location, work.kind, pairs * widths, whole, number)
+
+
+def batch_of(work: ExposedWork, index: Lists, batch: Sequence[int]) -> list[int]:
+    """The extents of the batch iterators, those that only the index knows from there."""
+    sizes = dict(zip(work.group, index.extents, strict=False))
+    return [sizes.get(position, size) for position, size in enumerate(batch)]
+
+
+def listed_pairs(pairs: Lists, lists: Sequence[Lists], queries: int, keys: int) -> int:
+    """How many pairs of a query and a key the listed blocks hold; the last blocks may be ragged."""
+    segment, block_of_keys = pairs.owned()
+    of_queries, of_keys = pairs.exposed.block
+    outer, block_of_queries = segment // pairs.extents[-2], segment % pairs.extents[-2]
+    rows = pairs.exposed.rows
+    if rows is not None:
+        number, selecting = rows
+        coordinates = numpy.unravel_index(outer, pairs.extents[:-2]) if len(pairs.extents) > 2 else ()
+        extents = [pairs.extents[position] for position in selecting]
+        chosen = [coordinates[position] for position in selecting]
+        place = numpy.ravel_multi_index(chosen, extents) if chosen else numpy.zeros_like(outer)
+        queries_there = keys_there = lists[number].count[place].astype(numpy.int64)
+    else:
+        queries_there, keys_there = numpy.int64(queries), numpy.int64(keys)
+    high = numpy.clip(queries_there - block_of_queries.astype(numpy.int64) * of_queries, 0, of_queries)
+    wide = numpy.clip(keys_there - block_of_keys.astype(numpy.int64) * of_keys, 0, of_keys)
+    return int((high * wide).sum())

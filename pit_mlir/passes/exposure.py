@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import arith, ir, tensor
-from pit_mlir.dialect.attend import AttendOp
+from pit_mlir.dialect.attend import AttendOp, indices_of
+from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp, detect
 from pit_mlir.dialect.element import elements
@@ -14,6 +15,9 @@ from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.pit import IndexType
 from pit_mlir.dialect.size import size
 from pit_mlir.dialect.structured import Structured, maps_of, owner, projection
+
+SMALLEST_PAIRS = 8
+"""Blocks of queries and keys that are smaller are not counted: there are too many of them."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,10 @@ Extent = int | Rows | Number | None
 
 @dataclass(frozen=True)
 class ExposedIndex:
-    """A `pit.detect` of `source`, said in words; its results begin at number `result`.
+    """An index of `source`, said in words; its results begin at number `result`.
 
-    `finer` has (micro-tile, place among the numbers).
+    `finer` has (micro-tile, place among the numbers). Of pairs, which a `pit.block_mask` lists, `block` has queries and
+    keys; the queries and keys may be the rows of another index, `rows` = (its number, the segments that select them).
     """
 
     location: str
@@ -47,6 +52,8 @@ class ExposedIndex:
     segments: int
     block: tuple[int, ...]
     finer: tuple[tuple[int, int], ...]
+    is_pairs: bool = False
+    rows: tuple[int, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ class ExposedWork:
     """A contraction or an attention: the extents of its iterators, and which of them its index restricts.
 
     `index` is the number of an exposed index. Of an attention the last four iterators are queries, keys, the width of
-    a score and that of a value; where `ragged`, both queries and keys run over the segment that `group` selects.
+    a score and that of a value; with an index both queries and keys run over the segment that the iterators `group`
+    select. `pairs` is the number of the index of blocks of keys, over the iterators `pair_group`, that queries look at.
     """
 
     location: str
@@ -63,6 +71,8 @@ class ExposedWork:
     index: int | None
     group: tuple[int, ...]
     block: tuple[int, ...]
+    pairs: int | None = None
+    pair_group: tuple[int, ...] = ()
 
 
 @dataclass
@@ -112,13 +122,40 @@ class Exposer:
                 micro_tile=micro_tile,
             )
             finer.append((micro_tile, self.number(size(other))))
-        index = op.operation.results[0]
-        self.index_numbers[index] = len(self.exposure.indices)
         where, segments = location_text(op.operation.location), len(list(attributes["segments"]))
         source = source_text(op.operation.operands[0])
-        self.exposure.indices.append(
-            ExposedIndex(where, source, first + len(self.results), segments, block, tuple(finer))
+        self.keep(op, ExposedIndex(where, source, first + len(self.results), segments, block, tuple(finer)))
+
+    def add_pairs(self, op: BlockMaskOp, first: int, micro_tiles: Sequence[int]) -> None:
+        """The blocks that `op` lists, and how many there are of other sizes."""
+        attributes = op.operation.attributes
+        sizes, rows = split_operands(op.operation)
+        finer: list[tuple[int, int]] = []
+        for micro_tile in micro_tiles:
+            if micro_tile >= SMALLEST_PAIRS:
+                other = op.operation.clone()
+                other.attributes["block"] = ir.DenseI64ArrayAttr.get([micro_tile, micro_tile])
+                finer.append((micro_tile, self.number(size(other.results[0]))))
+        names = dict.fromkeys(
+            source_text(read.source) for read in elements(op.operation.regions[0].blocks[0])
         )
+        exposed = ExposedIndex(
+            location_text(op.operation.location),
+            " and ".join(names) or "positions",
+            first + len(self.results),
+            len(sizes) - 1,
+            tuple(attributes["block"]),
+            tuple(finer),
+            is_pairs=True,
+            rows=(self.index_numbers[rows[0]], tuple(attributes["segments"])) if rows else None,
+        )
+        self.keep(op, exposed)
+
+    def keep(self, op: DetectOp | BlockMaskOp, exposed: ExposedIndex) -> None:
+        """Makes the lists of `op` results."""
+        index = op.operation.results[0]
+        self.index_numbers[index] = len(self.exposure.indices)
+        self.exposure.indices.append(exposed)
         self.results += lists(index)
 
     def add_work(self, op: ir.Operation) -> None:
@@ -127,8 +164,12 @@ class Exposer:
         if not accesses:
             return
         index = next((v for v in op.operands if isinstance(v.type, IndexType)), None)
+        pairs: ir.Value | None = None
+        pair_group: tuple[int, ...] = ()
         attributes = op.attributes
         if op.name == "pit.attend":
+            index, pairs = indices_of(op)
+            pair_group = tuple(attributes["keys"]) if pairs is not None else ()
             iterators = ir.IntegerAttr(attributes["batch"]).value + 4
             group, block = tuple(attributes["segments"]), ()
         else:
@@ -140,10 +181,11 @@ class Exposer:
             for dim, position in enumerate(access.positions):
                 if position is not None and found[position] is None:
                     found[position] = self.extent(access.value, dim)
-        number = None if index is None else self.index_numbers.get(index)
+        numbers = [None if one is None else self.index_numbers.get(one) for one in (index, pairs)]
         kind = "attention" if op.name == "pit.attend" else "contraction"
+        where = location_text(op.location)
         self.exposure.work.append(
-            ExposedWork(location_text(op.location), kind, tuple(found), number, group, block)
+            ExposedWork(where, kind, tuple(found), numbers[0], group, block, numbers[1], pair_group)
         )
 
     def extent(self, value: ir.Value, dim: int) -> Extent:
@@ -242,6 +284,8 @@ def expose(function: ir.Operation, micro_tiles: Sequence[int]) -> Exposure:
         for op in operations:
             if isinstance(op.opview, DetectOp):
                 exposer.add_index(op.opview, len(type_.results), micro_tiles)
+            elif isinstance(op.opview, BlockMaskOp):
+                exposer.add_pairs(op.opview, len(type_.results), micro_tiles)
         for op in operations:
             exposer.add_work(op)
         i64 = ir.IntegerType.get_signless(64)

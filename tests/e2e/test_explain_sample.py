@@ -1,0 +1,122 @@
+"""`explain(*args)`: what a sample run tells is what torch sees of the same call."""
+
+import pytest
+import torch
+from expert_models import DIM, HIDDEN, Combined
+from torch import Tensor, nn
+from torch.nn import functional
+
+import pit_mlir as pit
+
+pytestmark = pytest.mark.usefixtures("inference")
+
+
+class Masked(nn.Module):
+    """A projection of a padded batch, and a ReLU in front of another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(8, 96), nn.Linear(96, 8)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.down(torch.relu(self.up(x))).masked_fill(mask[..., None] == 0, 0.0)
+
+
+def test_rows_and_lists_are_those_of_the_call() -> None:
+    torch.manual_seed(1)
+    model = Masked().eval()
+    nn.init.constant_(model.up.bias, -2.0)
+    x, mask = torch.randn(5, 33, 8), (torch.arange(33) < torch.tensor([[0], [33], [7], [1], [20]])).long()
+    compiled = pit.compile(model, (x, mask), sparsity=[pit.Padding("mask")])
+    before = compiled(x, mask)
+    sample = compiled.explain(x, mask).sample
+    assert sample is not None and torch.equal(compiled(x, mask), before)
+    rows, lists = sorted(sample.patterns, key=lambda pattern: pattern.kind, reverse=True)
+    assert (rows.kind, rows.source, rows.segments, rows.capacity) == ("rows", "'mask'", 5, 33)
+    assert rows.loads == (0.0, 33.0, 7.0, 1.0, 20.0) and rows.live == 61
+    assert [one.live for one in rows.coverage] == [
+        61,
+        17 + 4 + 1 + 10,
+        9 + 2 + 1 + 5,
+        5 + 1 + 1 + 3,
+        3 + 1 + 1 + 2,
+        5,
+        4,
+    ][: len(rows.coverage)]
+    hidden = torch.relu(model.up(x[mask.bool()])) != 0
+    for one in lists.coverage:
+        parts = torch.split(hidden, one.micro_tile)
+        assert one.live == sum(int(part.any(0).sum()) for part in parts), one.micro_tile
+    assert lists.live == next(one.live for one in lists.coverage if one.micro_tile == lists.block)
+    up, down = sample.work
+    assert (up.done, up.dense) == (61 * 96 * 8, 5 * 33 * 96 * 8)
+    blocks = torch.split(hidden, lists.block)
+    assert down.done == sum(len(block) * int(block.any(0).sum()) * 8 for block in blocks)
+    assert down.dense == up.dense
+
+
+def test_loads_of_experts_are_those_of_the_router() -> None:
+    torch.manual_seed(2)
+    model, x = Combined(6, 2).eval(), torch.randn(37, DIM)
+    tokens = torch.export.Dim("tokens", min=1, max=100)
+    compiled = pit.compile(model, (x,), dynamic_shapes=({0: tokens},))
+    for count in (37, 1):
+        sample = compiled.explain(x[:count]).sample
+        assert sample is not None
+        (pattern,) = sample.patterns
+        loads = (model.gates(x[:count]) != 0).sum(0)
+        assert (pattern.segments, pattern.capacity) == (6, count)
+        assert pattern.loads == tuple(map(float, loads))
+        listed = [work for work in sample.work if work.index is not None]
+        assert [work.done for work in listed] == [2 * count * DIM * HIDDEN] * 2
+        assert [work.dense for work in listed] == [6 * count * DIM * HIDDEN] * 2
+
+
+class Attention(nn.Module):
+    """Attention with a mask of keys, and to near keys and the first ones alone."""
+
+    def __init__(self, near: int) -> None:
+        super().__init__()
+        self.near = near
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        place = torch.arange(q.shape[-2])
+        live = ((place[:, None] - place).abs() <= self.near) | (place < 3)
+        scores = (q @ k.mT).masked_fill(~live | (mask[:, None, None, :] == 0), float("-inf"))
+        return scores.softmax(-1) @ v
+
+    def blocks(self, mask: Tensor) -> Tensor:
+        """Which of the blocks of 64 queries and keys hold a pair, by sequence."""
+        place = torch.arange(mask.shape[1])
+        live = ((place[:, None] - place).abs() <= self.near) | (place < 3)
+        pairs = functional.pad(live & mask[:, None, :].bool(), [0, -len(place) % 64] * 2)
+        return pairs.unflatten(1, (-1, 64)).unflatten(3, (-1, 64)).any(4).any(2)
+
+
+def test_attention_counts_the_pairs_of_its_blocks() -> None:
+    tokens, model = 300, Attention(20).eval()
+    q, k, v = (torch.randn(2, 3, tokens, 4) for _ in range(3))
+    mask = (torch.arange(tokens) < torch.tensor([[64], [300]])).long()
+    sample = pit.compile(model, (q, k, v, mask)).explain(q, k, v, mask).sample
+    assert sample is not None
+    (pattern,), (work,) = sample.patterns, sample.work
+    blocks = model.blocks(mask)
+    sizes = torch.tensor([64, 64, 64, 64, 44])
+    assert pattern.kind == "pairs"
+    assert pattern.live % int(blocks.sum()) == 0, "once, or once for each head"
+    pairs = (blocks * sizes[:, None] * sizes).sum().item()
+    assert (work.done, work.dense) == (3 * pairs * 8, 2 * 3 * tokens**2 * 8)
+
+
+def test_nothing_to_list_and_frozen_weights() -> None:
+    model, x = nn.Linear(3, 4).eval(), torch.randn(5, 3)
+    for options in (pit.CompileOptions(), pit.CompileOptions(freeze=True)):
+        sample = pit.compile(model, (x,), options=options).explain(x).sample
+        assert sample is not None and not sample.patterns
+        assert (sample.done, sample.dense, sample.share) == (60, 60, 1.0)
+
+
+def test_an_argument_that_does_not_fit() -> None:
+    compiled = pit.compile(nn.Linear(3, 4).eval(), (torch.randn(5, 3),))
+    with pytest.raises(pit.InputError, match="compiled for float32"):
+        compiled.explain(torch.randn(5, 4))
