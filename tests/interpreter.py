@@ -246,6 +246,14 @@ def attend(machine: Machine, op: ir.Operation, operands: list) -> list:
 def detect(machine: Machine, op: ir.Operation, operands: list) -> list:
     source = operands[0]
     segments, axis, block = (list(op.attributes[name]) for name in ("segments", "axis", "block"))
+    if "values" in op.attributes:
+        values = range(op.attributes["values"].value)
+        keys = {
+            (int(key), *(place[dim] for dim in axis))
+            for place, key in np.ndenumerate(source)
+            if int(key) in values
+        }
+        return [Index(sorted(keys), 1 + len(axis))]
     live = (source != 0) if source.dtype != np.bool_ else source
     rest = tuple(dim for dim in range(live.ndim) if dim not in segments + axis)
     live = np.any(live, axis=rest) if rest else live

@@ -101,3 +101,35 @@ func.func @no_operand() {
   %I = "pit.detect"() {segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64} : () -> !pit.index
   return
 }
+
+// -----
+
+func.func @no_values(%x: tensor<4xi64>) {
+  // expected-error@+1 {{attribute 'values' = 0 must be positive}}
+  %I = "pit.detect"(%x) {values = 0 : i64, segments = array<i64>, axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<4xi64>) -> !pit.index
+  return
+}
+
+// -----
+
+func.func @float_keys(%x: tensor<4xf32>) {
+  // expected-error@+1 {{attribute 'values' needs keys, integers of more than one bit, got f32}}
+  %I = "pit.detect"(%x) {values = 3 : i64, segments = array<i64>, axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<4xf32>) -> !pit.index
+  return
+}
+
+// -----
+
+func.func @segments_of_keys(%x: tensor<4x5xi64>) {
+  // expected-error@+1 {{attribute 'values' makes the segments, 'segments' = [0] must be empty}}
+  %I = "pit.detect"(%x) {values = 3 : i64, segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<4x5xi64>) -> !pit.index
+  return
+}
+
+// -----
+
+func.func @block_of_keys(%x: tensor<4xi64>) {
+  // expected-error@+1 {{attribute 'block' = [] must be [1], for the segments of values}}
+  %I = "pit.detect"(%x) {values = 3 : i64, segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64} : (tensor<4xi64>) -> !pit.index
+  return
+}

@@ -19,6 +19,17 @@ func.func @one_list(%x: tensor<16x4xf32>) -> !pit.index {
   return %I : !pit.index
 }
 
+// By key: one pass over the numbers of experts that tokens chose lists the tokens of each. A place of one key is listed
+// once, so rows may be stored by the place alone.
+// CHECK-LABEL: func.func @keys
+// CHECK:         axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64, segments = array<i64>, values = 8 : i64
+// CHECK:         "pit.swrite"(%{{.*}}, %{{.*}}, %{{.*}}) {axis = array<i64: 0>, combine = "store", group = array<i64: 1>}
+func.func @keys(%chosen: tensor<?xi64>, %v: tensor<?x4xf32>, %c: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %I = "pit.detect"(%chosen) {values = 8 : i64, segments = array<i64>, axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<?xi64>) -> !pit.index
+  %y = "pit.swrite"(%v, %c, %I) {axis = array<i64: 0>, group = array<i64: 1>, combine = "store"} : (tensor<?x4xf32>, tensor<?x4xf32>, !pit.index) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
 // Equal detects are one, a detect that nobody reads goes.
 // CSE-LABEL:  func.func @twice
 // CSE:          %[[I:.*]] = "pit.detect"

@@ -42,3 +42,13 @@ func.func @store_twice(%v: tensor<?x16xf32>, %o: tensor<4x16xf32>, %m: tensor<4x
   %r = "pit.swrite"(%v, %o, %I) {axis = array<i64: 0>, group = array<i64: 0>, combine = "store"} : (tensor<?x16xf32>, tensor<4x16xf32>, !pit.index) -> tensor<4x16xf32>
   return
 }
+
+// -----
+
+// Two choices of one token may be the same place: the token alone does not tell the rows apart.
+func.func @keys_of_one_place(%v: tensor<?x4xf32>, %c: tensor<6x4xf32>, %chosen: tensor<6x2xi64>) {
+  %I = "pit.detect"(%chosen) {values = 8 : i64, segments = array<i64>, axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<6x2xi64>) -> !pit.index
+  // expected-error@+1 {{stores through coordinates [1] of a group of 2: a place may be listed twice, use combine = add, max or min}}
+  %y = "pit.swrite"(%v, %c, %I) {axis = array<i64: 0>, group = array<i64: 1>, combine = "store"} : (tensor<?x4xf32>, tensor<6x4xf32>, !pit.index) -> tensor<6x4xf32>
+  return
+}

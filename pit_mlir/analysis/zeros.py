@@ -36,6 +36,7 @@ from pit_mlir.analysis.facts import Assumption, Assumptions
 from pit_mlir.analysis.images import LOWEST_LIMIT, ZERO, Abstract, Kept, Known, Lowest, NonZero, image
 from pit_mlir.analysis.masks import Condition, element_type, is_float, is_mask, mask_conditions, unbroadcast
 from pit_mlir.bindings import ir
+from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner, projection
 
@@ -307,6 +308,8 @@ def written(op: ir.Operation) -> list[Fact]:
     """The facts about the result of a `pit.swrite` into zeros: it is 0 where the mask of its index is."""
     maker = owner(op.operands[2])
     if maker is None or maker.name != "pit.detect" or op.attributes["combine"].value != "store":
+        return []
+    if is_by_key(maker):
         return []
     start = constant_of(op.operands[1])
     mask = maker.operands[0]

@@ -1,6 +1,6 @@
 """The scalars of a body: what they are computed from, and copies of it elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import Structured, owner
@@ -12,8 +12,8 @@ def maker_of(value: ir.Value, body: ir.Block) -> ir.Operation | None:
     return maker if maker is not None and maker.block == body else None
 
 
-def needed(values: Sequence[ir.Value], body: ir.Block) -> set[ir.Value]:
-    """Every value that `values` are computed from in `body`, with themselves."""
+def needed(values: Sequence[ir.Value], body: ir.Block, given: Container[ir.Value] = ()) -> set[ir.Value]:
+    """Every value that `values` are computed from in `body`, with themselves; not what is behind those `given`."""
     found: set[ir.Value] = set()
     pending = list(values)
     while pending:
@@ -22,7 +22,7 @@ def needed(values: Sequence[ir.Value], body: ir.Block) -> set[ir.Value]:
             continue
         found.add(one)
         maker = maker_of(one, body)
-        if maker is not None:
+        if maker is not None and one not in given:
             pending += list(maker.operands)
     return found
 
@@ -30,7 +30,7 @@ def needed(values: Sequence[ir.Value], body: ir.Block) -> set[ir.Value]:
 def copied(values: Sequence[ir.Value], body: ir.Block, known: Mapping[ir.Value, ir.Value]) -> list[ir.Value]:
     """`values` of `body` computed anew at the insertion point, from what is `known` to stand for others of it."""
     known = dict(known)
-    wanted = needed(values, body)
+    wanted = needed(values, body, known)
     for op in body.operations:
         operation = op.operation
         if any(result in wanted and result not in known for result in operation.results):

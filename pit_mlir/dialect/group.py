@@ -4,17 +4,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from pit_mlir.bindings import ir
-from pit_mlir.dialect.detect import DetectOp
-from pit_mlir.dialect.pit import int_array, require, require_dims
+from pit_mlir.dialect.detect import DetectOp, is_by_key, segment_rank
+from pit_mlir.dialect.pit import require, require_dims
 
 
 def group_size(index: ir.Value) -> int | None:
     """How many coordinates the group of `index` has (segments and axis), None where its maker is not visible."""
+    maker = detection(index)
+    return None if maker is None else segment_rank(maker) + len(list(maker.attributes["axis"]))
+
+
+def detection(index: ir.Value) -> ir.Operation | None:
+    """The `pit.detect` that made `index`, None where it is not visible."""
     owner = index.owner
     if isinstance(owner, ir.Block) or not isinstance(owner.opview, DetectOp):
         return None
-    maker = owner.opview
-    return len(int_array(maker, "segments")) + len(int_array(maker, "axis"))
+    return owner.operation
+
+
+def tells_rows_apart(index: ir.Value, group: Sequence[int]) -> bool:
+    """Whether the coordinates `group` differ between any two rows of `index`; not known without its maker.
+
+    All coordinates do. Where each element of the source has one key, its place alone does.
+    """
+    maker = detection(index)
+    if maker is None:
+        return False
+    segments, axis = segment_rank(maker), list(maker.attributes["axis"])
+    needed = range(segments + len(axis))
+    if is_by_key(maker) and len(axis) == ir.RankedTensorType(maker.operands[0].type).rank:
+        needed = range(segments, segments + len(axis))
+    return set(needed) <= set(group)
 
 
 def verify_iterators(group: Sequence[int], index: ir.Value, iterators: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pit_mlir.bindings import ext, ir
-from pit_mlir.dialect.group import compact_type, group_size, verify_group
+from pit_mlir.dialect.group import compact_type, detection, group_size, tells_rows_apart, verify_group
 from pit_mlir.dialect.pit import IndexType, PitOperation, int_array, require
 
 Combine = Literal["store", "add", "max", "min"]
@@ -15,8 +15,8 @@ class SWriteOp(PitOperation, name="swrite", traits=[ext.Pure]):
     """`init` with the rows of `value` written, or combined, at the places that `index` lists.
 
     `axis` and `group` read as in `pit.sread`. With `combine = "store"` no place may be listed twice, so `group`
-    must be the whole group of the index; a projection may list a place once per segment and needs another
-    `combine`.
+    must be the whole group of the index, or all of its axis where a place has one key; another projection may list
+    a place once per segment and needs another `combine`.
 
     ```mlir
     %y = "pit.swrite"(%rows, %init, %I) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>, combine = "store"}
@@ -67,13 +67,12 @@ def combine_of(op: Any) -> str:
 
 
 def verify_store(op: Any, group: Sequence[int]) -> None:
-    """A plain store needs every coordinate of the group, else one place may be listed twice."""
-    whole = group_size(op.index)
+    """A plain store needs coordinates that tell rows apart, else one place may be listed twice."""
     require(
-        whole is None or len(group) == whole,
+        detection(op.index) is None or tells_rows_apart(op.index, group),
         "stores through coordinates {} of a group of {}: a place may be listed twice, use combine = add, max or min",
         list(group),
-        whole,
+        group_size(op.index),
     )
 
 

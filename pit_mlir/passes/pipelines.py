@@ -23,8 +23,11 @@ def rewrite_pipeline(
         # After the last upstream pass that drops attributes.
         f"pit-prove-permutation{{floats={floats}}}",
         "pit-infer-zeros",
-        # The rules: R2 and R3 bring the indices in, R1 and R4 move them and cancel what meets.
+        # The rules: R2, R3 and R5 bring the indices in, R1 and R4 move them and cancel what meets.
         "pit-insert-sparsity{only=rows}",
+        "pit-simplify",
+        # R6 sorts rows by a key, of what is compact by now; the order of a padded batch would not pass through it.
+        "pit-insert-sparsity{only=keys}",
         "pit-simplify",
         # Lists inside contractions stop a read that moves up, so they come once the rows are compact.
         "pit-insert-sparsity{only=lists}",

@@ -11,6 +11,7 @@ from pit_mlir.passes.rules.accumulate import accumulate_writes
 from pit_mlir.passes.rules.block_keys import restrict_attentions
 from pit_mlir.passes.rules.combine import combine_contractions
 from pit_mlir.passes.rules.functions import functions_of
+from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
 from pit_mlir.passes.rules.spread_mark import spread_marks
@@ -27,22 +28,27 @@ ROWS: tuple[Rule, ...] = (
     # R5 where a model adds such rows up by itself.
     accumulate_writes,
 )
+KEYS: tuple[Rule, ...] = (
+    # R6: products with parts of a tensor that a key chooses.
+    partition_contractions,
+)
 LISTS: tuple[Rule, ...] = (
     # R2 and R3 inside contractions: live k for each block of rows, live columns of a masked weight.
     restrict_contractions,
     # R2 inside attention: live blocks of keys for each block of queries.
     restrict_attentions,
 )
-RULES: dict[str, tuple[Rule, ...]] = {"all": ROWS + LISTS, "rows": ROWS, "lists": LISTS}
+RULES: dict[str, tuple[Rule, ...]] = {"all": ROWS + KEYS + LISTS, "rows": ROWS, "keys": KEYS, "lists": LISTS}
 """The rules that introduce `pit.detect`, in the order in which they are applied to a function."""
 
 
 @dataclass(frozen=True)
 class InsertSparsity(Pass):
-    """Introduces indices, and reads, writes and operations through them, where values are zero (R2, R3, R5).
+    """Introduces indices, and reads, writes and operations through them: R2, R3 and R5 by zeros, R6 by keys.
 
-    Nothing is moved here: `pit-simplify` carries the reads up through the program. An operation that is restricted
-    to a list stops them, so a model with both has `only=rows`, then `pit-simplify`, then `only=lists`.
+    Nothing is moved here: `pit-simplify` carries the reads up through the program. What is written through one index
+    stops the reads of another, and an operation that is restricted to a list stops any: a model with all of them has
+    `only=rows`, then `only=keys`, each followed by `pit-simplify`, then `only=lists`.
     """
 
     name: ClassVar[str] = "pit-insert-sparsity"
@@ -51,12 +57,13 @@ class InsertSparsity(Pass):
         "num-masked": "Values that are rows by a mask (R3)",
         "num-marked": "Values that are rows by a mark (R3)",
         "num-combined": "Sums over rows that are added where a mask is live (R5)",
+        "num-partitioned": "Products with parts of a tensor that a key chooses (R6)",
         "num-accumulated": "Sums with rows that are added to what is there (R5)",
         "num-restricted": "Contractions and attentions restricted to a list (R2, R3)",
         "num-refused": "Facts that no contraction could be restricted by",
     }
 
-    only: Literal["all", "rows", "lists"] = "all"
+    only: Literal["all", "rows", "keys", "lists"] = "all"
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Applies `RULES` to every function."""

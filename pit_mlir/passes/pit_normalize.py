@@ -16,6 +16,7 @@ from pit_mlir.passes.normal_form.reshapes import cancel_reshapes, join_unit_resh
 from pit_mlir.passes.normal_form.scalars import fold_sign_tests, fold_truncations
 from pit_mlir.passes.normal_form.scope import operations, upstream
 from pit_mlir.passes.normal_form.sizes import fold_dims, fold_quotients
+from pit_mlir.passes.normal_form.slices import sink_reshapes
 
 # Rounds of folding at most; encoders take 3, window attention with its partitions 9.
 _MAX_ROUNDS = 40
@@ -30,6 +31,7 @@ _FOLDED = (
     "tensor.dim",
     "tensor.expand_shape",
     "tensor.extract",
+    "tensor.extract_slice",
     "tensor.reshape",
 )
 
@@ -89,6 +91,7 @@ def _fold_known(module: ir.Operation) -> None:
     found = operations(module, _FOLDED)
     fold_dims(found["tensor.dim"])
     fold_quotients(found["arith.divsi"])
+    sink_reshapes(found["tensor.extract_slice"])
     cancel_reshapes(found["tensor.expand_shape"] + found["tensor.reshape"])
     join_unit_reshapes(found["tensor.collapse_shape"])
     fold_sign_tests(found["arith.cmpi"] + found["arith.maxsi"])

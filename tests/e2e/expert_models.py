@@ -75,3 +75,42 @@ class Loop(nn.Module):
         for number, expert in enumerate(self.experts):
             out = out + expert(x) * (weights * (chosen == number)).sum(-1)[:, None]
         return out
+
+
+class Batched(Stacked):
+    """The weights of the experts that each token chose, gathered for it: SwiGLU with biases, weights either way round."""
+
+    def __init__(self, experts: int, chosen: int, transposed: bool = False) -> None:
+        super().__init__(experts, chosen)
+        up, down = torch.randn(experts, 2 * HIDDEN, DIM) * DIM**-0.5, self.down.detach()
+        self.up, self.down = (
+            nn.Parameter(weight.transpose(1, 2).contiguous() if transposed else weight)
+            for weight in (up, down)
+        )
+        self.up_bias = nn.Parameter(torch.randn(experts, 2 * HIDDEN))
+        self.down_bias = nn.Parameter(torch.randn(experts, DIM))
+        self.transposed = transposed
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Each row of `x` by its own weight and bias."""
+        if self.transposed:
+            return torch.bmm(x.unsqueeze(1), weight).squeeze(1) + bias
+        return torch.bmm(weight, x.unsqueeze(-1)).squeeze(-1) + bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, chosen = functional.softmax(self.router(x), -1).topk(self.chosen, -1)
+        expert = chosen.reshape(-1)
+        rows = x.repeat_interleave(self.chosen, dim=0)
+        gate, up = self.linear(rows, self.up[expert], self.up_bias[expert]).chunk(2, -1)
+        rows = self.linear(functional.silu(gate) * up, self.down[expert], self.down_bias[expert])
+        return (rows * weights.reshape(-1, 1)).view(x.shape[0], self.chosen, DIM).sum(1)
+
+
+class Chosen(Stacked):
+    """As `Batched`, in the words of einsum, without flattening."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, chosen = functional.softmax(self.router(x), -1).topk(self.chosen, -1)
+        hidden = functional.relu(torch.einsum("td,tkhd->tkh", x, self.up[chosen]))
+        outputs = torch.einsum("tkh,tkdh->tkd", hidden, self.down[chosen])
+        return (outputs * weights[..., None]).sum(1)

@@ -1,14 +1,15 @@
 """Mixtures of experts against torch: each token is computed by its experts alone, and the result is that of all."""
 
 import copy
+import re
 
 import pytest
 import torch
-from expert_models import DIM, HIDDEN, Combined, Gated, Loop, Switch
+from expert_models import DIM, HIDDEN, Batched, Chosen, Combined, Gated, Loop, Switch
 
 import pit_mlir as pit
 
-STYLES = [Switch, Combined, Gated, Loop]
+STYLES = [Switch, Combined, Gated, Loop, Batched, Chosen]
 
 
 def model_of(style: type[torch.nn.Module], experts: int = 5, chosen: int = 2) -> torch.nn.Module:
@@ -77,9 +78,39 @@ def test_nothing_is_computed_for_all_experts(style: type[torch.nn.Module]) -> No
     assert "pit.contract" in text
 
 
-def test_weights_of_experts_without_tokens_are_not_read() -> None:
+def test_weights_are_not_copied_for_each_token() -> None:
+    """What a token chose is read where it lies, whichever way round; what is between two products stays in rows."""
+    for transposed in (False, True):
+        model = Batched(5, 2, transposed).eval()
+        x = torch.randn(37, DIM)
+        compiled = pit.compile(model, (x,))
+        text = str(compiled.ir)
+        assert text.count('"pit.detect"') == 1
+        assert f"37x2x{HIDDEN}" not in text
+        assert re.search(r"37x2x\d+x\d+|74x\d+x\d+", text) is None
+        assert_equal(compiled, model, x, 1e-5)
+
+
+def test_rows_of_a_table_are_no_experts() -> None:
+    """An embedding is looked up, a row for each token, and not sorted by its number."""
+
+    class Embedded(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = torch.nn.Embedding(11, DIM)
+            self.linear = torch.nn.Linear(DIM, HIDDEN)
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            return self.linear(self.table(tokens))
+
+    compiled = pit.compile(Embedded().eval(), (torch.randint(0, 11, (6, 7)),))
+    assert "pit.detect" not in str(compiled.ir)
+
+
+@pytest.mark.parametrize("style", [Combined, Batched])
+def test_weights_of_experts_without_tokens_are_not_read(style: type[torch.nn.Module]) -> None:
     """The weights of an expert that nobody chose may hold anything."""
-    model = model_of(Combined, 4, 1)
+    model = model_of(style, 4, 1)
     x = torch.randn(9, DIM).abs()
     with torch.no_grad():
         model.router.weight.zero_()

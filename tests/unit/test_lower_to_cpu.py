@@ -132,6 +132,38 @@ def test_lists_per_block_of_rows(block: int, m: int, n: int, k: int, ratio: floa
     np.testing.assert_allclose(c, expected, rtol=1e-4, atol=1e-4)
 
 
+@cache
+def keys_program(element: str) -> Program:
+    """The places of each of 4 values in tensor<?x3>, and the lines that hold it anywhere, as rows of their numbers."""
+    keys, rows = f"tensor<?x3x{element}>", "tensor<?xi64>"
+    return program(f"""
+func.func @main(%keys: {keys}, %numbers: tensor<4x?x3xi64>, %lines: tensor<4x?xi64>) -> ({rows}, {rows}) {{
+  %I = "pit.detect"(%keys) {{values = 4 : i64, segments = array<i64>, axis = array<i64: 0, 1>, block = array<i64: 1>,
+      micro_tile = 1 : i64}} : ({keys}) -> !pit.index
+  %J = "pit.detect"(%keys) {{values = 4 : i64, segments = array<i64>, axis = array<i64: 0>, block = array<i64: 1>,
+      micro_tile = 1 : i64}} : ({keys}) -> !pit.index
+  %places = "pit.sread"(%numbers, %I) {{axis = array<i64: 0, 1, 2>, group = array<i64: 0, 1, 2>}}
+      : (tensor<4x?x3xi64>, !pit.index) -> {rows}
+  %held = "pit.sread"(%lines, %J) {{axis = array<i64: 0, 1>, group = array<i64: 0, 1>}}
+      : (tensor<4x?xi64>, !pit.index) -> {rows}
+  return %places, %held : {rows}, {rows}
+}}""")
+
+
+@quick
+@given(st.sampled_from(["i64", "i32", "i8"]), extents, st.sampled_from([1, 2, 6]), seeds)
+def test_places_of_each_key(element: str, lines: int, spread: int, seed: int) -> None:
+    """All segments ascending, keys out of range nowhere, a line with a key twice once."""
+    keys = np.random.default_rng(seed).integers(-1, spread, (lines, 3)).astype(f"int{element[1:]}")
+    if lines:
+        keys[0, 0] = np.iinfo(keys.dtype).min
+    numbers = np.arange(4 * lines * 3).reshape(4, lines, 3)
+    places, held = keys_program(element).run_numpy(keys, numbers, numbers[:, :, 0].copy())
+    live = keys == np.arange(4)[:, None, None]
+    np.testing.assert_array_equal(places, numbers[live])
+    np.testing.assert_array_equal(held, numbers[:, :, 0][live.any(2)])
+
+
 def test_entries_live_by_any_element() -> None:
     """Dimensions that are neither segments nor axis: one live element makes the entry live."""
     compiled = program("""

@@ -173,7 +173,7 @@ class ContractPlan:
         factors = list(yielded(product))
         readers = [readers_of(factor, product) for factor in factors]
         carried = [carried_by([a for r in side if (a := accesses[r])], group) for side in readers]
-        if is_swapped(carried, result, group, listed, kinds):
+        if is_swapped(carried, result, group, listed, kinds, len(block)):
             factors, readers, carried = factors[::-1], readers[::-1], carried[::-1]
         plan = ContractPlan(
             operation,
@@ -191,7 +191,9 @@ class ContractPlan:
         if listed == "rows":
             # What rows and columns share is the segment of a row: the columns are those of its key.
             keys = set(group) & carried[1]
-            roles: list[Role] = ["outer" if p in keys else role for p, role in enumerate(roles)]
+            # An iterator of rows that neither carries repeats rows: a token that several experts share.
+            listed_role: list[Role] = ["row" if p in group else role for p, role in enumerate(roles)]
+            roles: list[Role] = ["outer" if p in keys else role for p, role in enumerate(listed_role)]
         problem = plan.problem_of_list(roles)
         return problem or plan.with_axes(roles, [a for a in accesses.values() if a])
 
@@ -296,13 +298,17 @@ def carried_by(accesses: Sequence[Access], group: Sequence[int]) -> set[int]:
 
 
 def is_swapped(
-    carried: Sequence[set[int]], result: Access, group: Sequence[int], listed: Listed, kinds: Sequence[bool]
+    carried: Sequence[set[int]],
+    result: Access,
+    group: Sequence[int],
+    listed: Listed,
+    kinds: Sequence[bool],
+    segments: int,
 ) -> bool:
     """Whether the second factor gives the rows: the listed one does, else the one not innermost in the result."""
-    both = carried[0] & carried[1]
     # Segments of a list of rows may be keys, which are those of the columns.
-    candidates = group[-1:] if listed == "rows" else group if listed == "depth" else ()
-    rows = [p for p in candidates if not kinds[p] and p not in both]
+    candidates = group[segments:] if listed == "rows" else group if listed == "depth" else ()
+    rows = [p for p in candidates if not kinds[p] and (p in carried[0]) != (p in carried[1])]
     if rows:
         return any(p not in carried[0] for p in rows)
     innermost = result.positions[-1] if result.positions else -1

@@ -9,8 +9,10 @@ from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read, sizes
 from pit_mlir.codegen.cpu.build import Index, loop, value
 from pit_mlir.codegen.cpu.checks import where_all
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
 
@@ -47,19 +49,12 @@ class Detection:
 
 def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
     """Computes the buffers of an index; raises `UnsupportedError` for one that does not fit 32 bits."""
+    if is_by_key(op):
+        lower_keys(op, lowering)
+        return
     detection = detection_of(op)
     capacity = build.product([detection.extents[dim] for dim in detection.axis])
-    segments = build.product(detection.counts)
-    coordinates = build.mul(segments, capacity)
-    if isinstance(coordinates, int) and coordinates > LIMIT:
-        raise UnsupportedError(
-            f"an index over {coordinates} coordinates does not fit 32 bits",
-            location=location_text(op.location),
-        )
-    if not isinstance(coordinates, int):
-        fits = build.compare("sle", coordinates, LIMIT)
-        message = "an index over more than 2147483647 coordinates does not fit 32 bits"
-        segments, coordinates = where_all([fits], [segments, coordinates], message, op)
+    segments, coordinates = fitting(op, build.product(detection.counts), capacity)
     i32 = ir.IntegerType.get_signless(32)
     begin, count = allocate([segments], i32), allocate([segments], i32)
     entries = allocate([coordinates], i32)
@@ -72,6 +67,38 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
         total = list_blocks(detection, segments, capacity, (begin, count, entries))
     lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, total, extents)
     # The users of the index find its buffers in `lowering`; the operation goes when they are gone.
+
+
+def lower_keys(op: ir.Operation, lowering: Lowering) -> None:
+    """As `lower_detect`, by keys: no more places are taken than there are keys."""
+    attributes = op.attributes
+    extents = tuple(sizes(op.operands[0]))
+    values, axis = attributes["values"].value, tuple(attributes["axis"])
+    _, coordinates = fitting(op, values, build.product([extents[dim] for dim in axis]))
+    keys = Keys(read(op.operands[0]), extents, axis, build.floor_div(coordinates, values), values)
+    most = build.minimum(coordinates, build.product(extents))
+    i32 = ir.IntegerType.get_signless(32)
+    begin, count = allocate([keys.values], i32), allocate([keys.values], i32)
+    entries, rows = allocate([most], i32), allocate([most], i32)
+    total = list_keys(keys, (begin, count, entries, rows))
+    group = (keys.values, *(extents[dim] for dim in keys.axis))
+    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, total, group)
+
+
+def fitting(op: ir.Operation, segments: Index, capacity: Index) -> tuple[Index, Index]:
+    """`segments` and their coordinates, `capacity` each; none, and a failed check, where these do not fit 32 bits."""
+    coordinates = build.mul(segments, capacity)
+    if isinstance(coordinates, int) and coordinates > LIMIT:
+        raise UnsupportedError(
+            f"an index over {coordinates} coordinates does not fit 32 bits",
+            location=location_text(op.location),
+        )
+    if isinstance(coordinates, int):
+        return segments, coordinates
+    fits = build.compare("sle", coordinates, LIMIT)
+    message = "an index over more than 2147483647 coordinates does not fit 32 bits"
+    segments, coordinates = where_all([fits], [segments, coordinates], message, op)
+    return segments, coordinates
 
 
 def detection_of(op: ir.Operation) -> Detection:
@@ -147,11 +174,6 @@ def list_blocks(
         return [arith.addi(carried[0], arith.index_cast(ir.IndexType.get(), memref.load(count, [s])))]
 
     return build.fold(0, segments, 1, [value(0)], add_count)[0]
-
-
-def as_i32(index: Index) -> ir.Value:
-    """An index as i32."""
-    return arith.index_cast(ir.IntegerType.get_signless(32), value(index))
 
 
 def flag_at(

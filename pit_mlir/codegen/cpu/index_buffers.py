@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.bindings import arith, ir
+from pit_mlir.codegen.cpu.build import Index, value
 
 
 @dataclass(frozen=True)
@@ -20,3 +20,8 @@ class IndexBuffers:
     rows: ir.Value
     total: Index
     extents: tuple[Index, ...]
+
+
+def as_i32(index: Index) -> ir.Value:
+    """An index as i32, which buffers hold: coordinates fit."""
+    return arith.index_cast(ir.IntegerType.get_signless(32), value(index))

@@ -13,7 +13,7 @@ from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, is_used, rows_at_once
 from pit_mlir.codegen.cpu.nest import mentions, position
-from pit_mlir.dialect.detect import DetectOp
+from pit_mlir.dialect.detect import DetectOp, segment_rank
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured, owner
 from pit_mlir.errors import UnsupportedError
@@ -49,7 +49,7 @@ def lower_generic(op: ir.Operation, lowering: Lowering) -> None:
     maker = owner(view.index)
     if maker is None or not isinstance(maker.opview, DetectOp):
         raise UnsupportedError("an index that is not made by pit.detect", location=location_text(op.location))
-    count = len(list(maker.attributes["segments"]))
+    count = segment_rank(maker)
     inputs = tuple(map(read, view.inputs))
     outputs = tuple(map(private_copy, view.outputs))
     ragged = Ragged(

@@ -9,6 +9,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.contract import ContractOp
+from pit_mlir.dialect.detect import segment_rank
 from pit_mlir.dialect.element import elements, operand_element
 from pit_mlir.dialect.group import group_size
 from pit_mlir.dialect.structured import Iterator, Structured, owner, projection, projection_map
@@ -202,7 +203,7 @@ def with_index(header: Header, user: ir.Operation, row: int) -> Header | None:
         index=index,
         iterators=(*header.iterators, *added),
         group=(row, *range(count, count + size - 1)),
-        block=(1,) * len(list(maker.attributes["segments"])),
+        block=(1,) * segment_rank(maker),
         compact=row in header.positions,
     )
 

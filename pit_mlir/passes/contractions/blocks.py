@@ -1,7 +1,7 @@
 """How many neighbouring rows share one list of live coordinates."""
 
 from pit_mlir.bindings import ir
-from pit_mlir.dialect.detect import DetectOp
+from pit_mlir.dialect.detect import DetectOp, segment_rank
 from pit_mlir.dialect.structured import Structured
 from pit_mlir.passes.contractions.form import parallel_iterators, product_of
 
@@ -36,7 +36,7 @@ def listed_rows(op: DetectOp) -> int | None:
 
     None where the index lists no reduction of a contraction.
     """
-    segments = len(list(op.operation.attributes["segments"]))
+    segments = segment_rank(op.operation)
     for use in op.operation.results[0].uses:
         view = Structured.on_tensors(use.owner)
         product = None if view is None else product_of(view)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.bodies import copied_yields
 from pit_mlir.dialect.generic import pit_generic
+from pit_mlir.dialect.group import group_size
 from pit_mlir.dialect.structured import Structured, empty_generic
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
@@ -23,20 +24,23 @@ def plan_generic(op: ir.Operation, demanded: Demanded) -> Plan | Refusal:
     refusal = proof_missing(view, group)
     if refusal is not None:
         return refusal
-    index = next(iter(demanded.values())).index
-    reads = [operand_rows(map_, group, index) for map_ in view.maps]
+    rows = next(iter(demanded.values()))
+    reads = [operand_rows(map_, group, rows.index, rows.group) for map_ in view.maps]
     partial = [number for number, read in enumerate(reads) if read is not None and not read.is_whole]
-    if any(copied_iterators(view, number, group) for number in partial):
+    is_listed = len(group) == group_size(rows.index)
+    if is_listed and any(copied_iterators(view, number, group) for number in partial):
         if len({output.type for output in view.outputs}) > 1:
             return Refusal("its outputs have different types")
         # Read where they lie, at the coordinates of each row: the weights of an expert serve all its rows.
         reads = [read if read is None or read.is_whole else None for read in reads]
-        return Plan(tuple(reads), lambda operands: build_listed(view, group, index, reads, operands))
+        return Plan(tuple(reads), lambda operands: build_listed(view, group, rows.index, reads, operands))
     return Plan(tuple(reads), lambda operands: build_compact(view, group, reads, operands))
 
 
 def group_iterators(view: Structured, demanded: Demanded) -> tuple[int, ...] | Refusal:
-    """The iterator of `view` that each coordinate of the group runs over, the same for every result that is read."""
+    """The iterator of `view` that each coordinate of the rows runs over, the same for every result that is read."""
+    if len({rows.group for rows in demanded.values()}) > 1:
+        return Refusal("its results are read through different coordinates of the index")
     found: set[tuple[int, ...]] = set()
     for number, map_ in enumerate(view.output_maps):
         if number not in demanded:
@@ -78,11 +82,16 @@ def proof_missing(view: Structured, group: Sequence[int]) -> Refusal | None:
     return None
 
 
-def operand_rows(map_: ir.AffineMap, group: Sequence[int], index: ir.Value) -> Rows | None:
-    """The rows that an operand with `map_` is read at, None if it carries no iterator of the group."""
+def operand_rows(
+    map_: ir.AffineMap, group: Sequence[int], index: ir.Value, addressed: Sequence[int]
+) -> Rows | None:
+    """The rows that an operand with `map_` is read at, None if it carries no iterator of the group.
+
+    Coordinate `addressed[i]` of the index runs along iterator `group[i]`.
+    """
     axis: list[int] = []
     coordinates: list[int] = []
-    for coordinate, position in enumerate(group):
+    for coordinate, position in zip(addressed, group, strict=True):
         for dim, expression in enumerate(map_.results):
             if is_iterator(expression, position):
                 axis.append(dim)

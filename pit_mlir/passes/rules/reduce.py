@@ -19,6 +19,7 @@ from pit_mlir.analysis.facts import Assumption
 from pit_mlir.analysis.images import ZERO, Abstract, Finite, Known, NonZero, image, is_finite
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.attend import AttendOp
+from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.structured import maps_of, owner, projection
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
@@ -96,7 +97,10 @@ def dead_keys(op: ir.Operation, index: ir.Value, segments: Sequence[int]) -> tup
     maker = owner(index)
     if maker is None or maker.name != "pit.detect":
         return Refusal("the maker of the index is not visible")
-    if len(list(maker.attributes["axis"])) != 1 or any(size != 1 for size in maker.attributes["block"]):
+    is_single = len(list(maker.attributes["axis"])) == 1 and all(
+        size == 1 for size in maker.attributes["block"]
+    )
+    if is_by_key(maker) or not is_single:
         return Refusal("the index does not list single tokens of each segment")
     mask = maker.operands[0]
     dims = [*maker.attributes["segments"], *maker.attributes["axis"]]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir
-from pit_mlir.dialect.group import compact_type, group_size
+from pit_mlir.dialect.group import compact_type, tells_rows_apart
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,8 @@ class Rows:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every coordinate of the index's group addresses a dimension, so that no row is read twice."""
-        size = group_size(self.index)
-        return size is not None and self.group == tuple(range(size))
+        """Whether no two rows are at one place, so that nothing is read twice."""
+        return tells_rows_apart(self.index, self.group)
 
     @property
     def place(self) -> int:

@@ -1,0 +1,110 @@
+"""Slices go before reshapes that leave what is cut alone, so that reshapes behind them meet those before."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pit_mlir.analysis.axes import is_whole, kept_dims
+from pit_mlir.analysis.extents import Source, extent_source, reassociation
+from pit_mlir.bindings import ir, tensor
+from pit_mlir.dialect.structured import owner
+from pit_mlir.passes.normal_form.sizes import index_value, origin, origin_of
+
+Product = tuple[int, Counter[Source]]
+"""A size as a number times sizes that nothing more is known of."""
+
+SLICE_PARTS = ("static_offsets", "static_sizes", "static_strides")
+
+
+def sink_reshapes(slices: Iterable[ir.Operation]) -> None:
+    """slice(collapse(x)) = collapse(slice(x)) for each of `slices` that keeps every collapsed group whole."""
+    for op in slices:
+        collapse = owner(op.operands[0])
+        if collapse is None or collapse.name != "tensor.collapse_shape":
+            continue
+        groups = reassociation(collapse)
+        kept = kept_dims(op)
+        if len(kept) != len(groups):
+            continue
+        if all(len(group) == 1 or keeps(op, collapse, dim, group) for dim, group in enumerate(groups)):
+            with ir.InsertionPoint(op), op.location:
+                sink(op, collapse, groups)
+
+
+def keeps(op: ir.Operation, collapse: ir.Operation, dim: int, group: list[int]) -> bool:
+    """Whether the slice `op` keeps all of dimension `dim`, which `collapse` makes of `group`."""
+    if is_whole(op, op.operands[0], dim):
+        return True
+    offset, size, stride = entries(op, dim)
+    if offset != 0 or stride != 1 or isinstance(size, int):
+        return False
+    whole: Product = (1, Counter())
+    for one in group:
+        whole = times(whole, product_of(origin(collapse.operands[0], one)))
+    return product_of(origin_of(size)) == whole
+
+
+def entries(op: ir.Operation, dim: int) -> list[int | ir.Value]:
+    """Offset, size and stride of a slice along `dim`."""
+    dynamic = ir.ShapedType.get_dynamic_size()
+    counts = list(op.attributes["operandSegmentSizes"])
+    found: list[int | ir.Value] = []
+    for number, name in enumerate(SLICE_PARTS):
+        static = list(op.attributes[name])
+        first = sum(counts[: 1 + number]) + sum(entry == dynamic for entry in static[:dim])
+        found.append(op.operands[first] if static[dim] == dynamic else static[dim])
+    return found
+
+
+def product_of(size: Source) -> Product:
+    """`size` as a product, through `affine.apply` of products."""
+    if isinstance(size, int):
+        return size, Counter()
+    maker = owner(size) if isinstance(size, ir.Value) else None
+    if maker is None or maker.name != "affine.apply":
+        return 1, Counter([size])
+    affine = maker.attributes["map"].value
+    (expression,) = affine.results
+    found = product_of_expression(expression, affine.n_dims, list(maker.operands))
+    return (1, Counter([size])) if found is None else found
+
+
+def product_of_expression(expression: ir.AffineExpr, dims: int, operands: list[ir.Value]) -> Product | None:
+    """An affine expression as a product of numbers and operands, if it is one."""
+    if isinstance(expression, ir.AffineConstantExpr):
+        return expression.value, Counter()
+    if isinstance(expression, ir.AffineDimExpr):
+        return product_of(origin_of(operands[expression.position]))
+    if isinstance(expression, ir.AffineSymbolExpr):
+        return product_of(origin_of(operands[dims + expression.position]))
+    if not isinstance(expression, ir.AffineMulExpr):
+        return None
+    sides = [product_of_expression(side, dims, operands) for side in (expression.lhs, expression.rhs)]
+    left, right = sides
+    return None if left is None or right is None else times(left, right)
+
+
+def times(left: Product, right: Product) -> Product:
+    """The product of two products."""
+    return left[0] * right[0], left[1] + right[1]
+
+
+def sink(op: ir.Operation, collapse: ir.Operation, groups: list[list[int]]) -> None:
+    """Puts a collapse of a slice in place of `op`, a slice of `collapse`."""
+    source = collapse.operands[0]
+    type_ = ir.RankedTensorType(source.type)
+    parts: list[list[int | ir.Value]] = [[], [], []]
+    for dim, group in enumerate(groups):
+        cut = entries(op, dim)
+        for one in group:
+            size = extent_source(source, one)
+            whole = [0, size if isinstance(size, int) else index_value(size), 1]
+            for part, entry in zip(parts, cut if len(group) == 1 else whole, strict=True):
+                part.append(entry)
+    dynamic = ir.ShapedType.get_dynamic_size()
+    static = [[dynamic if isinstance(entry, ir.Value) else entry for entry in part] for part in parts]
+    values = [[entry for entry in part if isinstance(entry, ir.Value)] for part in parts]
+    sliced = ir.RankedTensorType.get(static[1], type_.element_type)
+    cut_first = tensor.ExtractSliceOp(sliced, source, *values, *static).result
+    joined = tensor.CollapseShapeOp(op.results[0].type, cut_first, groups).result
+    op.results[0].replace_all_uses_with(joined)
+    op.erase()
