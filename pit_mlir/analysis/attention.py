@@ -51,6 +51,8 @@ class Operand:
 class Attention:
     """What was found. Iterators are those of the contraction `op`; `d` is a number none of them has.
 
+    Nor has any `q` where there is a single query, whose dimension of size 1 was folded away.
+
     `score` is S, in which `product` stands for the sum over `d`; `extras` are its other leaves.
     """
 
@@ -68,6 +70,11 @@ class Attention:
     score: Expression
     extras: tuple[Leaf, ...]
     guarded: bool
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is a single query, and no iterator of queries in any tensor."""
+        return self.q > self.d
 
 
 def find_attention(view: Structured) -> Attention | None:
@@ -259,9 +266,8 @@ def assemble(view: Structured, score: Expression, guarded: bool, value: Operand,
         for dim in query.dims
         if dim != d and dim not in key.dims and dim not in value.dims and dim in output
     ]
-    if not candidates:
-        raise NotAttention("there is no iterator of queries alone")
-    q = choose_query(candidates, extras, product, k)
+    # A single query has no iterator of its own: it gets one, of one position, that no tensor carries.
+    q = choose_query(candidates, extras, product, k) if candidates else d + 1
     batch = tuple(dim for dim in range(d) if dim not in (q, k, e))
     for dims in (query.dims, key.dims, value.dims, output):
         if len(set(dims)) != len(dims):

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pit_mlir.analysis.attention import Attention, NotAttention, find_attention
 from pit_mlir.analysis.expressions import Leaf, emit
+from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import attend
@@ -79,24 +80,46 @@ def build(found: Attention, iterators: Sequence[int]) -> ir.Value:
         return projection_map(len(iterators), [number[dim] for dim in dims])
 
     extras = [(as_tensor(leaf), map_of(leaf.dims)) for leaf in found.extras]
-    maps = [map_of(dims) for dims in (found.query.dims, found.key.dims, found.value.dims, found.output)]
+    query, init = found.query.value, init_of(found.op)
+    unit: tuple[int, ...] = ()
+    if found.is_single:
+        unit, query, init = (found.q,), with_unit(query), with_unit(init)
+    carried = ((*found.query.dims, *unit), found.key.dims, found.value.dims, (*found.output, *unit))
     score = score_type(found.query.value.type)
 
     def body(product: ir.Value, *scalars: ir.Value) -> ir.Value:
         values = dict(zip((found.product, *found.extras), (product, *scalars), strict=True))
         return emit(found.score, values, score)
 
-    return attend(
-        found.query.value,
+    result = attend(
+        query,
         found.key.value,
         found.value.value,
-        init_of(found.op),
-        maps,
+        init,
+        [map_of(dims) for dims in carried],
         batch=len(found.batch),
         extras=extras,
         guarded=found.guarded,
         body=body,
     ).operation.results[0]
+    if found.is_single:
+        type_ = found.op.results[0].type
+        return tensor.CollapseShapeOp(type_, result, last_joined(ir.RankedTensorType(type_).rank)).result
+    return result
+
+
+def with_unit(value: ir.Value) -> ir.Value:
+    """The tensor `value` with a last dimension of size 1."""
+    type_ = ir.RankedTensorType(value.type)
+    shape = [*type_.shape, 1]
+    sizes = [size for dim in range(type_.rank) if isinstance(size := extent(value, dim), ir.Value)]
+    wide = ir.RankedTensorType.get(shape, type_.element_type)
+    return tensor.ExpandShapeOp(wide, value, last_joined(type_.rank), sizes, shape).result
+
+
+def last_joined(rank: int) -> list[list[int]]:
+    """The dimensions of a tensor of `rank`, the last one together with one behind it, as reshapes name them."""
+    return [[dim] for dim in range(rank - 1)] + [[rank - 1, rank]]
 
 
 def as_tensor(leaf: Leaf) -> ir.Value:

@@ -96,7 +96,7 @@ def test_masks_of_positions(style: type[nn.Module]) -> None:
         everywhere = torch.zeros(tokens, dtype=torch.bool)
         everywhere[:: max(1, tokens // 2)] = True
         documents = torch.randint(0, 4, (2, tokens)).sort(-1).values
-        more = {Window: [everywhere], Documents: [documents]}
+        more: dict[type[nn.Module], list[Tensor]] = {Window: [everywhere], Documents: [documents]}
         return [*tensors(2, 3, tokens), *more.get(style, [])]
 
     example = inputs(150)
@@ -182,6 +182,22 @@ def test_padding_and_window(tokens: int) -> None:
     assert "compact = array<i64: 0, 1, 2, 3>" in compiled.ir
     expected = copy.deepcopy(model).double()(x.double(), mask).masked_fill(~mask[..., None], 0.0)
     assert_equal(compiled(x, mask), expected)
+
+
+def test_a_single_query() -> None:
+    """One step of decoding: the dimension of queries is folded away, and is there again in the attention."""
+    tokens = torch.export.Dim("tokens", min=2, max=4096)
+
+    def inputs(count: int) -> tuple[Tensor, ...]:
+        q, k, v = torch.randn(2, 3, 1, 16), *tensors(2, 3, count)[1:]
+        return q, k, v, torch.rand(2, 1, 1, count) < 0.5
+
+    example = inputs(100)
+    compiled = pit.compile(Sdpa(), example, dynamic_shapes=({}, {2: tokens}, {2: tokens}, {3: tokens}))
+    assert blocks_in(compiled) == 1
+    for count in (100, 2, 33, 127, 300):
+        given = inputs(count)
+        assert_equal(compiled(*given), exactly(Sdpa(), *given))
 
 
 def test_attention_without_a_mask_says_so() -> None:

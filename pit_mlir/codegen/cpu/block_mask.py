@@ -8,7 +8,7 @@ one thing that costs more than the number of blocks.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.attend import captured_scalars, positions
 from pit_mlir.codegen.cpu.attend_kernel import load_index
@@ -18,9 +18,13 @@ from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.detect import LIMIT, as_i32
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.intervals import Range, empty, evaluate, exactly, union
+from pit_mlir.codegen.cpu.vectorize import vector_type
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.pit import int_array
+
+LANES = 16
+"""Floats that are compared at once; a register of any machine holds these or some of them."""
 
 
 @dataclass(frozen=True)
@@ -175,11 +179,17 @@ def range_of(
         (iterator, span) for iterator, span in along if span is not None and iterator in source.positions
     ]
 
+    def load(at: dict[int, Index]) -> Range:
+        return exactly(
+            memref.load(source.buffer, [build.value(at[position]) for position in source.positions])
+        )
+
     def visit(depth: int, at: dict[int, Index], so_far: Range) -> Range:
         if depth == len(loops):
-            coordinates = [build.value(at[position]) for position in source.positions]
-            return union(so_far, exactly(memref.load(source.buffer, coordinates)))
+            return union(so_far, load(at))
         iterator, span = loops[depth]
+        if depth == len(loops) - 1 and mask.rows is None and is_neighbouring(source, iterator):
+            return range_of_row(source, at, iterator, span, so_far)
 
         def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
             place = coordinate(mask, first, build.add(span.start, number))
@@ -189,11 +199,43 @@ def range_of(
         return Range(*build.fold(0, span.count, 1, [so_far.lo, so_far.hi], step))
 
     at = dict(enumerate(point))
-    if not loops:
-        return exactly(
-            memref.load(source.buffer, [build.value(at[position]) for position in source.positions])
-        )
-    return visit(0, at, empty(wide_type(source.buffer)))
+    return visit(0, at, empty(wide_type(source.buffer))) if loops else load(at)
+
+
+def is_neighbouring(source: Source, iterator: int) -> bool:
+    """Whether elements along `iterator` are neighbours in memory, and floats that a vector can be loaded of.
+
+    LLVM makes vectors of the loops over integers by itself; of the smallest of floats, NaN among them, it does not.
+    """
+    type_ = ir.MemRefType(source.buffer.type).element_type
+    return source.positions[-1] == iterator and isinstance(type_, ir.F32Type | ir.F64Type)
+
+
+def range_of_row(source: Source, at: dict[int, Index], iterator: int, span: Span, so_far: Range) -> Range:
+    """The union of `so_far` with neighbouring elements, `LANES` at a time and the rest one by one."""
+    type_ = vector_type(ir.MemRefType(source.buffer.type).element_type, LANES)
+
+    def place(number: Index) -> list[ir.Value]:
+        coordinates = at | {iterator: build.add(span.start, number)}
+        return [build.value(coordinates[position]) for position in source.positions]
+
+    def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        given = vector.load(type_, source.buffer, place(number))
+        found = union(Range(*carried), Range(given, given))
+        return [found.lo, found.hi]
+
+    def last(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        found = union(Range(*carried), exactly(memref.load(source.buffer, place(number))))
+        return [found.lo, found.hi]
+
+    whole = build.mul(build.floor_div(span.count, LANES), LANES)
+    ends = [vector.broadcast(type_, end) for end in (so_far.lo, so_far.hi)]
+    lo, hi = build.fold(0, whole, LANES, ends, step)
+    kinds = (vector.CombiningKind.MINIMUMF, vector.CombiningKind.MAXIMUMF)
+    reduced = [
+        vector.reduction(type_.element_type, kind, end) for kind, end in zip(kinds, (lo, hi), strict=True)
+    ]
+    return Range(*build.fold(whole, span.count, 1, reduced, last))
 
 
 def coordinate(mask: BlockMask, first: Index, number: Index) -> Index:

@@ -76,9 +76,9 @@ def wide(scalar: ir.Value) -> ir.Value:
 
 
 def union(first: Range, second: Range) -> Range:
-    """The range of what is in either."""
+    """The range of what is in either; of vectors of floats too."""
     type_ = first.lo.type
-    if isinstance(type_, ir.FloatType):
+    if isinstance(type_, ir.FloatType | ir.VectorType):
         return Range(arith.minimumf(first.lo, second.lo), arith.maximumf(first.hi, second.hi))
     if is_truth(type_):
         return Range(arith.andi(first.lo, second.lo), arith.ori(first.hi, second.hi))
