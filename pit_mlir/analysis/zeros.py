@@ -97,27 +97,28 @@ class Zeros:
 
     def of(self, value: ir.Value) -> tuple[Fact, ...]:
         """The facts about `value`: those told by masks first, in the order of the program."""
-        return tuple(fact for fact in self._all(value) if fact.kind != "cast")
+        return tuple(fact for fact in self.about(value) if fact.kind != "cast")
+
+    def about(self, value: ir.Value) -> tuple[Fact, ...]:
+        """All facts about `value`, those of masks that were merely turned into numbers among them."""
+        return self._facts.get(value, ())
 
     def __iter__(self) -> Iterator[tuple[ir.Value, Fact]]:
         for value in self._facts:
             yield from ((value, fact) for fact in self.of(value))
 
-    def _all(self, value: ir.Value) -> tuple[Fact, ...]:
-        return self._facts.get(value, ())
-
     def _visit(self, op: ir.Operation) -> None:
         view = Structured.on_tensors(op)
         if op.name == "pit.mark":
-            self._keep(op.results[0], marked(op, self._all(op.operands[0])))
+            self._keep(op.results[0], marked(op, self.about(op.operands[0])))
         elif op.name == "pit.swrite":
             self._keep(op.results[0], written(op))
         elif op.name in RESHAPES or op.name in ("tensor.cast", "linalg.copy"):
-            self._keep(op.results[0], moved(op, self._all))
+            self._keep(op.results[0], moved(op, self.about))
         elif view is not None and view.index is None:
             for number, result in enumerate(op.results):
                 if is_plain(view, number):
-                    self._keep(result, made(view, number, self._all))
+                    self._keep(result, made(view, number, self.about))
 
     def _keep(self, value: ir.Value, facts: Sequence[Fact]) -> None:
         ordered = sorted(dict.fromkeys(facts), key=lambda fact: fact.kind != "mask")

@@ -10,7 +10,8 @@ from pit_mlir.passes.base import Pass
 from pit_mlir.passes.rules.accumulate import accumulate_writes
 from pit_mlir.passes.rules.block_keys import restrict_attentions
 from pit_mlir.passes.rules.combine import combine_contractions
-from pit_mlir.passes.rules.functions import functions_of
+from pit_mlir.passes.rules.confine import confine_projections
+from pit_mlir.passes.rules.functions import functions_of, merge_equal
 from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
@@ -35,6 +36,8 @@ KEYS: tuple[Rule, ...] = (
 LISTS: tuple[Rule, ...] = (
     # R2 and R3 inside contractions: live k for each block of rows, live columns of a masked weight.
     restrict_contractions,
+    # R3 over elements that a mask behind a projection makes 0: columns that the next one does not read.
+    confine_projections,
     # R2 inside attention: live blocks of keys for each block of queries.
     restrict_attentions,
 )
@@ -59,6 +62,7 @@ class InsertSparsity(Pass):
         "num-combined": "Sums over rows that are added where a mask is live (R5)",
         "num-partitioned": "Products with parts of a tensor that a key chooses (R6)",
         "num-accumulated": "Sums with rows that are added to what is there (R5)",
+        "num-confined": "Projections restricted to what a mask behind them leaves live (R3)",
         "num-restricted": "Contractions and attentions restricted to a list (R2, R3)",
         "num-refused": "Facts that no contraction could be restricted by",
     }
@@ -71,3 +75,5 @@ class InsertSparsity(Pass):
             for function in functions_of(op):
                 for rule in RULES[self.only]:
                     rule(function, report)
+            # Rules that ask the same mask share its index.
+            merge_equal(op)

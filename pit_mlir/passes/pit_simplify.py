@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.analysis.extents import dim_of, extent
-from pit_mlir.bindings import PassManager, ir
+from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import owner
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.rules.compact import Compaction
 from pit_mlir.passes.rules.demand import Demands, demands_of
-from pit_mlir.passes.rules.functions import functions_of
+from pit_mlir.passes.rules.functions import functions_of, merge_equal
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,6 @@ class Simplify(Pass):
                 report.count("num-cancelled", cancelled)
                 report.count("num-dense", len(demands.kept))
             merge_equal(op)
-
-
-def merge_equal(op: ir.Operation) -> None:
-    """Equal pure operations become one, unused ones vanish."""
-    PassManager.parse(f"{op.name}(cse)").run(op)
 
 
 def resolve_sizes(function: ir.Operation) -> None:

@@ -14,7 +14,7 @@ from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, value
 from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel, has_few_rows
-from pit_mlir.codegen.cpu.contract_pairs import has_even_depth
+from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
@@ -98,7 +98,7 @@ def iterator_sizes(
     if index is not None and plan.listed == "rows":
         for position, count in zip(plan.group, index.extents, strict=True):
             found.setdefault(position, []).append(count)
-    if index is not None and plan.listed == "depth":
+    if index is not None and plan.listed in ("depth", "strips"):
         for number, (position, count) in enumerate(zip(plan.group, index.extents, strict=True)):
             block = plan.block[number] if number < len(plan.block) else 1
             # Segments are counted in blocks, so they are compared as such.
@@ -129,7 +129,7 @@ def fingerprint(plan: ContractPlan) -> list[str]:
                 plan.keeps_init,
                 has_few_rows(plan),
                 has_few_rows(plan.exchanged),
-                has_even_depth(plan),
+                [has_even_extent(plan, number) for number in plan.of_role("depth")],
             )
         ),
         str([(a.positions, a.compact, str(a.element)) for a in (*plan.read_accesses, plan.result)]),

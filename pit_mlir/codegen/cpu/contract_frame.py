@@ -197,7 +197,7 @@ class Frame:
     @property
     def lies_along_rows(self) -> bool:
         """Whether the result is contiguous from row to row, and not from column to column."""
-        if self.plan.listed == "rows" or len(self.row_axes) != 1:
+        if self.plan.listed in ("rows", "strips") or len(self.row_axes) != 1:
             return False
         return self.result.is_contiguous(self.row_axes[0]) and not self.result.is_contiguous(self.column_axis)
 
@@ -215,6 +215,8 @@ class Frame:
 
     def row_offset(self, view: View, row: Index) -> Index:
         """Where `row` lies: at its coordinates, or at those the list gives."""
+        if self.plan.listed == "strips":
+            return mul(index_at(self.lists[-1], row), view.strides[self.row_axes[0]])
         if self.plan.listed != "rows":
             extents = [self.extents[a] for a in self.row_axes]
             return dot(delinearize(row, extents), [view.strides[a] for a in self.row_axes])

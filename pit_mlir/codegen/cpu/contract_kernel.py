@@ -9,10 +9,14 @@ from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS, skinny_form
+from pit_mlir.codegen.cpu.contract_strips import build_strips
 
 
 def build_kernel(frame: Frame) -> None:
     """Emits the kernel of `frame`: the packed form, those for few rows and few columns, or what its types ask for."""
+    if frame.plan.listed == "strips":
+        build_strips(frame)
+        return
     emit: Callable[[], None] = PackedForm(in_pairs(frame) or frame).build
     for side in reversed(sides(frame)):
         few, is_few = skinny_form(side), has_few_rows(side.plan)

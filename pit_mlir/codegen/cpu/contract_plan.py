@@ -11,7 +11,8 @@ from pit_mlir.dialect.structured import projection
 from pit_mlir.dialect.yield_ import yielded
 
 Role = Literal["outer", "row", "column", "depth"]
-Listed = Literal["nothing", "rows", "depth"]
+Listed = Literal["nothing", "rows", "depth", "strips"]
+"""What an index lists: rows, which may have a key each, steps of the depth, or rows for each strip of columns."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class ContractPlan:
     @property
     def most_rows(self) -> int | None:
         """The number of rows as far as types tell."""
-        if self.listed == "rows":
+        if self.listed in ("rows", "strips"):
             return None
         rows = [p for number in self.of_role("row") for p in self.axes[number].iterators]
         sizes: dict[int, int] = {}
@@ -120,14 +121,14 @@ class ContractPlan:
     def block_of(self, role: Role) -> int | None:
         """The size of the blocks of rows, or of columns, that have a list each; None if it is the same for all."""
         positions = {p for number in self.of_role(role) for p in self.axes[number].iterators}
-        blocks = zip(self.group, self.block, strict=False) if self.listed == "depth" else ()
+        blocks = zip(self.group, self.block, strict=False) if self.listed in ("depth", "strips") else ()
         return next((size for position, size in blocks if position in positions), None)
 
     @property
     def keeps_init(self) -> bool:
         """Whether elements of the result may remain as they are in `init`."""
         adds = self.op.attributes["combine"].value == "add"
-        return adds or (self.listed == "rows" and not self.result.compact)
+        return adds or (self.listed in ("rows", "strips") and not self.result.compact)
 
     @property
     def read_accesses(self) -> tuple[Access, ...]:
@@ -188,7 +189,10 @@ class ContractPlan:
             listed,
         )
         roles = roles_of(kinds, carried[0], carried[1])
-        if listed == "rows":
+        if listed == "rows" and is_in_strips(plan, roles, [*(a for a in accesses.values() if a), result]):
+            plan, strip = replace(plan, listed="strips"), strip_of(group, block)
+            roles = ["outer" if p in group[:-1] and p != strip else role for p, role in enumerate(roles)]
+        elif listed == "rows":
             # What rows and columns share is the segment of a row: the columns are those of its key.
             keys = set(group) & carried[1]
             # An iterator of rows that neither carries repeats rows: a token that several experts share.
@@ -326,6 +330,21 @@ def roles_of(kinds: Sequence[bool], rows: set[int], columns: set[int]) -> list[R
         else:
             roles.append("row" if position in rows else "column")
     return roles
+
+
+def is_in_strips(plan: ContractPlan, roles: Sequence[Role], accesses: Sequence[Access]) -> bool:
+    """Whether an index of parallel iterators lists rows for each block of columns, and nothing is compact."""
+    *segments, axis = plan.group
+    is_simple = len(plan.block) == len(segments) and not any(access.compact for access in accesses)
+    columns = [p for p, role in enumerate(roles) if role == "column"]
+    blocked = [size for size in plan.block if size != 1]
+    return is_simple and roles[axis] == "row" and sorted(segments) == columns and len(blocked) <= 1
+
+
+def strip_of(group: Sequence[int], block: Sequence[int]) -> int | None:
+    """The iterator of columns whose blocks have a list each: that of the block that is not 1, else the last one."""
+    blocked = [p for p, size in zip(group, block, strict=False) if size != 1]
+    return (blocked or [None, *group[:-1]])[-1]
 
 
 def collapse(role: Role, members: Sequence[int], accesses: Sequence[Access], fixed: set[int]) -> list[Axis]:

@@ -3,6 +3,7 @@
 Each function rewrites the contraction once and returns the new one, or returns None where there is nothing to take.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pit_mlir.bindings import ir
@@ -27,21 +28,25 @@ CHEAP = frozenset(
 
 
 def absorb_epilogue(op: ContractOp) -> ContractOp | None:
-    """Takes in the element-wise operation that alone uses the result, over the same iterators."""
+    """Takes in the element-wise operation that alone uses the result, over the same iterators and the same list."""
     header = Header.of(op)
     user = only_user(op.operation.results[0])
     view = None if user is None else Structured.on_tensors(user)
-    if view is None or keeps_init(header) or not is_elementwise(view):
+    if view is None or not is_elementwise(view) or (keeps_init(header) and view.index is None):
         return None
-    number = list(view.op.operands).index(op.operation.results[0])
+    if op.operation.results[0] not in view.inputs:
+        return None
+    number = view.inputs.index(op.operation.results[0])
     own = projection(view.maps[number])
     maps = [projection(map_) for map_ in view.maps]
-    if own is None or sorted(own) != list(range(len(view.iterators))) or number >= len(view.inputs):
+    if own is None or sorted(own) != list(range(len(view.iterators))):
         return None
     if any(positions is None or len(set(positions)) != len(positions) for positions in maps):
         return None
     # Iterator own[d] of the user is dimension d of the result, which runs over header.positions[d].
     iterator_of = {iterator: header.positions[d] for d, iterator in enumerate(own)}
+    if view.index is not None and not is_same_list(header, view, iterator_of):
+        return None
     output = tuple(iterator_of[iterator] for iterator in maps[-1] or ())
     rows = header.group[0] if header.group and header.compact else None
     made = rebuild(op, replace(header, init=view.outputs[0], positions=output), before=view.op)
@@ -183,6 +188,16 @@ def finish(op: ContractOp, made: ContractOp, replaced: ir.Operation) -> None:
     op.operation.erase()
 
 
+def is_same_list(header: Header, view: Structured, iterator_of: Mapping[int, int]) -> bool:
+    """Whether `view` runs over the list of elements that the contraction runs over: it replaces all that is written."""
+    listed = tuple(iterator_of[iterator] for iterator in view.group)
+    return (
+        (header.index, header.group, header.combine) == (view.index, listed, "store")
+        and not header.compact
+        and not view.compact
+    )
+
+
 def with_index(header: Header, user: ir.Operation, row: int) -> Header | None:
     """`header` over the index that `user`, a `pit.sread` or `pit.swrite`, goes through; `row` runs over its rows.
 
@@ -219,9 +234,12 @@ def keeps_init(header: Header) -> bool:
 
 
 def only_user(value: ir.Value) -> ir.Operation | None:
-    """The operation that uses `value`, if it does so once and nothing else does."""
+    """The operation that uses `value`, or reads it by a `pit.element`, if it does so once and nothing else does."""
     uses = list(value.uses)
-    return uses[0].owner.operation if len(uses) == 1 else None
+    if len(uses) != 1:
+        return None
+    user = uses[0].owner.operation
+    return user.parent.operation if user.name == "pit.element" else user
 
 
 def blocks_of(op: ContractOp) -> list[ir.Block]:
@@ -231,7 +249,7 @@ def blocks_of(op: ContractOp) -> list[ir.Block]:
 
 def is_elementwise(view: Structured, *, cheap: bool = False) -> bool:
     """Whether each element of the one result is computed from one element of each input; by cheap work if asked."""
-    if view.op.name != "linalg.generic" or len(view.outputs) != 1 or "reduction" in view.iterators:
+    if len(view.outputs) != 1 or "reduction" in view.iterators or (cheap and view.index is not None):
         return False
     output = projection(view.maps[-1])
     if output is None or sorted(output) != list(range(len(view.iterators))):
@@ -239,4 +257,4 @@ def is_elementwise(view: Structured, *, cheap: bool = False) -> bool:
     if any(True for _ in view.scalars[-1].uses):
         return False
     names = [op.operation.name for op in view.body.operations][:-1]
-    return all(name in CHEAP if cheap else name.startswith(("arith.", "math.")) for name in names)
+    return all(name in CHEAP if cheap else name.startswith(("arith.", "math.", "pit.element")) for name in names)

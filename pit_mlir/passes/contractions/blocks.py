@@ -34,15 +34,19 @@ def block_for(rows: int) -> int:
 def listed_rows(op: DetectOp) -> int | None:
     """Which segment is one of rows, so that neighbours may share a list: the last one that one factor alone carries.
 
-    None where the index lists no reduction of a contraction.
+    None where the index lists no reduction, and no weights (see `contract_strips`), of a contraction.
     """
     segments = segment_rank(op.operation)
     for use in op.operation.results[0].uses:
         view = Structured.on_tensors(use.owner)
         product = None if view is None else product_of(view)
-        if view is None or product is None or view.iterators[view.group[-1]] != "reduction":
+        if view is None or product is None:
             continue
         sides = [set().union(*(parallel_iterators(view, term) for term in side)) for side in product.factors]
+        if view.iterators[view.group[-1]] != "reduction" and not any(
+            view.group[-1] in side and not side & set(view.group[:segments]) for side in sides
+        ):
+            continue
         own = [n for n, p in enumerate(view.group[:segments]) if not all(p in side for side in sides)]
         if own:
             return own[-1]

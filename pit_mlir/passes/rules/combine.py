@@ -108,7 +108,7 @@ def combine(view: Structured, found: Combination) -> None:
     axis = tuple(p for p in output if p in restriction.iterators)
     with ir.InsertionPoint(view.op):
         index = detect(
-            live_mask(restriction.fact),
+            live_mask(restriction.fact.source),
             axis=[restriction.dims.index(p) for p in axis],
             segments=[restriction.dims.index(p) for p in segments],
             block=[1] * len(segments),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pit_mlir.bindings import ir
+from pit_mlir.bindings import PassManager, ir
 
 
 def functions_of(op: ir.Operation) -> Iterator[ir.Operation]:
@@ -14,3 +14,8 @@ def functions_of(op: ir.Operation) -> Iterator[ir.Operation]:
     for function in candidates:
         if function.name == "func.func" and len(function.regions[0].blocks) == 1:
             yield function
+
+
+def merge_equal(op: ir.Operation) -> None:
+    """Equal pure operations become one, unused ones vanish."""
+    PassManager.parse(f"{op.name}(cse)").run(op)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from pit_mlir.analysis.evaluate import Scalar
 from pit_mlir.analysis.extents import extent
-from pit_mlir.analysis.zeros import Fact, Zeros
+from pit_mlir.analysis.zeros import Fact, Source, Zeros
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.bodies import copied_yields
@@ -147,7 +147,7 @@ def restrict(view: Structured, restriction: Restriction) -> None:
     """Puts a `pit.generic` over the live points in place of `view`."""
     segments, axis = split(view, restriction)
     with ir.InsertionPoint(view.op), view.location:
-        source = live_mask(restriction.fact)
+        source = live_mask(restriction.fact.source)
         index = detect(
             source,
             axis=[restriction.dims.index(iterator) for iterator in axis],
@@ -177,10 +177,10 @@ def split(view: Structured, restriction: Restriction) -> tuple[list[int], list[i
     return [iterator for iterator in restriction.iterators if iterator not in axis], axis
 
 
-def live_mask(fact: Fact) -> ir.Value:
-    """A tensor that is not zero where the fact does not hold: its source, or where that is zero."""
-    source = fact.source.tensor
-    if fact.source.where_zero:
+def live_mask(told: Source) -> ir.Value:
+    """A tensor that is not zero where a fact does not hold: who knows of it, or where that is zero."""
+    source = told.tensor
+    if told.where_zero:
         return source
     type_ = ir.RankedTensorType(source.type)
     out = tensor.EmptyOp(
