@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
-from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, free_unbacked_symbols
 from torch.utils import _pytree as pytree
 
 from pit_mlir.errors import InputError, PitError, UnsupportedError
@@ -26,6 +26,15 @@ SPECIALIZED_ADVICE = (
     "\nA size that differs from call to call must stay a size: math.sqrt(size), float(size) and int(...) of it make a "
     "number of Python; write size**0.5, size * 1.0, size // 2."
 )
+
+DISPATCH_ADVICE = (
+    "\nIf this takes out the rows of an expert and adds back what it computed: give every expert all rows, and "
+    "multiply by a weight that is 0 for the rows of others, out = out + expert(x) * weight[:, None]; only rows with a "
+    "weight are computed. For a model of transformers: import pit_mlir.hf, and "
+    'model.set_experts_implementation("pit").'
+)
+ADDING_BACK = ("index_add", "index_put", "index_copy", "scatter", "scatter_add", "index_reduce")
+"""Operators that write rows to places that are numbers of the data, with or without an underscore at the end."""
 
 
 def capture_program(
@@ -85,6 +94,8 @@ def _export(
     except Exception as error:
         # Whatever the model or the exporter raises means the same here: there is no graph of this model.
         advice = SPECIALIZED_ADVICE if "specialized it to be a constant" in str(error) else ""
+        if isinstance(error, GuardOnDataDependentSymNode):
+            advice = DISPATCH_ADVICE
         raise UnsupportedError(
             f"torch.export cannot export the model: {type(error).__name__}: {str(error).strip()}{advice}",
             location=error_line(error),
@@ -132,12 +143,22 @@ def refuse_data_dependent_sizes(graph: fx.Graph) -> None:
             source = node.args[0] if node.target is operator.getitem else node
             problem = (
                 f"gives a tensor whose size depends on the data, {list(value.shape)}; use a mask, torch.where or "
-                "torch.topk instead"
+                "torch.topk instead" + (DISPATCH_ADVICE if adds_back(graph) else "")
                 if any(map(free_unbacked_symbols, value.shape))
                 else "takes a part at a place that is a number from the data; index with the tensor itself, without "
                 ".item()"
             )
             raise UnsupportedError(f"operator {source.target} {problem}", location=model_line(node))
+
+
+def adds_back(graph: fx.Graph) -> bool:
+    """Whether `graph` writes rows to computed places: those of an expert, back to the tokens that it came from."""
+    names = {
+        node.target._schema.name.partition("::")[2].rstrip("_")
+        for node in graph.nodes
+        if isinstance(node.target, torch._ops.OpOverload)
+    }
+    return not names.isdisjoint(ADDING_BACK)
 
 
 def refuse_randomness(graph: fx.Graph, training: bool) -> None:

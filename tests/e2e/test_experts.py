@@ -121,3 +121,34 @@ def test_weights_of_experts_without_tokens_are_not_read(style: type[torch.nn.Mod
         for weights in (model.up, model.down):
             weights[[0, 1, 3]] = float("nan")
     assert torch.equal(compiled(x), expected)
+
+
+class Dispatched(torch.nn.Module):
+    """Takes the rows of each expert out, and adds what it computed back to them: their number depends on the data."""
+
+    def __init__(self, *, skips_empty: bool) -> None:
+        super().__init__()
+        self.router = torch.nn.Linear(DIM, 3)
+        self.experts = torch.nn.ModuleList(torch.nn.Linear(DIM, DIM) for _ in range(3))
+        self.skips_empty = skips_empty
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        chosen = self.router(x).argmax(-1)
+        out = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            rows = torch.where(chosen == number)[0]
+            if self.skips_empty and rows.numel() == 0:
+                continue
+            out.index_add_(0, rows, expert(x[rows]))
+        return out
+
+
+@pytest.mark.parametrize("skips_empty", [False, True])
+def test_dispatch_by_the_number_of_rows_is_an_error_with_advice(skips_empty: bool) -> None:
+    """The line of the model, and both ways to write it."""
+    with pytest.raises(pit.PitError) as caught:
+        pit.compile(Dispatched(skips_empty=skips_empty).eval(), (torch.randn(6, DIM),))
+    line = Dispatched.forward.__code__.co_firstlineno + (5 if skips_empty else 4)
+    assert str(caught.value).startswith(f"{__file__}:{line}:")
+    assert "out = out + expert(x) * weight[:, None]" in str(caught.value)
+    assert 'set_experts_implementation("pit")' in str(caught.value)
