@@ -16,6 +16,7 @@ from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel, has_few_rows
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
@@ -119,6 +120,7 @@ def call_kernel(
 
 def fingerprint(plan: ContractPlan) -> list[str]:
     """Lines that two contractions share if one kernel serves both."""
+    limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_AXPY)
     lines = [
         str(
             (
@@ -127,8 +129,7 @@ def fingerprint(plan: ContractPlan) -> list[str]:
                 plan.block,
                 plan.listed,
                 plan.keeps_init,
-                has_few_rows(plan),
-                has_few_rows(plan.exchanged),
+                [has_few_rows(side, few) for side in (plan, plan.exchanged) for few in limits],
                 [has_even_extent(plan, number) for number in plan.of_role("depth")],
             )
         ),

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import choose, compare
 from pit_mlir.codegen.cpu.contract_frame import Frame
+from pit_mlir.codegen.cpu.contract_grouped import build_grouped
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS, skinny_form
+from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
 from pit_mlir.codegen.cpu.contract_strips import build_strips
 
 
@@ -17,11 +18,15 @@ def build_kernel(frame: Frame) -> None:
     if frame.plan.listed == "strips":
         build_strips(frame)
         return
+    if frame.plan.keys:
+        build_grouped(frame)
+        return
     emit: Callable[[], None] = PackedForm(in_pairs(frame) or frame).build
     for side in reversed(sides(frame)):
-        few, is_few = skinny_form(side), has_few_rows(side.plan)
+        few = skinny_form(side)
+        is_few = few is not None and has_few_rows(side.plan, few.most_rows)
         if few is not None and is_few is not False:
-            emit = few if is_few else chosen(side, few, emit)
+            emit = few.build if is_few else chosen(side, few, emit)
     emit()
 
 
@@ -31,13 +36,13 @@ def sides(frame: Frame) -> list[Frame]:
     return [frame, frame.exchanged()] if listed_along_rows else [frame]
 
 
-def has_few_rows(plan: ContractPlan) -> bool | None:
-    """Whether the types say that there are few rows, or many; None if they do not say."""
+def has_few_rows(plan: ContractPlan, few: int) -> bool | None:
+    """Whether the types say that there are at most `few` rows, or more; None if they do not say."""
     most = plan.most_rows
-    return None if most is None else most <= MOST_ROWS
+    return None if most is None else most <= few
 
 
-def chosen(frame: Frame, few: Callable[[], None], many: Callable[[], None]) -> Callable[[], None]:
+def chosen(frame: Frame, few: SkinnyForm, many: Callable[[], None]) -> Callable[[], None]:
     """`few` if there are few rows at run time, else `many`."""
 
     def branch(emit: Callable[[], None]) -> Callable[[], list[ir.Value]]:
@@ -48,6 +53,6 @@ def chosen(frame: Frame, few: Callable[[], None], many: Callable[[], None]) -> C
         return inside
 
     def emit() -> None:
-        choose(compare("sle", frame.rows, MOST_ROWS), [], branch(few), branch(many))
+        choose(compare("sle", frame.rows, few.most_rows), [], branch(few.build), branch(many))
 
     return emit

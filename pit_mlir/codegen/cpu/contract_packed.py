@@ -37,7 +37,6 @@ from pit_mlir.codegen.cpu.contract_frame import (
     rounded,
     scratch,
 )
-from pit_mlir.codegen.cpu.contract_segments import keyed, list_blocks, most_rows
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at
 from pit_mlir.codegen.cpu.micro_kernel import MicroKernel
 from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, transpose
@@ -97,9 +96,6 @@ class PackedForm:
     def build(self) -> None:
         """Emits the tasks."""
         frame = self.frame
-        if frame.plan.keys:
-            self.build_keyed()
-            return
         if self.shares:
             self.shared = self.pack_all_columns()
         high, wide = self.blocks()
@@ -114,25 +110,6 @@ class PackedForm:
             rows, columns = minimum(high, sub(frame.rows, row)), minimum(wide, sub(frame.columns, column))
             self.build_task(Task(coordinates, row, rows, column, columns), high, wide)
 
-    def build_keyed(self) -> None:
-        """Emits the tasks of a list of rows whose columns depend on the segment."""
-        frame, tile = self.frame, self.tile
-        high = minimum(maximum(rounded(most_rows(frame), tile.rows), tile.rows), ROWS_OF_TASK)
-        blocks = list_blocks(frame, high)
-        free = [
-            frame.extents[a] for a in frame.outer if frame.plan.axes[a].iterators[-1] not in frame.plan.keys
-        ]
-        wide = self.width(product([blocks.count, *free]))
-        owned = [*free, ceil_div(frame.columns, wide)]
-        counts = owned if frame.adds else [blocks.count, *owned]
-        with parallel(product(counts)) as number, loop(0, blocks.count if frame.adds else 1) as pass_:
-            coordinates = delinearize(number, counts)
-            segment, row, rows = blocks.at(pass_ if frame.adds else coordinates.pop(0))
-            column = mul(coordinates.pop(), wide)
-            columns = minimum(wide, sub(frame.columns, column))
-            task = Task(keyed(frame, coordinates, segment), row, rows, column, columns)
-            self.build_task(task, high, wide)
-
     def blocks(self) -> tuple[Index, Index]:
         """Rows and columns of a task: few large ones, but enough of them for all threads, and all of one size."""
         frame, tile = self.frame, self.tile
@@ -142,7 +119,9 @@ class PackedForm:
         else:
             pieces = maximum(ceil_div(frame.rows, ROWS_OF_TASK), 1)
             high = maximum(rounded(ceil_div(frame.rows, pieces), tile.rows), tile.rows)
-        return high, self.width(product([ceil_div(frame.rows, high), *frame.outer_extents]))
+        # What is added to is shared out by columns alone.
+        tasks = 1 if frame.adds else ceil_div(frame.rows, high)
+        return high, self.width(product([tasks, *frame.outer_extents]))
 
     def width(self, row_blocks: Index) -> Index:
         """Columns of a task where there are `row_blocks` tasks with the same columns."""

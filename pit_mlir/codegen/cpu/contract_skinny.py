@@ -1,18 +1,22 @@
 """Two forms of a contraction with very few rows, which stream the columns from memory without packing them.
 
 Where the columns are contiguous along the depth, a vector of columns is a vector of dot products, transposed and
-summed at the end. Where they are contiguous along the columns, a few steps of the depth at a time are added to sums
-that stay in the first-level cache.
+summed at the end; a few rows share each vector that is read. Where they are contiguous along the columns, a few steps
+of the depth at a time are added to sums that stay in the first-level cache.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
     ceil_div,
+    choose,
+    compare,
     delinearize,
     floor_div,
     fold,
@@ -36,31 +40,34 @@ from pit_mlir.codegen.cpu.contract_frame import (
     rounded,
     scratch,
 )
+from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_plan import Access
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
-from pit_mlir.codegen.cpu.micro_kernel import multiply_add
+from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
 from pit_mlir.codegen.cpu.pack import Factor, transpose, vectors
 
-MOST_ROWS = 4
-"""Rows up to which streaming the columns once for each row is faster than packing them."""
+MOST_ROWS_OF_DOT = 16
+MOST_ROWS_OF_AXPY = 4
+"""Rows up to which reading the columns where they lie is faster than packing them."""
 COLUMNS = 4
 VECTORS = 4
-"""Columns and vectors of each that are summed at once in the dot form: 16 sums hide the latency of their additions,
-and few streams do not evict each other where the columns lie a multiple of the page size apart."""
+"""Columns, and vectors or rows of each, that are summed at once in the dot form: 16 sums hide the latency of their
+additions, and few streams do not evict each other where the columns lie a multiple of the page size apart."""
 STEPS = 4
 """Steps of the depth that are added at once: the sums are loaded and stored once for each four products."""
 BYTES_OF_SUMS = 16 * 1024
 """Half of a first-level cache."""
 
 
-def skinny_form(frame: Frame) -> Callable[[], None] | None:
-    """What emits the form of `frame` for few rows, if there is one."""
+def skinny_form(frame: Frame) -> "SkinnyForm | None":
+    """The form of `frame` for few rows, if there is one."""
     block = frame.plan.block_of("column")
     if block is not None and block < frame.tile.lanes:
         # Columns with a list each are no vectors.
         return None
-    form = SkinnyForm(frame, block)
-    return form.build_dot if is_dot(frame) else form.build_axpy if is_axpy(frame) else None
+    if is_dot(frame):
+        return DotForm(in_pairs(frame) or frame, block)
+    return AxpyForm(frame, block) if is_axpy(frame) else None
 
 
 def is_dot(frame: Frame) -> bool:
@@ -69,7 +76,7 @@ def is_dot(frame: Frame) -> bool:
     return (
         is_plain(frame)
         and lies_across(frame.factors.columns, frame.column_axis, axis)
-        and any(is_unit(view.strides[axis]) for view in frame.factors.rows.views.values())
+        and any(view.is_contiguous(axis) for view in frame.factors.rows.views.values())
     )
 
 
@@ -80,15 +87,23 @@ def is_axpy(frame: Frame) -> bool:
 
 
 def is_plain(frame: Frame) -> bool:
-    """One axis of depth, nothing added to, the same columns for all rows."""
-    return len(frame.depth_axes) == 1 and not frame.adds and not frame.plan.keys
+    """One axis of depth."""
+    return len(frame.depth_axes) == 1
 
 
-class SkinnyForm:
+class SkinnyForm(ABC):
     """Builds the tasks of either form in the kernel of `frame`: a block of columns, for all rows.
 
     With lists for `block` columns each, these are a task.
     """
+
+    most_rows: ClassVar[int]
+    tasks_per_thread: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def most_columns(self) -> int:
+        """Columns of a task at most."""
 
     def __init__(self, frame: Frame, block: int | None) -> None:
         self.frame, self.lanes, self.block = frame, frame.tile.lanes, block
@@ -96,20 +111,24 @@ class SkinnyForm:
         self.is_listed = frame.plan.listed == "depth"
         self.vector = ir.VectorType.get([self.lanes], frame.plan.sum_type)
 
-    def build(self, columns_of_task: Callable[[Task], None], most: int, per_thread: int) -> None:
-        """Emits the tasks, `per_thread` or more for each thread, none of more than `most` columns."""
+    @abstractmethod
+    def build_task(self, task: Task) -> None:
+        """Emits a block of columns, of at most `most_columns`, for all rows of `task`."""
+
+    def build(self) -> None:
+        """Emits the tasks, none where there are no rows."""
         frame = self.frame
         pieces = maximum(
-            ceil_div(per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1
+            ceil_div(self.tasks_per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1
         )
-        even = minimum(maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes), most)
-        wide = even if self.block is None else self.block
-        counts = [*frame.outer_extents, ceil_div(frame.columns, wide)]
+        even = maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes)
+        wide = minimum(even, self.most_columns) if self.block is None else self.block
+        counts = [minimum(frame.rows, 1), *frame.outer_extents, ceil_div(frame.columns, wide)]
         with parallel(product(counts)) as number:
-            coordinates = delinearize(number, counts)
+            _, *coordinates = delinearize(number, counts)
             column = mul(coordinates.pop(), wide)
             columns = minimum(wide, sub(frame.columns, column))
-            columns_of_task(Task(coordinates, 0, frame.rows, column, columns))
+            self.build_task(Task(coordinates, 0, frame.rows, column, columns))
 
     def depth_of(self, task: Task) -> tuple[View | None, Index]:
         """The entries of the depth for the row of `task`, if they are listed, and how many steps there are."""
@@ -126,25 +145,49 @@ class SkinnyForm:
             factors.columns.moved(lambda view: frame.column_offset(view, task.column)),
         )
 
-    def build_dot(self) -> None:
-        """The dot form: as many columns as a vector has lanes, for one row after another while they are cached."""
-        self.build(self.dot_task, 1 << 30, 4)
 
-    def dot_task(self, task: Task) -> None:
+class DotForm(SkinnyForm):
+    """As many columns as a vector has lanes, for some rows after others while they are cached."""
+
+    most_rows = MOST_ROWS_OF_DOT
+    tasks_per_thread = 4
+
+    @property
+    def most_columns(self) -> int:
+        """Any number: nothing is kept from one vector of columns to the next."""
+        return 1 << 30
+
+    def build_task(self, task: Task) -> None:
         """A block of columns; what is listed differs from row to row, so then the rows run outside."""
-        partial = scratch(self.frame.plan.sum_type, self.lanes * self.lanes)
+        partial = scratch(self.frame.plan.sum_type, VECTORS * self.lanes * self.lanes)
         if not self.is_listed:
-            with loop(0, task.columns, self.lanes) as column, loop(0, task.rows) as row:
-                at = replace(task, row=row, rows=1)
-                factor, _ = self.factors_of(at)
-                self.dot_products(at, factor, column, partial)
+            with loop(0, task.columns, self.lanes) as column:
+                self.dot_rows(task, column, partial)
             return
         listed = scratch(self.frame.plan.sum_type, add(self.frame.extents[self.axis], self.lanes))
         with loop(0, task.rows) as row:
-            at = replace(task, row=row, rows=1)
+            at = replace(task, row=add(task.row, row), rows=1)
             factor = self.listed_row(at, listed)
             with loop(0, task.columns, self.lanes) as column:
-                self.dot_products(at, factor, column, partial)
+                self.dot_products(at, [factor], column, partial)
+
+    def dot_rows(self, task: Task, column: Index, partial: ir.Value) -> None:
+        """A vector of columns from `column` of `task` on, for some rows after others while it is cached."""
+
+        def rows_from(row: Index, count: int) -> Callable[[], list[ir.Value]]:
+            def emit() -> list[ir.Value]:
+                some = replace(task, row=add(task.row, row), rows=minimum(count, sub(task.rows, row)))
+                # Rows behind the last one are that one again.
+                places = [minimum(n, sub(some.rows, 1)) if n else 0 for n in range(count)]
+                at = [replace(some, row=add(some.row, place)) for place in places]
+                self.dot_products(some, [self.factors_of(one)[0] for one in at], column, partial)
+                return []
+
+            return emit
+
+        with loop(0, task.rows, VECTORS) as row:
+            is_one = compare("eq", sub(task.rows, row), 1)
+            choose(is_one, [], rows_from(row, 1), rows_from(row, VECTORS))
 
     def listed_row(self, task: Task, buffer: ir.Value) -> Factor:
         """The row factor with 0 where it is not listed: reading all columns in order is faster than some at random."""
@@ -162,47 +205,49 @@ class SkinnyForm:
         view = View(Access(buffer, (axis,), False), buffer, 0, strides, ())
         return Factor(row.result, {row.result: view}, {})
 
-    def dot_products(self, task: Task, row: Factor, column: Index, partial: ir.Value) -> None:
-        """A vector of dot products of `row`, the one row of `task`, with its columns from `column` on."""
+    def dot_products(self, task: Task, rows: list[Factor], column: Index, partial: ir.Value) -> None:
+        """A vector of dot products of each of `rows`, those of `task`, with its columns from `column` on."""
         lanes = self.lanes
         _, columns = self.factors_of(task)
         at_once = min(COLUMNS, lanes)
         with loop(0, lanes, at_once) as group:
             places = [minimum(add(column, add(group, n)), sub(task.columns, 1)) for n in range(at_once)]
-            sums = self.dot_sums(row, [self.at_column(columns, place) for place in places])
+            sums = self.dot_sums(rows, [self.at_column(columns, place) for place in places])
             for number, total in enumerate(sums):
-                vector.store(total, partial, [value(mul(add(group, number), lanes))])
-        kept = [vector.load(self.vector, partial, [value(n * lanes)]) for n in range(lanes)]
-        finished = self.frame.finish_row(task, 0)
-        finished.store(total_of(transpose(kept)), column, sub(task.columns, column))
+                row, inside = divmod(number, at_once)
+                vector.store(total, partial, [value(mul(add(group, row * lanes + inside), lanes))])
+        with loop(0, task.rows) as row:
+            first = mul(row, lanes * lanes)
+            kept = [vector.load(self.vector, partial, [value(add(first, n * lanes))]) for n in range(lanes)]
+            finished = self.frame.finish_row(task, row)
+            finished.store(total_of(transpose(kept)), column, sub(task.columns, column))
 
     def at_column(self, columns: Factor, column: Index) -> Factor:
         """The columns from `column` of the task on."""
         return columns.moved(lambda view: self.frame.column_offset(view, column))
 
-    def dot_sums(self, row: Factor, columns: list[Factor]) -> list[ir.Value]:
-        """For each of `columns` a vector whose elements sum up to its dot product with `row`."""
+    def dot_sums(self, rows: list[Factor], columns: list[Factor]) -> list[ir.Value]:
+        """For each of `rows`, and each of `columns`, a vector whose elements sum up to their dot product."""
         lanes, steps = self.lanes, self.frame.extents[self.axis]
+        count = len(rows) * len(columns)
 
         def step(k: Index, sums: list[ir.Value], mask: ir.Value | None) -> list[ir.Value]:
-            left = self.along_depth(row, k, mask)
-            return [
-                multiply_add(left, self.along_depth(factor, k, mask), total)
-                for factor, total in zip(columns, sums, strict=True)
-            ]
+            right = [self.along_depth(factor, k, mask) for factor in columns]
+            left = [self.along_depth(factor, k, mask) for factor in rows]
+            pairs = ((one, other) for one in left for other in right)
+            return [self.multiply_add(*pair, total) for pair, total in zip(pairs, sums, strict=True)]
 
         def several(k: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
-            count = len(columns)
             return [
                 total
-                for part in range(VECTORS)
+                for part in range(at_once)
                 for total in step(add(k, part * lanes), sums[part * count : (part + 1) * count], None)
             ]
 
-        wide = mul(floor_div(steps, VECTORS * lanes), VECTORS * lanes)
-        start = [zero(self.vector)] * (VECTORS * len(columns))
-        sums = fold(0, wide, VECTORS * lanes, start, several)
-        sums = [total_of(sums[number :: len(columns)]) for number in range(len(columns))]
+        at_once = VECTORS if len(rows) == 1 else 1
+        wide = mul(floor_div(steps, at_once * lanes), at_once * lanes)
+        sums = fold(0, wide, at_once * lanes, [zero(self.vector)] * (at_once * count), several)
+        sums = [total_of(sums[number::count]) for number in range(count)]
         whole = mul(floor_div(steps, lanes), lanes)
         sums = fold(wide, whole, lanes, sums, lambda k, carried: step(k, carried, None))
         return step(whole, sums, first_lanes(sub(steps, whole), lanes))
@@ -215,15 +260,26 @@ class SkinnyForm:
             return view.load(mul(k, stride), stride, self.lanes, mask)
 
         found = factor.compute(load, self.lanes)
-        return found if mask is None else arith.select(mask, found, zero(self.vector))
+        return found if mask is None else arith.select(mask, found, zero(found.type))
 
-    def build_axpy(self) -> None:
-        """The axpy form: sums of a block of columns stay in the cache while steps of the depth stream by."""
-        bits = self.frame.plan.sum_type.width
-        # Each step reads one stretch of memory, which should be long.
-        self.build(self.axpy_task, BYTES_OF_SUMS * 8 // bits, 1)
+    def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
+        """`left * right + total`; of pairs, both products."""
+        return (multiply_add_pairs if self.frame.is_paired else multiply_add)(left, right, total)
 
-    def axpy_task(self, task: Task) -> None:
+
+class AxpyForm(SkinnyForm):
+    """Sums of a block of columns stay in the cache while steps of the depth stream by."""
+
+    most_rows = MOST_ROWS_OF_AXPY
+    # Each step reads one stretch of memory, which should be long.
+    tasks_per_thread = 1
+
+    @property
+    def most_columns(self) -> int:
+        """Columns whose sums stay in the cache."""
+        return BYTES_OF_SUMS * 8 // self.frame.plan.sum_type.width
+
+    def build_task(self, task: Task) -> None:
         """A block of columns, a few steps of the depth at a time for all rows; one row at a time with a list."""
         pitch = add(task.columns, self.lanes)
         sums = scratch(self.frame.plan.sum_type, mul(pitch, task.rows))
@@ -232,12 +288,13 @@ class SkinnyForm:
 
         def steps(first: Index, stop: Index, at_once: int, rows: Task) -> None:
             entries, _ = self.depth_of(rows)
-            with loop(first, stop, at_once) as k, loop(rows.row, add(rows.row, rows.rows)) as row:
+            with loop(first, stop, at_once) as k, loop(0, rows.rows) as row:
                 places = [self.coordinate(entries, add(k, n)) for n in range(at_once)]
-                self.add_steps(replace(task, row=row, rows=1), sums, mul(row, pitch), places)
+                at = replace(task, row=add(rows.row, row), rows=1)
+                self.add_steps(at, sums, mul(sub(at.row, task.row), pitch), places)
 
         with loop(0, task.rows if self.is_listed else 1) as row:
-            rows = replace(task, row=row, rows=1) if self.is_listed else task
+            rows = replace(task, row=add(task.row, row), rows=1) if self.is_listed else task
             _, depth = self.depth_of(rows)
             whole = mul(floor_div(depth, STEPS), STEPS)
             steps(0, whole, STEPS, rows)

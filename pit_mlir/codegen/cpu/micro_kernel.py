@@ -36,10 +36,7 @@ class MicroKernel:
 
     def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
         """`left * right + total` on packed vectors."""
-        if self.kind != "pairs":
-            return multiply_add(left, right, total)
-        halves = ir.VectorType.get([2 * self.lanes], ir.BF16Type.get())
-        return x86.DotBF16Op(total, vector.bitcast(halves, left), vector.bitcast(halves, right)).dst
+        return (multiply_add_pairs if self.kind == "pairs" else multiply_add)(left, right, total)
 
     def get(self, module: ir.Operation) -> str:
         """The name of the function in `module`, which is built on first use.
@@ -113,3 +110,9 @@ def multiply_add(left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
     if isinstance(ir.VectorType(total.type).element_type, ir.FloatType):
         return vector.fma(left, right, total)
     return arith.addi(arith.muli(left, right), total)
+
+
+def multiply_add_pairs(left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
+    """`total` with both products of each pair of `left` and `right` added: i32 of two bf16, sums of f32."""
+    halves = ir.VectorType.get([2 * ir.VectorType(total.type).shape[0]], ir.BF16Type.get())
+    return x86.DotBF16Op(total, vector.bitcast(halves, left), vector.bitcast(halves, right)).dst
