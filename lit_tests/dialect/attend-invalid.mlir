@@ -132,3 +132,56 @@ func.func @element(%q: tensor<2x5x3xf32>, %k: tensor<2x6x3xf32>, %v: tensor<2x6x
   }) {batch = 1 : i64, segments = array<i64>, compact = array<i64>, indexing_maps = [affine_map<(b, q, k, d, e) -> (b, q, d)>, affine_map<(b, q, k, d, e) -> (b, k, d)>, affine_map<(b, q, k, d, e) -> (b, k, e)>, affine_map<(b, q, k, d, e) -> (b, q, e)>]} : (tensor<2x5x3xf32>, tensor<2x6x3xf32>, tensor<2x6x7xf32>, tensor<2x5x7xf32>) -> tensor<2x5x7xf32>
   return
 }
+
+// -----
+
+func.func @lowest_without_keys(%q: tensor<2x5x3xf32>, %k: tensor<2x6x3xf32>, %v: tensor<2x6x7xf32>, %o: tensor<2x5x7xf32>, %m: tensor<4x8xi1>, %n: index, %p: tensor<2x5x6xi1>) {
+  // expected-error@+1 {{has attribute 'lowest' but no attribute 'keys'}}
+  %r = "pit.attend"(%q, %k, %v, %o) ({
+  ^bb0(%s: f32):
+    "pit.yield"(%s) : (f32) -> ()
+  }) {batch = 1 : i64, segments = array<i64>, compact = array<i64>, indexing_maps = [affine_map<(b, q, k, d, e) -> (b, q, d)>, affine_map<(b, q, k, d, e) -> (b, k, d)>, affine_map<(b, q, k, d, e) -> (b, k, e)>, affine_map<(b, q, k, d, e) -> (b, q, e)>], lowest} : (tensor<2x5x3xf32>, tensor<2x6x3xf32>, tensor<2x6x7xf32>, tensor<2x5x7xf32>) -> tensor<2x5x7xf32>
+  return
+}
+
+// -----
+
+func.func @keys_iterators(%q: tensor<2x5x3xf32>, %k: tensor<2x6x3xf32>, %v: tensor<2x6x7xf32>, %o: tensor<2x5x7xf32>, %m: tensor<4x8xi1>, %n: index, %p: tensor<2x5x6xi1>) {
+  %K = "pit.block_mask"(%n, %n, %n) ({
+    %live = "pit.element"(%p) {map = affine_map<(b, q, k) -> (b, q, k)>, compact = false} : (tensor<2x5x6xi1>) -> i1
+    "pit.yield"(%live) : (i1) -> ()
+  }) {block = array<i64: 64, 64>, segments = array<i64>, operandSegmentSizes = array<i32: 3, 0>} : (index, index, index) -> !pit.index
+  // expected-error@+1 {{attribute 'keys' = [1] names a dimension outside rank 1}}
+  %r = "pit.attend"(%q, %k, %v, %o, %K) ({
+  ^bb0(%s: f32):
+    "pit.yield"(%s) : (f32) -> ()
+  }) {batch = 1 : i64, segments = array<i64>, compact = array<i64>, indexing_maps = [affine_map<(b, q, k, d, e) -> (b, q, d)>, affine_map<(b, q, k, d, e) -> (b, k, d)>, affine_map<(b, q, k, d, e) -> (b, k, e)>, affine_map<(b, q, k, d, e) -> (b, q, e)>], keys = array<i64: 1>} : (tensor<2x5x3xf32>, tensor<2x6x3xf32>, tensor<2x6x7xf32>, tensor<2x5x7xf32>, !pit.index) -> tensor<2x5x7xf32>
+  return
+}
+
+// -----
+
+func.func @keys_size(%q: tensor<2x5x3xf32>, %k: tensor<2x6x3xf32>, %v: tensor<2x6x7xf32>, %o: tensor<2x5x7xf32>, %m: tensor<4x8xi1>, %n: index, %p: tensor<2x5x6xi1>) {
+  %K = "pit.block_mask"(%n, %n, %n) ({
+    %live = "pit.element"(%p) {map = affine_map<(b, q, k) -> (b, q, k)>, compact = false} : (tensor<2x5x6xi1>) -> i1
+    "pit.yield"(%live) : (i1) -> ()
+  }) {block = array<i64: 64, 64>, segments = array<i64>, operandSegmentSizes = array<i32: 3, 0>} : (index, index, index) -> !pit.index
+  // expected-error@+1 {{index of keys made by pit.block_mask over 3 iterators does not fit [] and queries and keys}}
+  %r = "pit.attend"(%q, %k, %v, %o, %K) ({
+  ^bb0(%s: f32):
+    "pit.yield"(%s) : (f32) -> ()
+  }) {batch = 1 : i64, segments = array<i64>, compact = array<i64>, indexing_maps = [affine_map<(b, q, k, d, e) -> (b, q, d)>, affine_map<(b, q, k, d, e) -> (b, k, d)>, affine_map<(b, q, k, d, e) -> (b, k, e)>, affine_map<(b, q, k, d, e) -> (b, q, e)>], keys = array<i64>} : (tensor<2x5x3xf32>, tensor<2x6x3xf32>, tensor<2x6x7xf32>, tensor<2x5x7xf32>, !pit.index) -> tensor<2x5x7xf32>
+  return
+}
+
+// -----
+
+func.func @keys_maker(%q: tensor<2x5x3xf32>, %k: tensor<2x6x3xf32>, %v: tensor<2x6x7xf32>, %o: tensor<2x5x7xf32>, %m: tensor<4x8xi1>, %n: index, %p: tensor<2x5x6xi1>) {
+  %K = "pit.detect"(%m) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<4x8xi1>) -> !pit.index
+  // expected-error@+1 {{index of keys made by pit.detect over None iterators does not fit [0] and queries and keys}}
+  %r = "pit.attend"(%q, %k, %v, %o, %K) ({
+  ^bb0(%s: f32):
+    "pit.yield"(%s) : (f32) -> ()
+  }) {batch = 1 : i64, segments = array<i64>, compact = array<i64>, indexing_maps = [affine_map<(b, q, k, d, e) -> (b, q, d)>, affine_map<(b, q, k, d, e) -> (b, k, d)>, affine_map<(b, q, k, d, e) -> (b, k, e)>, affine_map<(b, q, k, d, e) -> (b, q, e)>], keys = array<i64: 0>} : (tensor<2x5x3xf32>, tensor<2x6x3xf32>, tensor<2x6x7xf32>, tensor<2x5x7xf32>, !pit.index) -> tensor<2x5x7xf32>
+  return
+}

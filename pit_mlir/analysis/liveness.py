@@ -108,9 +108,11 @@ class _Finder:
             case Constant(value):
                 return self.constant(float(value), limit)
             case Apply("arith.select", args=(condition, yes, no)):
+                first, second = self.live(yes, limit), self.live(no, limit)
+                if first == second:
+                    return first
                 given = self.holds(condition, True), self.holds(condition, False)
-                branches = zip(given, (yes, no), strict=True)
-                return either(*(both(holds, self.live(value, limit)) for holds, value in branches))
+                return either(both(given[0], first), both(given[1], second))
             case Apply("arith.addf" | "arith.minimumf", args=(first, second)):
                 return both(self.live(first, limit), self.live(second, limit))
             case Apply("arith.maximumf", args=(first, second)):
