@@ -1,12 +1,13 @@
-"""Chooses the forms of a contraction's kernel: by its layout here, by its numbers of rows and columns at run time."""
+"""Chooses the forms of a contraction's kernel: by its layout here, by its sizes and its list's length at run time."""
 
 from collections.abc import Callable
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import choose, compare
+from pit_mlir.codegen.cpu.contract_choice import list_pays
 from pit_mlir.codegen.cpu.contract_frame import Frame
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
-from pit_mlir.codegen.cpu.contract_packed import PackedForm
+from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK, PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
@@ -14,20 +15,33 @@ from pit_mlir.codegen.cpu.contract_strips import build_strips
 
 
 def build_kernel(frame: Frame) -> None:
-    """Emits the kernel of `frame`: the packed form, those for few rows and few columns, or what its types ask for."""
+    """Emits the kernel of `frame`; one that follows a list along the depth also without it, for lists nearly full."""
     if frame.plan.listed == "strips":
         build_strips(frame)
         return
     if frame.plan.keys:
         build_grouped(frame)
         return
+    emit = form_of(frame)
+    if frame.plan.listed == "depth":
+        dense = frame.without_list()
+        pays = list_pays(
+            frame, in_pairs(dense) or dense, shares=PackedForm(frame).shares, rows_at_once=ROWS_OF_TASK
+        )
+        choose(pays, [], branch(emit), branch(form_of(dense)))
+    else:
+        emit()
+
+
+def form_of(frame: Frame) -> Callable[[], None]:
+    """What emits `frame`: the packed form, those for few rows and few columns, or what its types ask for."""
     emit: Callable[[], None] = PackedForm(in_pairs(frame) or frame).build
     for side in reversed(sides(frame)):
         few = skinny_form(side)
         is_few = few is not None and has_few_rows(side.plan, few.most_rows)
         if few is not None and is_few is not False:
             emit = few.build if is_few else chosen(side, few, emit)
-    emit()
+    return emit
 
 
 def sides(frame: Frame) -> list[Frame]:
@@ -45,14 +59,17 @@ def has_few_rows(plan: ContractPlan, few: int) -> bool | None:
 def chosen(frame: Frame, few: SkinnyForm, many: Callable[[], None]) -> Callable[[], None]:
     """`few` if there are few rows at run time, else `many`."""
 
-    def branch(emit: Callable[[], None]) -> Callable[[], list[ir.Value]]:
-        def inside() -> list[ir.Value]:
-            emit()
-            return []
-
-        return inside
-
     def emit() -> None:
         choose(compare("sle", frame.rows, few.most_rows), [], branch(few.build), branch(many))
 
     return emit
+
+
+def branch(emit: Callable[[], None]) -> Callable[[], list[ir.Value]]:
+    """`emit` as a branch without results."""
+
+    def inside() -> list[ir.Value]:
+        emit()
+        return []
+
+    return inside

@@ -43,9 +43,9 @@ class PairView(View):
 
 def in_pairs(frame: Frame) -> Frame | None:
     """`frame` with factors that are pairs of bf16 along the depth; None where they are not plain bf16, or not pairs."""
-    if not (frame.host.has_bf16_dot and frame.host.vector_bits == 512 and has_even_depth(frame.plan)):
-        return None
     depth = frame.depth_axes[-1]
+    if not (frame.host.has_bf16_dot and frame.host.vector_bits == 512 and has_even_extent(frame.plan, depth)):
+        return None
     rows, columns = plain_bf16(frame.factors.rows), plain_bf16(frame.factors.columns)
     if rows is None or columns is None or frame.plan.listed == "depth":
         return None
@@ -62,9 +62,9 @@ def in_pairs(frame: Frame) -> Frame | None:
     return paired
 
 
-def has_even_depth(plan: ContractPlan) -> bool:
-    """Whether types say that the last axis of the depth is even."""
-    axis = plan.axes[-1]
+def has_even_extent(plan: ContractPlan, number: int) -> bool:
+    """Whether types say that axis `number` is even."""
+    axis = plan.axes[number]
     for access in plan.read_accesses:
         shape = ir.ShapedType(access.source.type).shape
         sizes = dict(zip(access.positions, shape, strict=True))

@@ -4,7 +4,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pit_mlir.bindings import arith, func, ir, memref, vector, x86
-from pit_mlir.codegen.cpu.build import add, flat, fold, mul, splat, zero
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    flat,
+    fold,
+    minimum,
+    mul,
+    splat,
+    sub,
+    value,
+    zero,
+)
+
+PREFETCH = 32
+"""Steps ahead that listed columns are asked for, as no processor foresees a list.
+
+Measured at 256 x 2048 x 5504, 32x1 blocks, half of them zero: none takes 1.8 times as long, 8 1.3, 16 1.1.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,7 @@ class MicroKernel:
         steps: ir.Value,
         fresh: ir.Value,
         entries: ir.Value | None = None,
-        first_entry: ir.Value | None = None,
+        first_entry: Index = 0,
     ) -> None:
         width = self.vectors * self.lanes
         type_ = ir.VectorType.get([self.lanes], self.element)
@@ -85,11 +102,17 @@ class MicroKernel:
         initial = [arith.select(fresh, none, vector.load(type_, sums, [place])) for place in places]
 
         def step(k: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            place = k
-            if entries is not None and first_entry is not None:
-                entry = memref.load(entries, [arith.addi(first_entry, k)])
-                place = arith.index_cast(ir.IndexType.get(), entry)
-            at = add(column, mul(place, width))
+            def place_of(step: Index) -> Index:
+                if entries is None:
+                    return add(column, mul(step, width))
+                entry = memref.load(entries, [value(add(first_entry, step))])
+                return add(column, mul(arith.index_cast(ir.IndexType.get(), entry), width))
+
+            at = place_of(k)
+            if entries is not None:
+                ahead = place_of(minimum(add(k, PREFETCH), sub(steps, 1)))
+                for v in range(self.vectors):
+                    memref.prefetch(panel, [value(add(ahead, v * self.lanes))], False, 3, True)
             columns = [vector.load(packed, panel, [add(at, v * self.lanes)]) for v in range(self.vectors)]
             first = add(row, k)
             result: list[ir.Value] = []

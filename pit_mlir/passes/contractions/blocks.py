@@ -7,8 +7,8 @@ from pit_mlir.passes.contractions.form import parallel_iterators, product_of
 
 BLOCK = 32
 """Rows of a block: 14 + 14 + 4 of the register tile; fewer reuse a gathered column less, more share fewer zeros."""
-SMALL_BLOCK = 14
-"""Rows of a block where there are fewer than `BLOCK`."""
+SMALL_BLOCK = 18
+"""Rows up to which all are one block: 14 + 4 of the register tile."""
 
 
 def choose_block(op: DetectOp) -> None:
@@ -28,7 +28,9 @@ def choose_block(op: DetectOp) -> None:
 
 def block_for(rows: int) -> int:
     """The block for a number of rows, which may be dynamic (negative)."""
-    return BLOCK if rows < 0 or rows >= BLOCK else max(1, min(rows, SMALL_BLOCK))
+    if rows < 0 or rows >= BLOCK:
+        return BLOCK
+    return max(1, rows if rows <= SMALL_BLOCK else -(-rows // 2))
 
 
 def listed_rows(op: DetectOp) -> int | None:
