@@ -54,7 +54,7 @@ def compile(
     Raises `UnsupportedError` for what the compiler cannot do, with the line of the model, and `InputError` for
     arguments that make no sense.
     """
-    options = options or CompileOptions()
+    options = CompileOptions() if options is None else options
     check_arguments(args, kwargs, sparsity, target, options)
     try:
         return build(model, tuple(args), kwargs, dynamic_shapes, sparsity, options)

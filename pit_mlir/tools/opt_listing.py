@@ -2,7 +2,6 @@
 
 import textwrap
 
-from pit_mlir import __version__
 from pit_mlir.bindings import available_dialects
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.options import option_lines
@@ -32,11 +31,3 @@ def pass_listing() -> str:
 def dialect_listing() -> str:
     """The dialects, as mlir-opt prints them."""
     return f"Available Dialects: {','.join(available_dialects(make_context()))}"
-
-
-def version_text() -> str:
-    """The versions of this package and of the MLIR bindings below it."""
-    # Ten milliseconds that no other call of the driver should pay.
-    from importlib.metadata import version
-
-    return f"pit-mlir-opt {__version__} (torch-mlir {version('torch-mlir')})"

@@ -1,5 +1,7 @@
 """`pit-mlir`: the compiler from a shell."""
 
+import signal
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -7,14 +9,31 @@ from rich.markup import escape
 from rich.table import Table
 
 from pit_mlir.tools.doctor import Finding, findings
-from pit_mlir.tools.process import deepen_stack
+from pit_mlir.tools.process import deepen_stack, discard_output
 from pit_mlir.tools.terminal import drawn, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from pit_mlir.tools.version import version_text
+
+        raise typer.Exit(show(f"{version_text('pit-mlir')}\n"))
+
+
 @app.callback()
-def commands() -> None:
+def commands(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="The version of this and of what it stands on.",
+        ),
+    ] = False,
+) -> None:
     """A compiler for deep learning whose sparsity is known only at run time."""
 
 
@@ -82,6 +101,65 @@ def prove(
     raise typer.Exit(run(file, floats, timeout_ms, function or (), line or (), as_json=json))
 
 
+EXPLAIN_HELP = """\
+Compiles a model, runs a sample call, and reports by line of the model what was found and done.
+
+That is: where zeros come from, what is listed, what the lists held in that call, how much work is left of the dense \
+model's, the proof for each axis, and what stays dense and why.
+
+\b
+MODEL is one of
+  net.py       a file that names a model 'model' and the arguments of
+               a call 'inputs', each a value or a function that makes
+               it; and, if need be, 'sparsity' and 'dynamic_shapes',
+               which are those of pit_mlir.compile
+  net.py:NAME  the same, and the model has another name
+  net.pt2      an exported program, as torch.export.save writes it
+  net.mlir     a function @main on tensors
+.py and .pt2 are code: give it only what you would run.
+
+\b
+$ pit-mlir explain net.py -o report.html
+$ pit-mlir explain net.pt2 --padding attention_mask
+$ pit-mlir explain net.mlir --inputs call.npz --json
+
+The report is a page with pictures, JSON or text, as its name ends: .html, .json, .txt. Without -o it is text.
+
+The status is 1 where the model cannot be read, compiled or called.
+"""
+
+
+@app.command(help=escape(EXPLAIN_HELP))
+def explain(
+    model: Annotated[str, typer.Argument(help="A model: .py, .py:NAME, .pt2 or .mlir.", show_default=False)],
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where the report goes: .html, .json or .txt."),
+    ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.npz", help="Arguments of a call by name, for .pt2 and .mlir."),
+    ] = None,
+    padding: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MASK", help="Input that is a mask (batch, token) of padding; may be repeated."),
+    ] = None,
+    floats: Annotated[
+        Literal["real", "strict"],
+        typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order."),
+    ] = "real",
+    freeze: Annotated[bool, typer.Option("--freeze", help="Work on a snapshot of the weights.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Compiles a model, runs a sample call, and reports by line of the model what was found and done."""
+    # Loads MLIR, the solver and what the model needs, which `--help` and `doctor` do without.
+    from pit_mlir.options import CompileOptions
+    from pit_mlir.tools.explain_command import run
+
+    options = CompileOptions(floats=floats, freeze=freeze)
+    raise typer.Exit(run(model, output, inputs, padding or (), options, as_json=json))
+
+
 def _table(found: list[Finding]) -> Table:
     marks = {"good": "[green]✓[/]", "missing": "[red]✗[/]", "absent": "[dim]–[/]"}
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -95,4 +173,22 @@ def _table(found: list[Finding]) -> Table:
 def main() -> None:
     """The console script."""
     deepen_stack()
-    app()
+    # An interrupt is an exception again, so that a bar can clean up behind itself; the scripts begin without.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        try:
+            app()
+        finally:
+            # What Python still has buffered would else fail when it ends, with a message that names nobody.
+            if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+                sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        print(f"pit-mlir: error: cannot write to standard output: {error.strerror}", file=sys.stderr)
+        discard_output()
+        sys.exit(1)

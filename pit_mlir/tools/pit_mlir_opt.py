@@ -21,6 +21,7 @@ from pit_mlir.passes.pipeline_text import (
     pipeline_listing,
     pipeline_text,
 )
+from pit_mlir.passes.registry import PASSES
 from pit_mlir.passes.reproducer import Reproducer
 from pit_mlir.passes.runner import Observer, diagnostics_of, forwarding, run_pipeline
 from pit_mlir.passes.upstream import Managers
@@ -79,11 +80,14 @@ def _about(arguments: Arguments) -> str | None:
         return usage()
     if not (arguments.list_passes or arguments.show_dialects or arguments.version):
         return None
+    if arguments.version and not (arguments.list_passes or arguments.show_dialects):
+        # Ten milliseconds that no other call of the driver should pay.
+        from pit_mlir.tools.version import version_text
+
+        return version_text("pit-mlir-opt")
     from pit_mlir.tools import opt_listing
 
-    if arguments.list_passes:
-        return opt_listing.pass_listing()
-    return opt_listing.dialect_listing() if arguments.show_dialects else opt_listing.version_text()
+    return opt_listing.pass_listing() if arguments.list_passes else opt_listing.dialect_listing()
 
 
 class _Driver:
@@ -94,6 +98,7 @@ class _Driver:
         self.managers = Managers(self.context)
         self.verify_each = arguments.verify_each
         self.steps = self.managers.resolve(self.pipeline(), "builtin.module")
+        self.check_printed()
         self.timing = Timing(self.steps)
         self.statistics = Statistics(self.steps)
         self.observers = self.chosen_observers()
@@ -105,6 +110,15 @@ class _Driver:
         if self.arguments.irdl_file is not None:
             load_irdl(Source.read(self.arguments.irdl_file).parse(context))
         return context
+
+    def check_printed(self) -> None:
+        """Raises `InputError` for passes to print around that there are not."""
+        for option in ("mlir_print_ir_before", "mlir_print_ir_after"):
+            for name in getattr(self.arguments, option):
+                if name not in PASSES and not self.managers.knows(name):
+                    raise InputError(
+                        f"option --{option.replace('_', '-')}: unknown pass '{name}' (--list-passes lists them)"
+                    )
 
     def chosen_observers(self) -> list[Observer]:
         """What watches the passes, as far as the command line asks for it."""

@@ -87,6 +87,16 @@ def test_streams_that_fail(line: str, says: str) -> None:
     assert result.stderr == f"{says}\n" and not result.stdout
 
 
+@pytest.mark.parametrize("option", ["--mlir-print-ir-after", "--mlir-print-ir-before"])
+def test_a_pass_to_print_around_that_there_is_not(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["/dev/null", "--cse", f"{option}=cse,typo"]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"pit-mlir-opt: error: option {option}: unknown pass 'typo' (--list-passes lists them)\n"
+    )
+    assert main(["/dev/null", "--cse", f"{option}=cse,pit-simplify"]) == 0
+
+
 def test_reader_that_goes_away() -> None:
     result = shell("opt --list-passes | head -1")
     assert result.stdout.startswith("From linalg") and not result.stderr

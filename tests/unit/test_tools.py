@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,50 @@ def test_list_passes_documents_every_pass(capsys: pytest.CaptureFixture[str]) ->
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  --pit-")]
     assert len(lines) == len(PASSES)
     assert all(line.split(maxsplit=1)[1].endswith(".") for line in lines), lines
+
+
+def test_version_of_the_compiler() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (
+        result.exit_code == 0 and result.output == f"pit-mlir {pit_mlir.__version__} (torch-mlir 20261001)\n"
+    )
+
+
+def test_help_that_cannot_be_written() -> None:
+    code = "from pit_mlir.tools.launch import pit_mlir; pit_mlir()"
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-c", code, "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert result.stderr == "pit-mlir: error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("script", ["pit_mlir", "pit_mlir_opt"])
+def test_interrupt_while_a_tool_loads(script: str) -> None:
+    code = f"""
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pit_mlir.tools import launch
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pit_mlir.tools.{script}":
+            print("loading", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+launch.{script}()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"loading\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (-signal.SIGINT, b"")
