@@ -393,6 +393,15 @@ def scan(machine: Machine, op: ir.Operation, operands: list) -> list:
     return [total, np.take(total, -1, axis=axis) if total.shape[axis] else operands[2]]
 
 
+def window(machine: Machine, op: ir.Operation, operands: list) -> list:
+    """`pit.window`: what each place of the result sees."""
+    sizes = iter(operands[1:])
+    type_ = ir.RankedTensorType(op.results[0].type)
+    shape = [next(sizes) if type_.is_dynamic_dim(dim) else type_.shape[dim] for dim in range(type_.rank)]
+    point = dict(enumerate(np.indices(tuple(int(size) for size in shape))))
+    return [operands[0][tuple(np.asarray(c) for c in address(op.attributes["map"].value, point))]]
+
+
 RULES: dict[str, Callable] = {
     "linalg.generic": generic,
     "linalg.fill": lambda machine, op, operands: [np.full_like(operands[1], operands[0])],
@@ -406,6 +415,7 @@ RULES: dict[str, Callable] = {
     "pit.swrite": swrite,
     "pit.check": lambda machine, op, operands: [],
     "pit.mark": lambda machine, op, operands: [operands[0]],
+    "pit.window": window,
     "tensor.empty": empty,
     "tensor.extract_slice": extract_slice,
     "tensor.insert_slice": insert_slice,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pit_mlir.analysis.extents import has_extent, kept_of_group, reassociation
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import maps_of, owner
+from pit_mlir.dialect.window import whole_dims
 
 Dim = tuple[ir.Value, int]
 """A dimension of a value."""
@@ -187,10 +188,15 @@ def _collapse(op: ir.Operation) -> Kept:
     return [(op.operands[0], [kept_of_group(op.operands[0], group) for group in reassociation(op)])]
 
 
+def _window(op: ir.Operation) -> Kept:
+    return [(op.operands[0], whole_dims(op))]
+
+
 RESHAPES: dict[str, Callable[[ir.Operation], Kept]] = {
     "tensor.extract_slice": _slice,
     "tensor.concat": _concat,
     "tensor.pad": _pad,
     "tensor.expand_shape": _expand,
     "tensor.collapse_shape": _collapse,
+    "pit.window": _window,
 }

@@ -64,6 +64,7 @@ SIZE_OPERANDS: dict[str, Callable[[ir.Operation], int]] = {
     "tensor.expand_shape": lambda op: 1,
     # Source, then offsets, then sizes. A dynamic size is never dropped from the result.
     "tensor.extract_slice": lambda op: 1 + list(op.attributes["operandSegmentSizes"])[1],
+    "pit.window": lambda op: 1,
 }
 """Where the operands begin that are the dynamic sizes of an operation's result, in order."""
 

@@ -332,13 +332,18 @@ def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> l
     rank = ir.RankedTensorType(result.type).rank
     if op.name in RESHAPES:
         kept = RESHAPES[op.name](op)
-        if len(kept) != 1 or op.name == "tensor.pad":
+        if len(kept) != 1:
             return []
         source, dims = kept[0]
     else:
         source, dims = op.operands[0], list(range(rank))
     facts: list[Fact] = []
     for fact in facts_of(source):
+        if op.name == "tensor.pad" and fact.value != padding_value(op):
+            continue
+        if fact.kind == "value" and op.name == "pit.window":
+            # A value is in many windows: looking for its zeros there takes as many times as long.
+            continue
         if fact.kind == "value":
             facts.append(
                 Fact(fact.value, Source(result, tuple(range(rank))), "value", fact.origin, exact=True)
@@ -357,3 +362,9 @@ def verb(expression: Expression) -> str:
         return "mask"
     names = {"arith.select": "select", "arith.mulf": "product", "arith.addf": "sum"}
     return names.get(expression.name, expression.name.split(".")[-1])
+
+
+def padding_value(op: ir.Operation) -> Scalar | None:
+    """What a `tensor.pad` pads with, if it is one constant."""
+    constant = constant_of(op.regions[0].blocks[0].operations[0].operation.operands[0])
+    return None if constant is None else constant.value

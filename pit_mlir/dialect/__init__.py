@@ -32,6 +32,8 @@ from pit_mlir.dialect.sread import SReadOp as SReadOp
 from pit_mlir.dialect.sread import sread as sread
 from pit_mlir.dialect.swrite import SWriteOp as SWriteOp
 from pit_mlir.dialect.swrite import swrite as swrite
+from pit_mlir.dialect.window import WindowOp as WindowOp
+from pit_mlir.dialect.window import window as window
 from pit_mlir.dialect.yield_ import YieldOp as YieldOp
 from pit_mlir.dialect.yield_ import yield_ as yield_
 

@@ -16,6 +16,7 @@ from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
 from pit_mlir.codegen.cpu.scatter import lower_scatter
 from pit_mlir.codegen.cpu.segments import lower_generic
 from pit_mlir.codegen.cpu.sort import lower_sort
+from pit_mlir.codegen.cpu.windows import lower_window
 from pit_mlir.diagnostics import Kernel, Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.walk import operations
@@ -70,6 +71,7 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.size": lower_size,
     "pit.sread": lower_sread,
     "pit.swrite": lower_swrite,
+    "pit.window": lower_window,
     "tm_tensor.scan": lower_library,
     "tm_tensor.scatter": lower_scatter,
     "tm_tensor.sort": lower_sort,

@@ -17,6 +17,7 @@ from pit_mlir.passes.normal_form.scalars import fold_sign_tests, fold_truncation
 from pit_mlir.passes.normal_form.scope import operations, upstream
 from pit_mlir.passes.normal_form.sizes import fold_dims, fold_quotients
 from pit_mlir.passes.normal_form.slices import sink_reshapes
+from pit_mlir.passes.normal_form.windows import drop_idle_windows, fold_windows, outline_windows
 
 # Rounds of folding at most; encoders take 3, window attention with its partitions 9.
 _MAX_ROUNDS = 40
@@ -27,6 +28,7 @@ _FOLDED = (
     "arith.maxsi",
     "arith.truncf",
     "pit.check",
+    "pit.window",
     "tensor.collapse_shape",
     "tensor.dim",
     "tensor.expand_shape",
@@ -58,6 +60,7 @@ class Normalize(Pass):
             clean.run(op)
             # Before the asserts, whose conditions are then read through broadcasts.
             generalize_named(op)
+            outline_windows(op)
             outline_asserts(op)
             upstream("linalg-fold-unit-extent-dims,canonicalize,cse", context).run(op)
             _fold_movement(op)
@@ -92,6 +95,9 @@ def _fold_known(module: ir.Operation) -> None:
     fold_dims(found["tensor.dim"])
     fold_quotients(found["arith.divsi"])
     sink_reshapes(found["tensor.extract_slice"])
+    drop_idle_windows(found["pit.window"])
+    fold_windows(found["tensor.expand_shape"] + found["tensor.collapse_shape"])
+    found = operations(module, _FOLDED)
     cancel_reshapes(found["tensor.expand_shape"] + found["tensor.reshape"])
     join_unit_reshapes(found["tensor.collapse_shape"])
     fold_sign_tests(found["arith.cmpi"] + found["arith.maxsi"])

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy
 
-from pit_mlir.bindings import ExecutionEngine, PassManager, ir
+from pit_mlir.analysis.extents import extent
+from pit_mlir.bindings import ExecutionEngine, PassManager, ir, tensor
+from pit_mlir.dialect.structured import build_generic
 
 _TO_LLVM = (
     "convert-elementwise-to-linalg,one-shot-bufferize{allow-return-allocs-from-loops bufferize-function-boundaries "
@@ -35,6 +37,7 @@ def run_upstream(module: ir.Module, arguments: Sequence[Any], entry: str = "main
     with module.context, ir.Location.unknown():
         copy = ir.Module.parse(str(module))
         _erase(copy.operation, ("cf.assert", "pit.check"))
+        _copy_windows(copy.operation)
         function = next(op for op in copy.body.operations if op.attributes["sym_name"].value == entry)
         signature = ir.FunctionType(function.attributes["function_type"].value)
         given, types = signature.inputs, signature.results
@@ -72,7 +75,27 @@ def _bufferize_tm_tensor(module: ir.Module) -> None:
     module.operation.walk(restrict)
 
 
+def _copy_windows(module: ir.Operation) -> None:
+    """Makes a copy of what each `pit.window` sees, which upstream does not know."""
+    for op in _found(module, ("pit.window",)):
+        rank = ir.RankedTensorType(op.results[0].type).rank
+        maps = [op.attributes["map"].value, ir.AffineMap.get_identity(rank)]
+        with ir.InsertionPoint(op):
+            out = tensor.EmptyOp(
+                [extent(op.results[0], dim) for dim in range(rank)],
+                ir.RankedTensorType(op.results[0].type).element_type,
+            ).result
+            made = build_generic([op.operands[0]], [out], maps, ["parallel"] * rank, lambda read, _: [read])
+        op.results[0].replace_all_uses_with(made.results[0])
+        op.erase()
+
+
 def _erase(op: ir.Operation, names: Sequence[str]) -> None:
+    for child in _found(op, names):
+        child.erase()
+
+
+def _found(op: ir.Operation, names: Sequence[str]) -> list[ir.Operation]:
     found: list[ir.Operation] = []
 
     def collect(child: ir.Operation) -> ir.WalkResult:
@@ -81,8 +104,7 @@ def _erase(op: ir.Operation, names: Sequence[str]) -> None:
         return ir.WalkResult.ADVANCE
 
     op.walk(collect)
-    for child in found:
-        child.erase()
+    return found
 
 
 def _descriptor(rank: int) -> Any:

@@ -8,20 +8,22 @@ through the epilogue to their places in the result.
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, read, sizes
+from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, sizes
 from pit_mlir.codegen.cpu.buffers import extent, same
 from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, value
 from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel, has_few_rows
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.outline import outline
+from pit_mlir.codegen.cpu.windows import read_windows
 from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import owner
 from pit_mlir.errors import UnsupportedError
 from pit_mlir.target import Host
 
@@ -43,13 +45,14 @@ def lower_contract(operation: ir.Operation, lowering: Lowering) -> None:
 
 def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Value) -> list[ir.Value]:
     """What the kernel takes: extents of the axes, operands, captured scalars, index buffers."""
-    buffers = {access.source: read(access.source) for access in plan.read_accesses}
+    buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
     arguments = [value(size) for size in axis_extents(plan, buffers, result, index)]
-    for access in plan.read_accesses:
-        flat, base, strides = flat_buffer(buffers[access.source])
-        arguments += view_arguments(plan, access, flat, base, strides)
-    flat, base, strides = flat_buffer(result)
-    arguments += view_arguments(plan, plan.result, flat, base, strides)
+    extents = {
+        position: sizes[0] for position, sizes in iterator_sizes(plan, buffers, result, index)[0].items()
+    }
+    for access in (*plan.read_accesses, plan.result):
+        flat, base, strides = flat_buffer(result if access is plan.result else buffers[access.source])
+        arguments += view_arguments(plan, access, flat, base, strides, extents)
     arguments += plan.captured
     if index is not None:
         segments = (index.begin, index.count)
@@ -118,6 +121,13 @@ def call_kernel(
     outline(name, arguments, lambda inside: build_kernel(Frame(plan, tile, host, list(inside), group_size)))
 
 
+def access_text(access: Access) -> str:
+    """What of `access` a kernel depends on."""
+    maker = owner(access.source) if access.has_windows else None
+    windows = "" if maker is None else str(maker.attributes["map"])
+    return str((access.positions, access.compact, str(access.element), windows))
+
+
 def fingerprint(plan: ContractPlan) -> list[str]:
     """Lines that two contractions share if one kernel serves both."""
     limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_AXPY)
@@ -133,7 +143,7 @@ def fingerprint(plan: ContractPlan) -> list[str]:
                 [has_even_extent(plan, number) for number in plan.of_role("depth")],
             )
         ),
-        str([(a.positions, a.compact, str(a.element)) for a in (*plan.read_accesses, plan.result)]),
+        str([access_text(access) for access in (*plan.read_accesses, plan.result)]),
         str(plan.op.attributes["combine"]),
     ]
     numbers = {access.source: f"t{number}" for number, access in enumerate(plan.read_accesses)}

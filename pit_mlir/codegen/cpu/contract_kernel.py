@@ -12,12 +12,16 @@ from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
 from pit_mlir.codegen.cpu.contract_strips import build_strips
+from pit_mlir.codegen.cpu.contract_tabulated import TabulatedForm
 
 
 def build_kernel(frame: Frame) -> None:
     """Emits the kernel of `frame`; one that follows a list along the depth also without it, for lists nearly full."""
     if frame.plan.listed == "strips":
         build_strips(frame)
+        return
+    if frame.plan.has_tables:
+        TabulatedForm(frame).build()
         return
     if frame.plan.keys:
         build_grouped(frame)

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.element import ElementOp, elements
-from pit_mlir.dialect.structured import projection
+from pit_mlir.dialect.structured import owner, projection
 from pit_mlir.dialect.yield_ import yielded
 
 Role = Literal["outer", "row", "column", "depth"]
@@ -35,6 +36,12 @@ class Access:
     def element(self) -> ir.Type:
         """The type of one element."""
         return ir.ShapedType(self.source.type).element_type
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether the tensor is one of windows: its dimensions lie in memory as the map of the windows says."""
+        maker = owner(self.source)
+        return maker is not None and maker.name == "pit.window"
 
     @staticmethod
     def of(op: ir.OpView) -> "Access | None":
@@ -68,6 +75,16 @@ class ContractPlan:
     def of_role(self, role: Role) -> tuple[int, ...]:
         """The numbers of the axes of `role`."""
         return tuple(number for number, axis in enumerate(self.axes) if axis.role == role)
+
+    def is_tabulated(self, access: Access, axis: Axis) -> bool:
+        """Whether `access` moves along `axis`, but not at a stride: its places are looked up in a table."""
+        carried = any(position in access.positions for position in axis.iterators)
+        return len(axis.iterators) > 1 and carried and not lies_evenly(axis.iterators, access)
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether some operand lies along some axis by a table."""
+        return any(self.is_tabulated(access, axis) for access in self.read_accesses for axis in self.axes)
 
     def carries(self, access: Access, axis: Axis) -> bool:
         """Whether `access` moves along `axis`."""
@@ -240,6 +257,7 @@ class ContractPlan:
                 roles = ["outer" if role == "row" and p != kept else role for p, role in enumerate(roles)]
         order = {position: number for number, position in enumerate(self.result.positions)}
         depth_order = [p for access in accesses for p in access.positions]
+        reads_windows = any(access.has_windows for access in accesses)
         axes: list[Axis] = []
         columns: list[Axis] = []
         for role in ("outer", "row", "column", "depth"):
@@ -252,6 +270,10 @@ class ContractPlan:
                 else (lambda p: order.get(p, -1))
             )
             found = collapse(role, sorted(members, key=key), every, fixed)
+            if reads_windows and role == "column":
+                found = self.join_columns(found, every, fixed)
+            if reads_windows and role == "depth" and self.listed != "depth" and members:
+                found = [Axis(role, tuple(join_order(members, accesses)))]
             if self.listed == "rows" and role == "row":
                 # Rows outside the list run outside; the list itself is one axis.
                 axes += [Axis("outer", axis.iterators) for axis in found]
@@ -278,6 +300,22 @@ class ContractPlan:
             self.block,
             self.listed,
         )
+
+    def join_columns(self, found: Sequence[Axis], every: Sequence[Access], fixed: set[int]) -> list[Axis]:
+        """The axes of the columns with the last one as long as the result and what the epilogue reads allow."""
+        members = [position for axis in found for position in axis.iterators]
+        epilogue = [access for reader in self.epilogue_elements if (access := Access.of(reader))]
+        joined = collapse("column", members, [self.result, *epilogue], fixed)[-1:]
+        rest = [position for position in members if not any(position in axis.iterators for axis in joined)]
+        return collapse("column", rest, every, fixed) + joined
+
+
+def join_order(members: Sequence[int], accesses: Sequence[Access]) -> list[int]:
+    """`members` in the order in which they lie in an operand that has no windows and carries them all."""
+    for access in accesses:
+        if not access.has_windows and all(position in access.positions for position in members):
+            return sorted(members, key=access.positions.index)
+    return list(members)
 
 
 def readers_of(value: ir.Value, block: ir.Block) -> list[ElementOp]:
@@ -363,8 +401,14 @@ def are_neighbours(first: int, second: int, accesses: Sequence[Access]) -> bool:
     """Whether every access carries both iterators, one dimension after the other, or neither."""
     for access in accesses:
         has = (first in access.positions, second in access.positions)
-        if not any(has):
-            continue
-        if not all(has) or access.positions.index(second) != access.positions.index(first) + 1:
+        if any(has) and not lies_evenly((first, second), access):
             return False
     return True
+
+
+def lies_evenly(iterators: Sequence[int], access: Access) -> bool:
+    """Whether `access` carries all `iterators`, one dimension after the other: together they have one stride."""
+    if access.has_windows or any(position not in access.positions for position in iterators):
+        return False
+    dims = [access.positions.index(position) for position in iterators]
+    return all(second == first + 1 for first, second in pairwise(dims))

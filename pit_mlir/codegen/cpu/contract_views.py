@@ -1,11 +1,13 @@
 """Operands of a contraction inside its kernel: flat buffers, strides along the plan's axes, vectors of elements."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import Index, add, flat, splat, value, zero
 from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
+from pit_mlir.codegen.cpu.tables import table
+from pit_mlir.codegen.cpu.windows import window_stride
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,8 @@ class View:
     """`buffer[base + ..]` with a stride along each axis of the plan; 0 along those it does not move along.
 
     `coordinates` are strides along the iterators of a list of rows, for an operand that is read at the
-    coordinates of a row; empty for one that holds rows or has none.
+    coordinates of a row; empty for one that holds rows or has none. `tables` has for an axis along which the operand
+    lies at no stride the buffer of its offsets along that axis.
     """
 
     access: Access
@@ -21,6 +24,7 @@ class View:
     base: Index
     strides: tuple[Index, ...]
     coordinates: tuple[Index, ...]
+    tables: Mapping[int, ir.Value] = field(default_factory=dict[int, ir.Value], kw_only=True, hash=False)
 
     @property
     def element(self) -> ir.Type:
@@ -130,26 +134,37 @@ def stride_of(plan: ContractPlan, access: Access, number: int) -> int | None:
     is_key = axis.role == "outer" and axis.iterators[-1] in plan.keys
     if is_key and (access.compact or plan.is_gathered(access)):
         return 0
-    if not plan.carries(access, axis):
+    if plan.is_tabulated(access, axis) or not plan.carries(access, axis):
         return 0
     return dimension_stride(access, access.positions.index(axis.iterators[-1]))
 
 
 def dimension_stride(access: Access, dimension: int) -> int | None:
     """The stride of a dimension where the type tells: 1 for the last of a contiguous tensor."""
+    if access.has_windows:
+        return window_stride(access.source, dimension)
     return 1 if dimension == len(access.positions) - 1 else None
 
 
 def view_arguments(
-    plan: ContractPlan, access: Access, buffer: ir.Value, base: ir.Value, strides: Sequence[Index]
+    plan: ContractPlan,
+    access: Access,
+    buffer: ir.Value,
+    base: ir.Value,
+    strides: Sequence[Index],
+    extents: Mapping[int, Index],
 ) -> list[ir.Value]:
-    """What a call passes for `access`: its flat buffer, its base, and the strides its type does not tell.
+    """What a call passes for `access`: its flat buffer, its base, tables, and the strides its type does not tell.
 
-    `strides` are those of its dimensions.
+    `strides` are those of its dimensions, `extents` how far iterators run.
     """
     arguments = [buffer, base]
     for number, axis in enumerate(plan.axes):
-        if stride_of(plan, access, number) is None:
+        if plan.is_tabulated(access, axis):
+            carried = {p: strides[access.positions.index(p)] for p in axis.iterators if p in access.positions}
+            steps = [carried.get(p, 0) for p in axis.iterators]
+            arguments.append(table([extents[p] for p in axis.iterators], steps))
+        elif stride_of(plan, access, number) is None:
             arguments.append(value(strides[access.positions.index(axis.iterators[-1])]))
     for dimension in coordinate_dimensions(plan, access):
         if dimension is not None and dimension_stride(access, dimension) is None:
@@ -161,14 +176,17 @@ def view_of(plan: ContractPlan, access: Access, arguments: list[ir.Value]) -> Vi
     """The view of `access` in the kernel; takes off `arguments` what `view_arguments` passed."""
     buffer, base = arguments.pop(0), arguments.pop(0)
     strides: list[Index] = []
-    for number in range(len(plan.axes)):
+    tables: dict[int, ir.Value] = {}
+    for number, axis in enumerate(plan.axes):
+        if plan.is_tabulated(access, axis):
+            tables[number] = arguments.pop(0)
         known = stride_of(plan, access, number)
         strides.append(arguments.pop(0) if known is None else known)
     coordinates: list[Index] = []
     for dimension in coordinate_dimensions(plan, access):
         known = 0 if dimension is None else dimension_stride(access, dimension)
         coordinates.append(arguments.pop(0) if known is None else known)
-    return View(access, buffer, base, tuple(strides), tuple(coordinates))
+    return View(access, buffer, base, tuple(strides), tuple(coordinates), tables=tables)
 
 
 def coordinate_dimensions(plan: ContractPlan, access: Access) -> list[int | None]:

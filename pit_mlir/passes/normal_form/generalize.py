@@ -4,16 +4,9 @@ from pit_mlir.bindings import ir, linalg
 from pit_mlir.dialect.structured import Iterator, empty_generic
 from pit_mlir.passes.normal_form.scope import tensor_blocks
 
-# Fills tell the init of a reduction from data. Windows are not isolated iterators, so nothing is gained by
-# their generic form, and code generation knows them by name. The rest has no generic form.
+# Fills tell the init of a reduction from data. The rest has no generic form.
 _KEPT = frozenset({"linalg.fill", "linalg.generic", "linalg.pack", "linalg.softmax", "linalg.unpack"})
-_KEPT_KINDS = (
-    "linalg.conv",
-    "linalg.depthwise_conv",
-    "linalg.pooling",
-    "linalg.quantized_conv",
-    "linalg.winograd",
-)
+_KEPT_KINDS = ("linalg.winograd",)
 
 
 def generalize_named(module: ir.Operation) -> None:

@@ -11,6 +11,7 @@ from pit_mlir.analysis.axes import RESHAPES, kept_dims
 from pit_mlir.analysis.extents import extent, reassociation
 from pit_mlir.bindings import ir, linalg, tensor
 from pit_mlir.dialect.size import size
+from pit_mlir.dialect.window import window
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
 
@@ -180,12 +181,33 @@ def _expanded_sizes(op: ir.Operation) -> list[int | ir.Value]:
     ]
 
 
+def _window(op: ir.Operation, rows: Rows, reads: Reads, operands: Sequence[ir.Value]) -> ir.Value:
+    """The windows of each row."""
+    read = reads[0]
+    assert read is not None
+    map_, windows = op.attributes["map"].value, op.results[0]
+    kept = [dim for dim in range(map_.n_dims) if dim == rows.place or dim not in rows.axis]
+    # What the rows replace is read by no other dimension of the source.
+    places = [
+        ir.AffineDimExpr.get(kept.index(rows.place if d in rows.axis else d)) for d in range(map_.n_dims)
+    ]
+    renumber = ir.AffineMap.get(len(kept), 0, places)
+    expressions = [
+        expression.compose(renumber)
+        for dim, expression in enumerate(map_.results)
+        if dim == read.place or dim not in read.axis
+    ]
+    shape = [size(rows.index) if dim == rows.place else extent(windows, dim) for dim in kept]
+    return window(operands[0], ir.AffineMap.get(len(kept), 0, expressions), shape)
+
+
 BUILDERS: dict[str, Callable[[ir.Operation, Rows, Reads, Sequence[ir.Value]], ir.Value]] = {
     "tensor.extract_slice": _slice,
     "tensor.concat": _concat,
     "tensor.pad": _pad,
     "tensor.expand_shape": _expand,
     "tensor.collapse_shape": _collapse,
+    "pit.window": _window,
 }
 
 

@@ -1,0 +1,203 @@
+"""The packed form of a contraction some of whose axes lie by tables: the windows of a convolution.
+
+Such an axis is made of several iterators: the places of a window, or channels and the inside of windows. It runs as
+one, so that blocks and vectors are full whatever the sizes of its parts; where its elements lie is looked up while
+they are packed. Nothing is unfolded in memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+
+from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    choose,
+    compare,
+    floor_div,
+    loop,
+    maximum,
+    minimum,
+    mul,
+    splat,
+    sub,
+    value,
+    zero,
+)
+from pit_mlir.codegen.cpu.contract_frame import Factors, Task, index_at
+from pit_mlir.codegen.cpu.contract_packed import COLUMNS_OF_STEP, Buffers, PackedForm
+from pit_mlir.codegen.cpu.contract_views import View, first_lanes
+from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, vectors
+
+Offset = Callable[[View], Index]
+
+
+class TabulatedForm(PackedForm):
+    """Builds the tasks of the packed form where factors lie by tables along the columns or the depth."""
+
+    def build_depth(self, task: Task, buffers: Buffers, factors: Factors) -> None:
+        """The steps along the depth, as in the packed form."""
+        axis, tile = self.frame.depth_axes[0], self.tile
+        extent = self.frame.extents[axis]
+        with loop(0, maximum(extent, 1), tile.depth) as first:
+            count = minimum(tile.depth, sub(extent, first))
+            self.pack_rows(task, buffers, factors.rows, first, count)
+            panels = Panels(buffers.columns, tile.width, buffers.panel_pitch, 0, tile.lanes)
+
+            def step_offset(view: View, step: Index, first: Index = first) -> Index:
+                return place_along(view, axis, add(first, step))
+
+            self.pack_columns(task, panels, factors.columns, count, step_offset)
+            self.multiply(task, buffers, count, compare("eq", first, 0))
+
+    def multiply_gathered(
+        self, task: Task, buffers: Buffers, factor: Factor, entries: View, count: Index, fresh: ir.Value
+    ) -> None:
+        """Packs the listed steps of the columns, as many columns as the cache holds, and multiplies."""
+        axis, tile = self.frame.depth_axes[-1], self.tile
+
+        def step_offset(view: View, step: Index) -> Index:
+            return mul(index_at(entries, step), view.strides[axis])
+
+        with loop(0, task.columns, COLUMNS_OF_STEP) as column:
+            wide = minimum(COLUMNS_OF_STEP, sub(task.columns, column))
+            part = replace(task, column=add(task.column, column), columns=wide)
+            panels = Panels(buffers.columns, tile.width, buffers.panel_pitch, 0, tile.lanes)
+            self.pack_columns(part, panels, factor, count, step_offset)
+            self.multiply(part, buffers, count, fresh, first_panel=floor_div(column, tile.width))
+
+    def pack_rows(self, task: Task, buffers: Buffers, factor: Factor, first: Index, count: Index) -> None:
+        """Packs `count` steps of the rows from step `first` of the depth on."""
+        frame, tile = self.frame, self.tile
+        axis = frame.depth_axes[0]
+        rows = Rows(buffers.rows, tile.pitch, 0, tile.lanes)
+        if not any(axis in view.tables for view in factor.views.values()):
+            here = factor.moved(lambda view: mul(first, view.strides[axis]))
+            if self.rows_lie_across(here):
+                [row_axis] = frame.row_axes
+                across = here.moved(lambda view: mul(task.row, view.strides[row_axis]))
+                rows.pack_transposed(across, task.rows, row_axis, axis, count)
+            else:
+                rows.pack(here, task.rows, frame.row_offset_in(task), axis, count)
+            return
+        offset = frame.row_offset_in(task)
+        with loop(0, task.rows) as row:
+            at = factor.moved(lambda view: offset(view, row))
+
+            def body(step: ir.Value, mask: ir.Value | None) -> None:
+                packed = at.compute(
+                    lambda view: along(view, axis, add(first, step), tile.lanes, mask), tile.lanes
+                )
+                vector.store(packed, buffers.rows, [value(add(mul(row, tile.pitch), step))])
+
+            vectors(count, tile.lanes, body)
+
+    def pack_columns(
+        self,
+        task: Task,
+        panels: Panels,
+        factor: Factor,
+        steps: Index,
+        step_offset: Callable[[View, Index], Index],
+    ) -> None:
+        """Packs the columns of `task`, a vector after another, at `steps` places that `step_offset` gives."""
+        axis, lanes = self.frame.column_axis, self.tile.lanes
+        with loop(0, task.columns, lanes) as column:
+            mask = first_lanes(sub(task.columns, column), lanes)
+            lines = {
+                view: Line(view, axis, add(task.column, column), lanes, mask)
+                for view in factor.views.values()
+            }
+            tabulated = [line for line in lines.values() if line.offsets is not None]
+
+            def pack(*, in_pieces: bool) -> list[ir.Value]:
+                with loop(0, steps) as step:
+                    packed = factor.compute(
+                        lambda view: lines[view].load(step_offset(view, step), in_pieces=in_pieces), lanes
+                    )
+                    vector.store(packed, panels.buffer, [panels.place(step, column)])
+                return []
+
+            if not tabulated:
+                pack(in_pieces=False)
+            else:
+                pieces = [line.lies_in_pieces() for line in tabulated]
+                choose(
+                    reduce(arith.andi, pieces),
+                    [],
+                    lambda: pack(in_pieces=True),
+                    lambda: pack(in_pieces=False),
+                )
+
+
+class Line:
+    """A vector of elements of `view` from place `first` of `axis` on, of which `mask` is there.
+
+    Where the axis lies by a table, the vector mostly is one run in memory, or the end of one and the start of the
+    next: that takes two loads, others are gathered.
+    """
+
+    def __init__(self, view: View, axis: int, first: Index, lanes: int, mask: ir.Value) -> None:
+        self.view, self.axis, self.first, self.lanes, self.mask = view, axis, first, lanes, mask
+        self.offsets: ir.Value | None = None
+        if axis not in view.tables:
+            return
+        self.offsets = offsets_from(view.tables[axis], first, lanes)
+        i32 = ir.IntegerType.get_signless(32)
+        type_ = ir.VectorType.get([lanes], i32)
+        counted = ir.DenseElementsAttr.get([ir.IntegerAttr.get(i32, lane) for lane in range(lanes)], type_)
+        steps = arith.constant(type_, counted)
+        self.head = vector.extract(self.offsets, [], [0])
+        self.tail = arith.subi(
+            vector.extract(self.offsets, [], [lanes - 1]), constant_like(self.head, lanes - 1)
+        )
+        self.in_head, self.in_tail = (
+            arith.cmpi(arith.CmpIPredicate.eq, self.offsets, arith.addi(splat(start, lanes), steps))
+            for start in (self.head, self.tail)
+        )
+
+    def lies_in_pieces(self) -> ir.Value:
+        """Whether the vector is one run, or two."""
+        either = arith.ori(self.in_head, self.in_tail)
+        return vector.reduction(ir.IntegerType.get_signless(1), vector.CombiningKind.AND, either)
+
+    def load(self, offset: Index, *, in_pieces: bool) -> ir.Value:
+        """The elements, `offset` further on."""
+        view, lanes = self.view, self.lanes
+        if self.offsets is None:
+            stride = view.strides[self.axis]
+            return view.load(add(offset, mul(self.first, stride)), stride, lanes, self.mask)
+        at = add(view.base, offset)
+        if not in_pieces:
+            return view.gather(at, self.offsets, self.mask)
+        type_ = view.vector_type(lanes)
+        index = ir.IndexType.get()
+        head, tail = (value(add(at, arith.index_cast(index, start))) for start in (self.head, self.tail))
+        first = vector.maskedload(type_, view.buffer, [head], self.in_head, zero(type_))
+        return view.seen(vector.maskedload(type_, view.buffer, [tail], self.in_tail, first))
+
+
+def offsets_from(buffer: ir.Value, first: Index, lanes: int) -> ir.Value:
+    """`lanes` entries of a table from `first` on."""
+    return vector.load(ir.VectorType.get([lanes], ir.IntegerType.get_signless(32)), buffer, [value(first)])
+
+
+def along(view: View, axis: int, first: Index, lanes: int, mask: ir.Value | None) -> ir.Value:
+    """`lanes` elements of `view` from place `first` of `axis` on."""
+    if axis in view.tables:
+        return view.gather(view.base, offsets_from(view.tables[axis], first, lanes), mask)
+    stride = view.strides[axis]
+    return view.load(mul(first, stride), stride, lanes, mask)
+
+
+def place_along(view: View, axis: int, place: Index) -> Index:
+    """Where `place` of `axis` lies in `view`."""
+    if axis not in view.tables:
+        return mul(place, view.strides[axis])
+    return index_at(View(view.access, view.tables[axis], 0, (), ()), place)
+
+
+def constant_like(scalar: ir.Value, number: int) -> ir.Value:
+    """`number` in the type of the integer `scalar`."""
+    return arith.constant(scalar.type, number)
