@@ -373,7 +373,7 @@ def roles_of(kinds: Sequence[bool], rows: set[int], columns: set[int]) -> list[R
 def is_in_strips(plan: ContractPlan, roles: Sequence[Role], accesses: Sequence[Access]) -> bool:
     """Whether an index of parallel iterators lists rows for each block of columns, and nothing is compact."""
     *segments, axis = plan.group
-    is_simple = len(plan.block) == len(segments) and not any(access.compact for access in accesses)
+    is_simple = len(plan.block) == len(segments) and not any(a.compact or a.has_windows for a in accesses)
     columns = [p for p, role in enumerate(roles) if role == "column"]
     blocked = [size for size in plan.block if size != 1]
     return is_simple and roles[axis] == "row" and sorted(segments) == columns and len(blocked) <= 1
