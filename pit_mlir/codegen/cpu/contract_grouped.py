@@ -22,14 +22,12 @@ from pit_mlir.codegen.cpu.build import (
 )
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task, rounded
 from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK, PackedForm
-from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_segments import keyed, list_blocks, most_rows
-from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
+from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm
 
 
-def build_grouped(frame: Frame) -> None:
-    """Emits the tasks of a list of rows whose columns depend on the segment."""
-    packed, few = PackedForm(in_pairs(frame) or frame), skinny_form(frame)
+def build_grouped(frame: Frame, packed: PackedForm, few: SkinnyForm | None) -> None:
+    """Emits the tasks of a list of rows whose columns depend on the segment, in the form `few` where there are few."""
     tile = frame.tile
     high = minimum(maximum(rounded(most_rows(frame), tile.rows), tile.rows), ROWS_OF_TASK)
     blocks = list_blocks(frame, high)

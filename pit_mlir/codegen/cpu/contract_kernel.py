@@ -21,10 +21,10 @@ def build_kernel(frame: Frame) -> None:
         build_strips(frame)
         return
     if frame.plan.has_tables:
-        TabulatedForm(frame).build()
+        build_tabulated(frame)
         return
     if frame.plan.keys:
-        build_grouped(frame)
+        build_grouped(frame, PackedForm(in_pairs(frame) or frame), skinny_form(frame))
         return
     emit = form_of(frame)
     if frame.plan.listed == "depth":
@@ -35,6 +35,15 @@ def build_kernel(frame: Frame) -> None:
         choose(pays, [], branch(emit), branch(form_of(dense)))
     else:
         emit()
+
+
+def build_tabulated(frame: Frame) -> None:
+    """Emits the kernel of `frame`, some of whose axes lie by tables."""
+    form = TabulatedForm(frame)
+    if frame.plan.keys:
+        build_grouped(frame, form, None)
+    else:
+        form.build()
 
 
 def form_of(frame: Frame) -> Callable[[], None]:
