@@ -115,9 +115,9 @@ def build(
     text = imported.module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
     show("generating code", len(steps), len(steps) + 1)
     border: Border = NumpyBorder(imported.arguments) if is_text(model) else TorchBorder(imported.arguments)
-    snapshot = prepare_snapshot(imported, border) if options.freeze else None
+    snapshot = prepare_snapshot(imported, border, options) if options.freeze else None
     sparse = bytecode(imported.module)
-    program = build_program(imported.module, report)
+    program = build_program(imported.module, report, deterministic=options.deterministic)
     show("done", len(steps) + 1, len(steps) + 1)
     explanation = Explanation.of(report, title_of(model))
     compiled = CompiledModule(
@@ -181,7 +181,7 @@ def import_any(
         return import_model(model, args, kwargs, dynamic_shapes=dynamic_shapes, context=context)
 
 
-def prepare_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
+def prepare_snapshot(imported: ImportedModel, border: Border, options: CompileOptions) -> Snapshot:
     """Compiles @prepare where there is one, out of the module; nothing is taken yet."""
     functions = {op.attributes["sym_name"].value: op for op in imported.module.body.operations}
     weights = [argument for argument in imported.arguments if argument.kind == "weight"]
@@ -195,7 +195,7 @@ def prepare_snapshot(imported: ImportedModel, border: Border) -> Snapshot:
             alone = ir.Module.create()
             alone.body.append(prepare)
             prepare.attributes["sym_name"] = ir.StringAttr.get("main")
-        program = build_program(alone)
+        program = build_program(alone, deterministic=options.deterministic)
     return Snapshot(program, used, border, len(weights))
 
 

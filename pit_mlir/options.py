@@ -26,12 +26,19 @@ class CompileOptions:
     plan of what is zero takes everything else for finite: 0 * inf is left out where the 0 is. Frozen weights are
     read when the snapshot is taken. A mask of -inf counts as not finite: pass truth values or the lowest number.
 
+    `deterministic`: calls with equal arguments and weights give equal bits, whatever the number of threads and
+    whatever else runs. Indices are listed in ascending order, sums have one order each that no thread changes, and a
+    program that would break this is an error of `compile`. Today every kernel keeps to it at no cost; the option says
+    that a later one that does not, such as sums by whoever comes first, is not for this program. Other sizes, another
+    processor or another version may give other bits.
+
     `progress`: called as `progress(phase, done, total)` before each phase of the compilation.
     """
 
     freeze: bool = False
     floats: Literal["real", "strict"] = "real"
     check_finite: bool = False
+    deterministic: bool = False
     progress: Progress | None = None
 
     def __post_init__(self) -> None:

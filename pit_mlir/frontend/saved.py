@@ -38,7 +38,7 @@ def call_of(program: ExportedProgram, arrays: Mapping[str, Any]) -> tuple[tuple[
     names = list(program.graph_signature.user_inputs)
     if set(names) != set(arrays):
         raise InputError(f"got the arguments {sorted(arrays)}, the program takes {names}")
-    args, kwargs = program.call_spec.in_spec.unflatten(
-        [torch.from_numpy(arrays[str(name)]) for name in names]
-    )
+    spec = program.call_spec.in_spec
+    assert spec is not None, "what was exported has a call"
+    args, kwargs = spec.unflatten([torch.from_numpy(arrays[str(name)]) for name in names])
     return tuple(args), kwargs

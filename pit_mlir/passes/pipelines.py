@@ -78,6 +78,14 @@ CPU_PIPELINE: tuple[str, ...] = (
 )
 
 
+def cpu_pipeline(*, deterministic: bool = False) -> tuple[str, ...]:
+    """`CPU_PIPELINE`; with `deterministic` it ends in an error where the order of threads would show."""
+    place = CPU_PIPELINE.index("pit-lower-parallel")
+    # The last place where loops are still loops.
+    check = ("pit-check-determinism",) if deterministic else ()
+    return (*CPU_PIPELINE[:place], *check, *CPU_PIPELINE[place:])
+
+
 def phases() -> dict[str, tuple[str, ...]]:
     """All our passes, each once, by the phase of the compiler in which it runs first, in order."""
     found: dict[str, tuple[str, ...]] = {}
@@ -85,7 +93,7 @@ def phases() -> dict[str, tuple[str, ...]]:
     for title, pipeline in (
         ("From linalg on tensors to a sparse program", rewrite_pipeline([0])),
         ("With frozen weights", rewrite_pipeline([0], freeze=True)),
-        ("From a sparse program to code for the CPU", CPU_PIPELINE),
+        ("From a sparse program to code for the CPU", cpu_pipeline(deterministic=True)),
         ("Others", sorted(PASSES)),
     ):
         named = re.findall(r"pit-[a-z-]+", ", ".join(pipeline))

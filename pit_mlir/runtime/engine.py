@@ -9,7 +9,7 @@ import numpy
 from pit_mlir.bindings import ExecutionEngine, ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.errors import InputError, PitError, PlatformError, UnsupportedError
-from pit_mlir.passes.pipelines import CPU_PIPELINE
+from pit_mlir.passes.pipelines import cpu_pipeline
 from pit_mlir.passes.runner import run_pipeline
 from pit_mlir.runtime.library import library, library_path, python_library
 from pit_mlir.runtime.memref import RESULTS_START, Signature, describe_mismatch
@@ -146,8 +146,13 @@ def owned_array(capsule: Any, words: Sequence[int], dtype: numpy.dtype[Any]) -> 
     return numpy.asarray(_Block(capsule, words, dtype.itemsize)).view(dtype)
 
 
-def build_program(module: ir.Module, report: Report | None = None, *, entry: str = "main") -> Program:
-    """Lowers `module`, whose function `entry` is on tensors, for the CPU in place, and compiles it."""
+def build_program(
+    module: ir.Module, report: Report | None = None, *, entry: str = "main", deterministic: bool = False
+) -> Program:
+    """Lowers `module`, whose function `entry` is on tensors, for the CPU in place, and compiles it.
+
+    With `deterministic` it raises `UnsupportedError` for a program whose results depend on the order of threads.
+    """
     function = next(
         op.operation
         for op in module.body.operations
@@ -155,5 +160,5 @@ def build_program(module: ir.Module, report: Report | None = None, *, entry: str
         and ir.StringAttr(op.operation.attributes["sym_name"]).value == entry
     )
     signature = Signature.of(ir.TypeAttr(function.attributes["function_type"]).value)
-    run_pipeline(module, CPU_PIPELINE, report)
+    run_pipeline(module, cpu_pipeline(deterministic=deterministic), report)
     return Program(module, signature, entry=entry)
