@@ -18,6 +18,8 @@ from attention_models import (
 from torch import Tensor, nn
 
 import pit_mlir as pit
+from examples.longformer import Longformer
+from examples.museformer import Museformer
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -198,6 +200,26 @@ def test_a_single_query() -> None:
     for count in (100, 2, 33, 127, 300):
         given = inputs(count)
         assert_equal(compiled(*given), exactly(Sdpa(), *given))
+
+
+@pytest.mark.parametrize("length", [70, 300])
+def test_longformer(length: int) -> None:
+    """The example: one list for all layers, since their masks are one."""
+    model = Longformer(dim=32, heads=2, layers=2, window=20).eval()
+    ids, is_global = torch.randint(0, 1000, (2, length)), torch.zeros(2, length, dtype=torch.bool)
+    is_global[0, 3], is_global[1, -1] = True, True
+    compiled = pit.compile(model, (ids, is_global))
+    assert blocks_in(compiled) == 1
+    assert_equal(compiled(ids, is_global), copy.deepcopy(model).double()(ids, is_global), 1e-4)
+
+
+def test_museformer() -> None:
+    """The example, with a bar that has no token: its summary looks at nothing, and nobody at it that counts."""
+    model = Museformer(bars=9, dim=32, heads=2, layers=2).eval()
+    ids, bar = torch.randint(0, 1000, (2, 250)), torch.randint(0, 8, (250,)).sort().values
+    compiled = pit.compile(model, (ids, bar))
+    assert blocks_in(compiled) == 2
+    assert_equal(compiled(ids, bar), copy.deepcopy(model).double()(ids, bar), 1e-4)
 
 
 def test_attention_without_a_mask_says_so() -> None:

@@ -1,6 +1,7 @@
 """`pit.block_mask` against all pairs: a live block is listed, and no other where positions in order are compared."""
 
 from functools import cache
+from typing import Any
 
 import numpy
 import pytest
@@ -124,7 +125,7 @@ def listed(program: Program, *arrays: numpy.ndarray) -> numpy.ndarray:
     return found
 
 
-def blocks_of(live: numpy.ndarray) -> numpy.ndarray:
+def blocks_of(live: numpy.ndarray) -> Any:
     """Whether any pair of each block is live."""
     rows, columns = (-(-size // BLOCK) for size in live.shape)
     padded = numpy.zeros((rows * BLOCK, columns * BLOCK), bool)
