@@ -15,8 +15,8 @@ from pit_mlir.passes.normal_form.positions import fold_table_reads, outline_posi
 from pit_mlir.passes.normal_form.reshapes import cancel_reshapes, join_unit_reshapes
 from pit_mlir.passes.normal_form.scalars import fold_sign_tests, fold_truncations
 from pit_mlir.passes.normal_form.scope import operations, upstream
+from pit_mlir.passes.normal_form.sink import sink_below_slices, sink_below_sorts
 from pit_mlir.passes.normal_form.sizes import fold_dims, fold_quotients
-from pit_mlir.passes.normal_form.slices import sink_reshapes
 from pit_mlir.passes.normal_form.windows import drop_idle_windows, fold_windows, outline_windows
 
 # Rounds of folding at most; encoders take 3, window attention with its partitions 9.
@@ -35,6 +35,7 @@ _FOLDED = (
     "tensor.extract",
     "tensor.extract_slice",
     "tensor.reshape",
+    "tm_tensor.sort",
 )
 
 
@@ -94,7 +95,8 @@ def _fold_known(module: ir.Operation) -> None:
     found = operations(module, _FOLDED)
     fold_dims(found["tensor.dim"])
     fold_quotients(found["arith.divsi"])
-    sink_reshapes(found["tensor.extract_slice"])
+    sink_below_sorts(found["tm_tensor.sort"])
+    sink_below_slices(found["tensor.extract_slice"])
     drop_idle_windows(found["pit.window"])
     fold_windows(found["tensor.expand_shape"] + found["tensor.collapse_shape"])
     found = operations(module, _FOLDED)

@@ -257,4 +257,6 @@ def is_elementwise(view: Structured, *, cheap: bool = False) -> bool:
     if any(True for _ in view.scalars[-1].uses):
         return False
     names = [op.operation.name for op in view.body.operations][:-1]
-    return all(name in CHEAP if cheap else name.startswith(("arith.", "math.", "pit.element")) for name in names)
+    return all(
+        name in CHEAP if cheap else name.startswith(("arith.", "math.", "pit.element")) for name in names
+    )

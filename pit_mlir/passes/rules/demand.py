@@ -15,6 +15,7 @@ from pit_mlir.passes.rules.cancel import plan_swrite
 from pit_mlir.passes.rules.hoist import plan_generic
 from pit_mlir.passes.rules.hoist_mark import plan_mark
 from pit_mlir.passes.rules.hoist_shape import plan_cast, plan_pad, plan_shape
+from pit_mlir.passes.rules.hoist_sort import plan_sort
 from pit_mlir.passes.rules.reduce import plan_attend
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
@@ -28,6 +29,7 @@ PLANNERS: dict[str, Planner] = {
     "pit.attend": plan_attend,
     "pit.mark": plan_mark,
     "pit.swrite": plan_swrite,
+    "tm_tensor.sort": plan_sort,
 }
 """What moves an index from the results of an operation to its operands."""
 

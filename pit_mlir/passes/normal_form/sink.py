@@ -1,4 +1,4 @@
-"""Slices go before reshapes that leave what is cut alone, so that reshapes behind them meet those before."""
+"""Reshapes sink below slices and sorts that leave alone what they join, and meet the reshapes that follow."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ Product = tuple[int, Counter[Source]]
 SLICE_PARTS = ("static_offsets", "static_sizes", "static_strides")
 
 
-def sink_reshapes(slices: Iterable[ir.Operation]) -> None:
+def sink_below_slices(slices: Iterable[ir.Operation]) -> None:
     """slice(collapse(x)) = collapse(slice(x)) for each of `slices` that keeps every collapsed group whole."""
     for op in slices:
         collapse = owner(op.operands[0])
-        if collapse is None or collapse.name != "tensor.collapse_shape":
+        if collapse is None or not is_collapse(collapse):
             continue
         groups = reassociation(collapse)
         kept = kept_dims(op)
@@ -86,6 +86,54 @@ def product_of_expression(expression: ir.AffineExpr, dims: int, operands: list[i
 def times(left: Product, right: Product) -> Product:
     """The product of two products."""
     return left[0] * right[0], left[1] + right[1]
+
+
+def sink_below_sorts(sorts: Iterable[ir.Operation]) -> None:
+    """sort(collapse(x), ..) = collapse(sort(x, ..)) for each of `sorts` along a dimension that is not a joined one."""
+    for op in sorts:
+        dimension = ir.IntegerAttr(op.attributes["dimension"])
+        collapse = next((c for c in map(owner, op.operands) if c is not None and is_collapse(c)), None)
+        groups = [] if collapse is None else reassociation(collapse)
+        if collapse is None or len(groups[dimension.value]) != 1:
+            continue
+        source = collapse.operands[0]
+        sizes = [extent_source(source, dim) for dim in range(ir.RankedTensorType(source.type).rank)]
+        with ir.InsertionPoint(op), op.location:
+            entries_ = [size if isinstance(size, int) else index_value(size) for size in sizes]
+            wide = [expanded(operand, source, entries_, groups) for operand in op.operands]
+            made = ir.Operation.create(
+                op.name,
+                results=[value.type for value in wide],
+                operands=wide,
+                attributes={
+                    "dimension": ir.IntegerAttr.get(dimension.type, groups[dimension.value][0]),
+                    "operandSegmentSizes": op.attributes["operandSegmentSizes"],
+                },
+                regions=1,
+            )
+            op.regions[0].blocks[0].append_to(made.regions[0])
+            for old, new in zip(op.results, made.results, strict=True):
+                old.replace_all_uses_with(tensor.CollapseShapeOp(old.type, new, groups).result)
+        op.erase()
+
+
+def is_collapse(op: ir.Operation) -> bool:
+    """Whether `op` joins dimensions."""
+    return op.name == "tensor.collapse_shape"
+
+
+def expanded(
+    value: ir.Value, source: ir.Value, sizes: list[int | ir.Value], groups: list[list[int]]
+) -> ir.Value:
+    """`value`, of the sizes of `source` joined in `groups`, with the dimensions of `source`."""
+    collapse = owner(value)
+    if collapse is not None and is_collapse(collapse) and collapse.operands[0] == source:
+        return source
+    dynamic = ir.ShapedType.get_dynamic_size()
+    static = [dynamic if isinstance(size, ir.Value) else size for size in sizes]
+    values = [size for size in sizes if isinstance(size, ir.Value)]
+    type_ = ir.RankedTensorType.get(static, ir.RankedTensorType(value.type).element_type)
+    return tensor.ExpandShapeOp(type_, value, groups, values, static).result
 
 
 def sink(op: ir.Operation, collapse: ir.Operation, groups: list[list[int]]) -> None:
