@@ -445,3 +445,30 @@ func.func @no_such_dimension(%x: tensor<2x?xf32>) -> tensor<?xf32> {
   %e = tensor.empty(%n) : tensor<?xf32>
   return %e : tensor<?xf32>
 }
+
+// -----
+
+// What is joined before a sort and a slice along another dimension is not joined at all, if it is split again behind.
+//
+// CHECK-LABEL: func.func @top_of_joined
+// CHECK-NOT: tensor.collapse_shape
+// CHECK-NOT: tensor.expand_shape
+// CHECK: tm_tensor.sort dimension(2) outs(%{{.*}} : tensor<?x?x4xf32>)
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 0] [%{{.*}}, %{{.*}}, 2] [1, 1, 1] : tensor<?x?x4xf32> to tensor<?x?x2xf32>
+// CHECK: return
+func.func @top_of_joined(%x: tensor<?x?x4xf32>) -> tensor<?x?x2xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %b = tensor.dim %x, %c0 : tensor<?x?x4xf32>
+  %t = tensor.dim %x, %c1 : tensor<?x?x4xf32>
+  %joined = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x?x4xf32> into tensor<?x4xf32>
+  %s = tm_tensor.sort dimension(1) outs(%joined : tensor<?x4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %c = arith.cmpf oge, %a, %o : f32
+    tm_tensor.yield %c : i1
+  } -> tensor<?x4xf32>
+  %n = tensor.dim %s, %c0 : tensor<?x4xf32>
+  %top = tensor.extract_slice %s[0, 0] [%n, 2] [1, 1] : tensor<?x4xf32> to tensor<?x2xf32>
+  %split = tensor.expand_shape %top [[0, 1], [2]] output_shape [%b, %t, 2] : tensor<?x2xf32> into tensor<?x?x2xf32>
+  return %split : tensor<?x?x2xf32>
+}

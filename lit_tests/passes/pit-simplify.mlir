@@ -155,3 +155,40 @@ func.func @of_rank_0(%x: tensor<f32>, %m: tensor<1x1xi1>) -> tensor<?xf32> {
   %r = "pit.sread"(%e, %i) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>} : (tensor<1x1xf32>, !pit.index) -> tensor<?xf32>
   return %r : tensor<?xf32>
 }
+
+// -----
+
+// A sort leaves its rows apart: those that are read are sorted, along the dimension that the index leaves alone.
+//
+// CHECK-LABEL: func.func @sorted
+// CHECK: %[[ROWS:.*]] = "pit.sread"(%{{.*}}, %{{.*}}) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>} : (tensor<3x9x4xf32>, !pit.index) -> tensor<?x4xf32>
+// CHECK: %[[SORTED:.*]] = tm_tensor.sort dimension(1) outs(%[[ROWS]] : tensor<?x4xf32>)
+// CHECK: return %[[SORTED]]
+func.func @sorted(%x: tensor<3x9x4xf32>, %mask: tensor<3x9xi1>) -> tensor<?x4xf32> {
+  %I = "pit.detect"(%mask) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<3x9xi1>) -> !pit.index
+  %s = tm_tensor.sort dimension(2) outs(%x : tensor<3x9x4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.cmpf oge, %a, %b : f32
+    tm_tensor.yield %c : i1
+  } -> tensor<3x9x4xf32>
+  %r = "pit.sread"(%s, %I) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>} : (tensor<3x9x4xf32>, !pit.index) -> tensor<?x4xf32>
+  return %r : tensor<?x4xf32>
+}
+
+// -----
+
+// Along the dimension of the index the rows of a sort are not those of its operand.
+//
+// CHECK-LABEL: func.func @sorted_rows
+// CHECK: tm_tensor.sort dimension(1) outs(%{{.*}} : tensor<3x9x4xf32>)
+// CHECK: "pit.sread"
+func.func @sorted_rows(%x: tensor<3x9x4xf32>, %mask: tensor<3x9xi1>) -> tensor<?x4xf32> {
+  %I = "pit.detect"(%mask) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 1 : i64} : (tensor<3x9xi1>) -> !pit.index
+  %s = tm_tensor.sort dimension(1) outs(%x : tensor<3x9x4xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.cmpf oge, %a, %b : f32
+    tm_tensor.yield %c : i1
+  } -> tensor<3x9x4xf32>
+  %r = "pit.sread"(%s, %I) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>} : (tensor<3x9x4xf32>, !pit.index) -> tensor<?x4xf32>
+  return %r : tensor<?x4xf32>
+}

@@ -18,4 +18,4 @@ def functions_of(op: ir.Operation) -> Iterator[ir.Operation]:
 
 def merge_equal(op: ir.Operation) -> None:
     """Equal pure operations become one, unused ones vanish."""
-    PassManager.parse(f"{op.name}(cse)").run(op)
+    PassManager.parse(f"{op.name}(cse,trivial-dce)").run(op)
