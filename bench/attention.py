@@ -16,6 +16,7 @@ from typing import Annotated
 import torch
 import typer
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -85,7 +86,7 @@ def flexible(qkv: tuple[Tensor, Tensor, Tensor], live: Tensor) -> Callable[[], T
     compiled = torch.compile(flex_attention)
     try:
         compiled(*qkv, block_mask=mask)
-    except (RuntimeError, NotImplementedError, torch._dynamo.exc.TorchDynamoException) as error:
+    except (RuntimeError, NotImplementedError, TorchDynamoException) as error:
         print(f"no FlexAttention here: {str(error).splitlines()[0]}", file=sys.stderr)
         return None
     return lambda: compiled(*qkv, block_mask=mask)
