@@ -166,7 +166,7 @@ def _turned(tensors: _Tensors, transposed: tuple[bool, ...]) -> tuple[Tensor, Te
     """Query, key and value with heads and tokens exchanged where it says so."""
     query, key, value = (
         tensor.transpose(1, 2) if turn else tensor
-        for tensor, turn in zip(tensors[:3], transposed, strict=True)
+        for tensor, turn in zip(tensors[:_EXTRAS], transposed, strict=True)
     )
     return query, key, value
 
@@ -194,6 +194,7 @@ class _Form:
     """
 
     constants: _Constants
+    device: torch.device
     autocast: torch.dtype | None
     dtypes: tuple[torch.dtype | None, ...]
     axes: tuple[tuple[int | str, ...], ...]
@@ -221,10 +222,11 @@ class _Form:
             )
         return _Form(
             constants,
+            tensors[0].device,
             autocast(),
             tuple(None if tensor is None else tensor.dtype for tensor in tensors),
             tuple(axes),
-            tuple(not tensor.is_contiguous() for tensor in (tensors[0], tensors[1], tensors[2])),
+            tuple(tensor.transpose(1, 2).is_contiguous() for tensor in tensors[:_EXTRAS]),
         )
 
     def arranged(self, tensors: _Tensors) -> Any:

@@ -77,6 +77,7 @@ def experts_forward(
         "experts",
         _fingerprint(self),
         autocast(),
+        hidden_states.device,
         *((tensor.dtype, *tensor.shape[1:]) for tensor in routed),
         *((name, tensor.dtype, tensor.shape) for name, tensor in tensors.items()),
     )
