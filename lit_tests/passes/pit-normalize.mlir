@@ -448,6 +448,41 @@ func.func @no_such_dimension(%x: tensor<2x?xf32>) -> tensor<?xf32> {
 
 // -----
 
+// What a predictor says of other values is a mask of its own; a ReLU asks its own values and stays as it is.
+
+#mn = affine_map<(m, n) -> (m, n)>
+#n = affine_map<(m, n) -> (n)>
+
+// CHECK-LABEL: func.func @decisions
+// CHECK: %[[MASK:.*]] = linalg.generic {{.*}} ins(%arg1 : tensor<4xf32>) outs(%{{.*}} : tensor<4xi1>)
+// CHECK: arith.cmpf ogt
+// CHECK: linalg.generic {{.*}} ins(%arg0, %[[MASK]] : tensor<?x4xf32>, tensor<4xi1>)
+// CHECK-NEXT: ^bb0(%[[X:.*]]: f32, %[[LIVE:.*]]: i1, %{{.*}}: f32):
+// CHECK-NEXT: arith.select %[[LIVE]], %[[X]], %{{.*}} : f32
+// CHECK: linalg.generic
+// CHECK: arith.cmpf ogt
+// CHECK-NEXT: arith.select
+func.func @decisions(%x: tensor<?x4xf32>, %p: tensor<4xf32>, %e: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %h = linalg.generic {indexing_maps = [#mn, #n, #mn], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %p : tensor<?x4xf32>, tensor<4xf32>) outs(%e : tensor<?x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.cmpf ogt, %b, %zero : f32
+    %t = arith.select %c, %a, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<?x4xf32>
+  %r = linalg.generic {indexing_maps = [#mn, #mn], iterator_types = ["parallel", "parallel"]}
+      ins(%h : tensor<?x4xf32>) outs(%e : tensor<?x4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %c = arith.cmpf ogt, %a, %zero : f32
+    %t = arith.select %c, %a, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<?x4xf32>
+  return %r : tensor<?x4xf32>
+}
+
+// -----
+
 // What is joined before a sort and a slice along another dimension is not joined at all, if it is split again behind.
 //
 // CHECK-LABEL: func.func @top_of_joined

@@ -11,7 +11,7 @@ from pit_mlir.passes.rules.accumulate import accumulate_writes
 from pit_mlir.passes.rules.block_keys import restrict_attentions
 from pit_mlir.passes.rules.combine import combine_contractions
 from pit_mlir.passes.rules.confine import confine_projections
-from pit_mlir.passes.rules.functions import functions_of, merge_equal
+from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
@@ -75,5 +75,3 @@ class InsertSparsity(Pass):
             for function in functions_of(op):
                 for rule in RULES[self.only]:
                     rule(function, report)
-            # Rules that ask the same mask share its index.
-            merge_equal(op)

@@ -7,6 +7,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.passes.base import Pass
 from pit_mlir.passes.normal_form.asserts import drop_idle_checks, outline_asserts
+from pit_mlir.passes.normal_form.decisions import outline_decisions
 from pit_mlir.passes.normal_form.fingerprint import fingerprint
 from pit_mlir.passes.normal_form.generalize import generalize_named
 from pit_mlir.passes.normal_form.movement import separate_users
@@ -44,8 +45,9 @@ class Normalize(Pass):
     """Brings linalg on tensors into normal form: one iterator per model axis, movement folded into maps.
 
     Afterwards transposes, broadcasts and most reshapes are gone into indexing maps, bodies take positions
-    from iota operands, asserts are `pit.check`s outside bodies, unit dimensions and dead results are gone,
-    and float operations stand one by one: none is fused into another or into a contraction.
+    from iota operands, comparisons of floats that decide over others from masks, asserts are `pit.check`s outside
+    bodies, unit dimensions and dead results are gone, and float operations stand one by one: none is fused into
+    another or into a contraction.
     """
 
     name: ClassVar[str] = "pit-normalize"
@@ -66,6 +68,7 @@ class Normalize(Pass):
             upstream("linalg-fold-unit-extent-dims,canonicalize,cse", context).run(op)
             _fold_movement(op)
             outline_positions(op)
+            outline_decisions(op)
             clean.run(op)
             assert op.verify()
 

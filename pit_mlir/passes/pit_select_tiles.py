@@ -58,6 +58,7 @@ class SelectTiles(Pass):
 def select_tiles(block: ir.Block, report: Report) -> None:
     """Chooses the blocks of every index in `block`, then forms every contraction."""
     drop_marks(block)
+    share_indices(block)
     for op in list(block.operations):
         if isinstance(op, DetectOp):
             choose_block(op)
@@ -78,6 +79,21 @@ def drop_marks(block: ir.Block) -> None:
         if op.operation.name == "pit.mark":
             op.operation.results[0].replace_all_uses_with(op.operation.operands[0])
             op.operation.erase()
+
+
+def share_indices(block: ir.Block) -> None:
+    """Rules that ask the same mask share its index, and so its blocks: the first one serves all."""
+    first: dict[tuple[ir.Value, str], ir.Value] = {}
+    for op in list(block.operations):
+        if not isinstance(op, DetectOp):
+            continue
+        operation = op.operation
+        key = operation.operands[0], str(operation.attributes)
+        if key in first:
+            operation.results[0].replace_all_uses_with(first[key])
+            operation.erase()
+        else:
+            first[key] = operation.results[0]
 
 
 def grow(op: ContractOp, report: Report) -> None:

@@ -102,7 +102,7 @@ def test_leading_dimensions(shape: tuple[int, ...]) -> None:
     assert compiled.ir.count('"pit.detect"') == 1
     for bias in (None, -100.0, 100.0):
         if bias is not None:
-            model.up[0].bias.fill_(bias)
+            model.up.get_parameter("0.bias").fill_(bias)
         x = torch.randn(*shape, DIM)
         assert_near(compiled(x), exact(model, x), 1e-5)
 

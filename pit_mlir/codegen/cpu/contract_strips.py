@@ -79,7 +79,7 @@ def width_of(frame: Frame) -> Index:
 
 @contextmanager
 def parts(frame: Frame, multiple: int) -> Iterator[Task]:
-    """Tasks in parallel, each a strip and a part of its list; parts have a multiple of `multiple` rows but for the last."""
+    """Tasks in parallel, each a strip and a part of its list, a multiple of `multiple` rows but for the last part."""
     wide = width_of(frame)
     strips = [*frame.outer_extents, ceil_div(frame.columns, wide)]
     pieces = ceil_div(TASKS_PER_THREAD * frame.host.threads, maximum(product(strips), 1))

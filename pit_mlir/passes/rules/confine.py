@@ -9,7 +9,7 @@ reads it there; `pit.axes` has no "none" among the iterators of I. The mask is c
 cannot be confined by it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pit_mlir.analysis.zeros import Fact, Source, Zeros
@@ -19,7 +19,7 @@ from pit_mlir.dialect.bodies import copied_yields
 from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Structured, owner, projection
+from pit_mlir.dialect.structured import Structured, owner, projection, projection_map
 from pit_mlir.passes.rules.demand import captured
 from pit_mlir.passes.rules.restrict import assumed, live_mask
 from pit_mlir.passes.rules.spread import zeros_like
@@ -54,11 +54,21 @@ def confine_projections(function: ir.Operation, report: Report) -> None:
         if chosen is not None:
             confined[view.op.results[0]] = chosen
     for chosen in confined.values():
+        maker = owner(chosen.source.tensor)
+        if maker is not None:
+            sink(chosen.view.op, maker)
         if "reduction" in chosen.view.iterators:
             where = location_text(chosen.view.location)
             report.count("num-confined")
             report.remark(where, explanation(chosen), topic="list")
-        confine(chosen)
+    followers = [value for value, chosen in confined.items() if "reduction" not in chosen.view.iterators]
+    inner = [value for value in followers if all(reader in followers for reader in results_reading(value))]
+    indices: Indices = {}
+    for value, chosen in confined.items():
+        if value not in inner:
+            confine(chosen, inner, indices)
+    for value in reversed(inner):
+        value.owner.operation.erase()
 
 
 class Reading:
@@ -155,6 +165,12 @@ def follower_of(
     return None
 
 
+def results_reading(value: ir.Value) -> list[ir.Value | None]:
+    """The results of the operations that read `value`; None for one that has none, or several."""
+    users = [use.owner.operation for use in value.uses]
+    return [user.results[0] if len(user.results) == 1 else None for user in users]
+
+
 def iterators_of(source: Source, out: Sequence[int]) -> list[int]:
     """The iterators that the dimensions of a mask run over, those of its value being `out`."""
     return [out[dim] for dim in source.dims if dim is not None]
@@ -172,32 +188,102 @@ def is_used(scalar: ir.Value) -> bool:
     return any(True for _ in scalar.uses)
 
 
-def confine(chosen: Confinement) -> None:
-    """Puts a `pit.generic` over the live elements in place of the operation, behind the mask."""
+Indices = dict[tuple[ir.Value, bool, tuple[int, ...]], ir.Value]
+"""The indices made so far: of which mask, and in which order of its dimensions."""
+
+
+def confine(chosen: Confinement, followers: Collection[ir.Value], indices: Indices) -> None:
+    """Puts a `pit.generic` over the live elements in place of the operation; it computes the `followers` it reads."""
     # What it reads may have been confined since.
     view, source = Structured.on_tensors(chosen.view.op), chosen.source
     assert view is not None
-    maker = owner(source.tensor)
-    if maker is not None:
-        sink(view.op, maker)
     iterators = iterators_of(source, projection(view.maps[-1]) or ())
+    dims = tuple(iterators.index(p) for p in chosen.group)
+    key = source.tensor, source.where_zero, dims
+    chain = Chain(view, followers)
     with ir.InsertionPoint(view.op), view.location:
-        *segments, axis = (iterators.index(p) for p in chosen.group)
-        index = detect(live_mask(source), axis=[axis], segments=segments)
+        if key not in indices:
+            indices[key] = index_of(source, dims)
         new = pit_generic(
-            view.inputs,
+            [value for value, _ in chain.reads],
             view.outputs if "reduction" in view.iterators else [zeros_like(view.op.results[0])],
-            index,
-            view.maps,
+            indices[key],
+            [
+                *(projection_map(len(view.iterators), positions) for _, positions in chain.reads),
+                view.maps[-1],
+            ],
             view.iterators,
             group=chosen.group,
-            body=lambda *scalars: copied_yields(view, scalars),
+            body=chain.body,
         ).operation
-    for name in view.op.attributes:
-        if name.startswith("pit."):
-            new.attributes[name] = view.op.attributes[name]
+    new.attributes["pit.axes"] = view.op.attributes["pit.axes"]
     view.op.results[0].replace_all_uses_with(new.results[0])
     view.op.erase()
+
+
+def index_of(source: Source, dims: Sequence[int]) -> ir.Value:
+    """The index of what `source` leaves live, behind it: dimensions `dims`, the listed one last."""
+    mask = live_mask(source)
+    maker = owner(mask)
+    place = ir.InsertionPoint.at_block_begin(mask.owner) if maker is None else ir.InsertionPoint.after(maker)
+    *segments, axis = dims
+    with place:
+        return detect(mask, axis=[axis], segments=segments)
+
+
+class Chain:
+    """An operation with the element-wise ones that it alone reads, as one body.
+
+    `reads` are the values that the chain reads, each with the iterators of its dimensions.
+    """
+
+    def __init__(self, view: Structured, followers: Collection[ir.Value]) -> None:
+        self.view, self.followers = view, followers
+        self.reads: dict[tuple[ir.Value, tuple[int, ...]], None] = {}
+        self.visit(view, range(len(view.iterators)))
+
+    def visit(self, view: Structured, place: Sequence[int]) -> None:
+        """Notes what `view` reads, its iterator i being iterator `place[i]` of the chain."""
+        for value, map_ in zip(view.inputs, view.input_maps, strict=True):
+            positions = tuple(place[p] for p in projection(map_) or ())
+            inner = self.inner(value)
+            if inner is None:
+                self.reads.setdefault((value, positions))
+            else:
+                self.visit(inner, renamed(inner, positions))
+
+    def inner(self, value: ir.Value) -> Structured | None:
+        """The element-wise operation of the chain that makes `value`."""
+        maker = owner(value)
+        return Structured.on_tensors(maker) if maker is not None and value in self.followers else None
+
+    def body(self, *scalars: ir.Value) -> list[ir.Value]:
+        """What the chain yields, from an element of each of `reads` and the accumulator."""
+        known = dict(zip(self.reads, scalars, strict=False))
+        return self.compute(self.view, range(len(self.view.iterators)), known, scalars[-1])
+
+    def compute(
+        self,
+        view: Structured,
+        place: Sequence[int],
+        known: dict[tuple[ir.Value, tuple[int, ...]], ir.Value],
+        accumulator: ir.Value,
+    ) -> list[ir.Value]:
+        """What `view` yields; `known` are the elements computed so far."""
+        elements: list[ir.Value] = []
+        for value, map_ in zip(view.inputs, view.input_maps, strict=True):
+            key = value, tuple(place[p] for p in projection(map_) or ())
+            inner = self.inner(value)
+            if key not in known and inner is not None:
+                [known[key]] = self.compute(inner, renamed(inner, key[1]), known, accumulator)
+            elements.append(known[key])
+        return copied_yields(view, [*elements, accumulator])
+
+
+def renamed(view: Structured, positions: Sequence[int]) -> list[int]:
+    """The iterators of an element-wise `view` under the names `positions` of its result's dimensions."""
+    out = projection(view.maps[-1]) or ()
+    return [positions[out.index(p)] for p in range(len(view.iterators))]
 
 
 def sink(op: ir.Operation, maker: ir.Operation) -> None:

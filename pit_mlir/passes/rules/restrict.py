@@ -24,7 +24,14 @@ from pit_mlir.dialect.bodies import copied_yields
 from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Iterator, Structured, build_generic, projection, projection_map
+from pit_mlir.dialect.structured import (
+    Iterator,
+    Structured,
+    build_generic,
+    owner,
+    projection,
+    projection_map,
+)
 
 
 @dataclass(frozen=True)
@@ -179,9 +186,30 @@ def split(view: Structured, restriction: Restriction) -> tuple[list[int], list[i
 
 def live_mask(told: Source) -> ir.Value:
     """A tensor that is not zero where a fact does not hold: who knows of it, or where that is zero."""
-    source = told.tensor
     if told.where_zero:
-        return source
+        return told.tensor
+    made = next(
+        (use.owner.operation for use in told.tensor.uses if OPPOSITE in use.owner.operation.attributes), None
+    )
+    return opposite(told.tensor) if made is None else made.results[0]
+
+
+OPPOSITE = "pit.opposite"
+"""Marks the tensor that is live where another one is zero, so that there is one of it."""
+
+
+def opposite(source: ir.Value) -> ir.Value:
+    """A tensor of truth values that says where `source` is zero, behind the maker of `source`."""
+    maker = owner(source)
+    place = (
+        ir.InsertionPoint.at_block_begin(source.owner) if maker is None else ir.InsertionPoint.after(maker)
+    )
+    with place:
+        return is_zero(source)
+
+
+def is_zero(source: ir.Value) -> ir.Value:
+    """A tensor of truth values that says where `source` is zero, at the insertion point."""
     type_ = ir.RankedTensorType(source.type)
     out = tensor.EmptyOp(
         [extent(source, dim) for dim in range(type_.rank)], ir.IntegerType.get_signless(1)
@@ -196,4 +224,6 @@ def live_mask(told: Source) -> ir.Value:
         return [arith.CmpIOp(arith.CmpIPredicate.eq, element, zero).result]
 
     parallel: list[Iterator] = ["parallel"] * type_.rank
-    return build_generic([source], [out], [identity, identity], parallel, body).results[0]
+    made = build_generic([source], [out], [identity, identity], parallel, body)
+    made.attributes[OPPOSITE] = ir.UnitAttr.get()
+    return made.results[0]
