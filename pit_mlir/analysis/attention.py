@@ -323,9 +323,14 @@ def cut(expression: Expression, product: Leaf) -> Expression:
     )
 
 
+CHEAP = ("math.absf", "math.absi", "math.copysign", "math.fma")
+"""Math functions that are one instruction."""
+
+
 def is_costly(expression: Expression) -> bool:
     """Whether computing `expression` once a score costs more than reading it: it calls a math function."""
-    return any(isinstance(part, Apply) and part.name.startswith("math.") for part in parts(expression))
+    names = (part.name for part in parts(expression) if isinstance(part, Apply))
+    return any(name.startswith("math.") and name not in CHEAP for name in names)
 
 
 def head(expression: Expression) -> str:

@@ -9,10 +9,10 @@ A row without a live key gives what the dense operators give: NaN where its scor
 Where they are finite lowest numbers it is a mean over all keys; the attribute `lowest` has it computed so.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from pit_mlir.analysis.expressions import Expression, Leaf, emit, scalar_expression
-from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.extents import extent, extent_source
 from pit_mlir.analysis.facts import Assumption
 from pit_mlir.analysis.images import Abstract, Known, NonZero
 from pit_mlir.analysis.liveness import (
@@ -38,14 +38,18 @@ from pit_mlir.dialect.yield_ import yielded
 
 
 def restrict_attentions(function: ir.Operation, report: Report) -> None:
-    """Gives every `pit.attend` of `function` whose scores are masked along the keys a list of blocks of keys."""
+    """Gives every `pit.attend` of `function` whose scores are masked along the keys a list of blocks of keys.
+
+    Layers that mask alike share one list.
+    """
+    made: dict[Hashable, ir.Value] = {}
     for op in list(function.regions[0].blocks[0].operations):
         if op.operation.name == "pit.attend" and "keys" not in op.operation.attributes:
-            restrict_attention(op.operation, report)
+            restrict_attention(op.operation, made, report)
 
 
-def restrict_attention(op: ir.Operation, report: Report) -> None:
-    """R2 by blocks at one attention, if its score says which keys a query does not see."""
+def restrict_attention(op: ir.Operation, made: dict[Hashable, ir.Value], report: Report) -> None:
+    """R2 by blocks at one attention, if its score says which keys a query does not see; `made` are the lists so far."""
     key = batch_of(op) + 1
     score, product = body_score(op)
     found = liveness(score, product, listed_facts(op))
@@ -58,7 +62,7 @@ def restrict_attention(op: ir.Operation, report: Report) -> None:
             report.remark(where, text, topic="dense")
         return
     with ir.InsertionPoint(op), op.location:
-        restrict(op, found)
+        restrict(op, found, made)
     report.count("num-restricted")
     text = "each block of queries looks at the blocks of keys that its mask leaves in, by a list"
     report.remark(where, text, topic="list")
@@ -103,13 +107,25 @@ def listed_facts(op: ir.Operation) -> dict[Leaf, Abstract]:
     return found
 
 
-def restrict(op: ir.Operation, found: Liveness) -> None:
-    """Makes the list of blocks at the insertion point, and `op` anew with it."""
+def restrict(op: ir.Operation, found: Liveness, made: dict[Hashable, ir.Value]) -> None:
+    """Makes the list of blocks at the insertion point, unless there is one, and `op` anew with it."""
     rows, _ = indices_of(op)
     query = batch_of(op)
     segments = list(op.attributes["segments"])
     carried = {dim for leaf in reads(found.condition) for dim in leaf.dims if dim < query}
     iterators = sorted(carried | set(segments))
+    along = (*iterators, query, query + 1)
+    sizes = tuple(extent_source(*carrier(op, iterator)) for iterator in along)
+    key = (found.condition, rows, tuple(segments), along, sizes)
+    if key not in made:
+        made[key] = list_blocks(op, found, iterators)
+    listed(op, made[key], iterators, found.lowest)
+
+
+def list_blocks(op: ir.Operation, found: Liveness, iterators: Sequence[int]) -> ir.Value:
+    """The index of the blocks that may be live in `op`, over the batch iterators `iterators`."""
+    rows, _ = indices_of(op)
+    query = batch_of(op)
     number = {iterator: place for place, iterator in enumerate([*iterators, query, query + 1])}
     tensors = [leaf for leaf in reads(found.condition) if isinstance(leaf.value.type, ir.RankedTensorType)]
     scalars = {leaf: leaf.value for leaf in reads(found.condition) if leaf not in tensors}
@@ -118,14 +134,13 @@ def restrict(op: ir.Operation, found: Liveness) -> None:
     def body(*values: ir.Value) -> ir.Value:
         return emit_condition(found.condition, scalars | dict(zip(tensors, values, strict=True)), type_)
 
-    index = block_mask(
+    return block_mask(
         [size_of(op, iterator) for iterator in (*iterators, query, query + 1)],
         [(leaf.value, projection_map(len(number), [number[dim] for dim in leaf.dims])) for leaf in tensors],
         body,
         rows=rows,
-        segments=[number[iterator] for iterator in segments],
+        segments=[number[iterator] for iterator in op.attributes["segments"]],
     )
-    listed(op, index, iterators, found.lowest)
 
 
 def listed(op: ir.Operation, index: ir.Value, iterators: Sequence[int], lowest: bool) -> None:
@@ -148,10 +163,14 @@ def listed(op: ir.Operation, index: ir.Value, iterators: Sequence[int], lowest: 
 
 
 def size_of(op: ir.Operation, iterator: int) -> ir.Value:
-    """The extent of `iterator` as an `index` value, from a tensor that carries it as it is."""
-    tensor, dim = next((t, dims.index(iterator)) for t, dims in carriers(op) if iterator in dims)
-    size = extent(tensor, dim)
+    """The extent of `iterator` as an `index` value."""
+    size = extent(*carrier(op, iterator))
     return arith.constant(ir.IndexType.get(), size) if isinstance(size, int) else size
+
+
+def carrier(op: ir.Operation, iterator: int) -> tuple[ir.Value, int]:
+    """A tensor that carries `iterator` as it is, and the dimension that it addresses."""
+    return next((tensor, dims.index(iterator)) for tensor, dims in carriers(op) if iterator in dims)
 
 
 def carriers(op: ir.Operation) -> Iterator[tuple[ir.Value, tuple[int, ...]]]:
