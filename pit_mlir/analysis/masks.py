@@ -37,9 +37,23 @@ def is_mask(leaf: Leaf, expression: Expression) -> bool:
     """Whether `leaf` is a tensor made to tell where something is: integers, or a float argument."""
     if not isinstance(leaf.value.type, ir.RankedTensorType) or not leaf.dims or is_fresh(leaf.value):
         return False
+    if is_read_where_live(leaf.value):
+        return False
     if isinstance(element_type(leaf.value), ir.IntegerType):
         return True
     return is_mask_argument(leaf.value) and is_factor(leaf, expression)
+
+
+def is_read_where_live(value: ir.Value) -> bool:
+    """Whether `value` are the elements of a mask at the places that its own index lists: none of them is zero."""
+    read = owner(value)
+    maker = owner(read.operands[1]) if read is not None and read.name == "pit.sread" else None
+    if read is None or maker is None or maker.name != "pit.detect" or maker.operands[0] != read.operands[0]:
+        return False
+    group = [*maker.attributes["segments"], *maker.attributes["axis"]]
+    dims = [group[coordinate] for coordinate in read.attributes["group"]]
+    whole = ir.RankedTensorType(read.operands[0].type).rank == len(dims)
+    return whole and dims == list(read.attributes["axis"]) and all(n == 1 for n in maker.attributes["block"])
 
 
 def is_factor(leaf: Leaf, expression: Expression) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pit_mlir.bindings import ext, ir
 from pit_mlir.dialect.pit import PitOperation, require
+from pit_mlir.dialect.structured import owner
 
 
 class WindowOp(PitOperation, name="window", traits=[ext.Pure]):
@@ -101,6 +102,12 @@ def coefficients_of(expression: ir.AffineExpr, count: int) -> tuple[int, ...] | 
             if isinstance(factor, ir.AffineConstantExpr) and inner is not None:
                 return tuple(factor.value * coefficient for coefficient in inner)
     return None
+
+
+def is_window(value: ir.Value) -> bool:
+    """Whether `value` is made by `pit.window`."""
+    maker = owner(value)
+    return maker is not None and maker.name == "pit.window"
 
 
 def window_coefficients(map_: ir.AffineMap) -> list[tuple[int, ...]]:

@@ -15,6 +15,7 @@ from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
+from pit_mlir.passes.rules.spread_images import spread_images
 from pit_mlir.passes.rules.spread_mark import spread_marks
 
 Rule = Callable[[ir.Operation, Report], None]
@@ -26,6 +27,8 @@ ROWS: tuple[Rule, ...] = (
     spread_masks,
     # R3 over rows that the model's author marked.
     spread_marks,
+    # R3 over images that come in as 0, and over channels that weights leave out.
+    spread_images,
     # R5 where a model adds such rows up by itself.
     accumulate_writes,
 )
@@ -58,6 +61,7 @@ class InsertSparsity(Pass):
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
     statistics: ClassVar[Mapping[str, str]] = {
         "num-masked": "Values that are rows by a mask (R3)",
+        "num-images": "Convolutions of live images, or to live channels (R3)",
         "num-marked": "Values that are rows by a mark (R3)",
         "num-combined": "Sums over rows that are added where a mask is live (R5)",
         "num-partitioned": "Products with parts of a tensor that a key chooses (R6)",

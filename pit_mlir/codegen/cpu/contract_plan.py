@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.element import ElementOp, elements
-from pit_mlir.dialect.structured import owner, projection
+from pit_mlir.dialect.structured import projection
+from pit_mlir.dialect.window import is_window
 from pit_mlir.dialect.yield_ import yielded
 
 Role = Literal["outer", "row", "column", "depth"]
@@ -40,8 +41,7 @@ class Access:
     @property
     def has_windows(self) -> bool:
         """Whether the tensor is one of windows: its dimensions lie in memory as the map of the windows says."""
-        maker = owner(self.source)
-        return maker is not None and maker.name == "pit.window"
+        return is_window(self.source)
 
     @staticmethod
     def of(op: ir.OpView) -> "Access | None":
@@ -191,7 +191,11 @@ class ContractPlan:
         factors = list(yielded(product))
         readers = [readers_of(factor, product) for factor in factors]
         carried = [carried_by([a for r in side if (a := accesses[r])], group) for side in readers]
-        if is_swapped(carried, result, group, listed, kinds, len(block)):
+        reads_windows = any(access.has_windows for access in accesses.values() if access)
+        # An image has places enough for a list of its own: it says nothing of rows.
+        alone = {p for p, size in zip(group, block, strict=False) if size == 1 and reads_windows}
+        apart = [p for p in group if p not in alone] if listed == "depth" else group
+        if is_swapped(carried, result, apart, listed, kinds, len(block)):
             factors, readers, carried = factors[::-1], readers[::-1], carried[::-1]
         plan = ContractPlan(
             operation,
@@ -215,6 +219,8 @@ class ContractPlan:
             # An iterator of rows that neither carries repeats rows: a token that several experts share.
             listed_role: list[Role] = ["row" if p in group else role for p, role in enumerate(roles)]
             roles: list[Role] = ["outer" if p in keys else role for p, role in enumerate(listed_role)]
+        elif listed == "depth":
+            roles = ["outer" if p in alone else role for p, role in enumerate(roles)]
         problem = plan.problem_of_list(roles)
         return problem or plan.with_axes(roles, [a for a in accesses.values() if a])
 

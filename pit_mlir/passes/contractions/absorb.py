@@ -14,6 +14,7 @@ from pit_mlir.dialect.detect import segment_rank
 from pit_mlir.dialect.element import elements, operand_element
 from pit_mlir.dialect.group import group_size
 from pit_mlir.dialect.structured import Iterator, Structured, owner, projection, projection_map
+from pit_mlir.dialect.window import is_window
 from pit_mlir.dialect.yield_ import yielded
 from pit_mlir.passes.contractions.rebuild import Header, rebuild, replace_yield
 
@@ -75,6 +76,8 @@ def absorb_write(op: ContractOp) -> ContractOp | None:
         return None
     axis, group = list(user.attributes["axis"]), list(user.attributes["group"])
     row = header.positions[min(axis)]
+    if are_images(op, row):
+        return None
     listed = with_index(header, user, row)
     if listed is None:
         return None
@@ -101,6 +104,8 @@ def absorb_read(op: ContractOp) -> ContractOp | None:
         positions = list(projection(reader.operation.attributes["map"].value) or ())
         axis, group = list(read.attributes["axis"]), list(read.attributes["group"])
         row = positions[min(axis)]
+        if are_images(op, row):
+            continue
         listed = with_index(header, read, row)
         if listed is None:
             continue
@@ -221,6 +226,15 @@ def with_index(header: Header, user: ir.Operation, row: int) -> Header | None:
         block=(1,) * segment_rank(maker),
         compact=row in header.positions,
     )
+
+
+def are_images(op: ContractOp, row: int) -> bool:
+    """Whether `row` runs over images whose windows are read: each gives many columns, and lists are of rows."""
+    for reader in elements(op.operation.regions[0].blocks[0]):
+        positions = projection(reader.operation.attributes["map"].value) or ()
+        if row in positions and is_window(reader.operation.operands[0]):
+            return True
+    return False
 
 
 def is_row_list(header: Header) -> bool:

@@ -3,6 +3,7 @@
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.detect import DetectOp, segment_rank
 from pit_mlir.dialect.structured import Structured
+from pit_mlir.dialect.window import is_window
 from pit_mlir.passes.contractions.form import parallel_iterators, product_of
 
 BLOCK = 32
@@ -36,13 +37,14 @@ def block_for(rows: int) -> int:
 def listed_rows(op: DetectOp) -> int | None:
     """Which segment is one of rows, so that neighbours may share a list: the last one that one factor alone carries.
 
-    None where the index lists no reduction, and no weights (see `contract_strips`), of a contraction.
+    None where the index lists no reduction, and no weights (see `contract_strips`), of a contraction; nor where a
+    segment is an image, which has places enough for a list of its own.
     """
     segments = segment_rank(op.operation)
     for use in op.operation.results[0].uses:
         view = Structured.on_tensors(use.owner)
         product = None if view is None else product_of(view)
-        if view is None or product is None:
+        if view is None or product is None or any(is_window(value) for value in view.inputs):
             continue
         sides = [set().union(*(parallel_iterators(view, term) for term in side)) for side in product.factors]
         if view.iterators[view.group[-1]] != "reduction" and not any(

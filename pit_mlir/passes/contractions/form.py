@@ -38,6 +38,7 @@ def form(view: Structured) -> ContractOp | None:
     if product is None or block is None:
         return None
     init, map_ = view.outputs[0], view.output_maps[0]
+    start, start_map, empty = before_broadcast(view)
     is_rows = len(view.inputs) in view.compact
     with ir.InsertionPoint(view.op), view.location:
 
@@ -47,12 +48,12 @@ def form(view: Structured) -> ContractOp | None:
 
         def epilogue(total: ir.Value) -> ir.Value:
             result_type = ir.RankedTensorType(init.type).element_type
-            if not is_zero(init):
-                total = add(total, cast(element(init, map_, compact=is_rows), product.sum_type))
+            if not is_zero(start):
+                total = add(total, cast(element(start, start_map, compact=is_rows), product.sum_type))
             return cast(total, result_type)
 
         made = contract(
-            init,
+            empty,
             map_,
             view.iterators,
             product=factors,
@@ -68,6 +69,26 @@ def form(view: Structured) -> ContractOp | None:
     view.op.results[0].replace_all_uses_with(made.result)
     view.op.erase()
     return made
+
+
+def before_broadcast(view: Structured) -> tuple[ir.Value, ir.AffineMap, ir.Value]:
+    """What `view` starts from, its map, and a tensor to write to: a bias is read as it is, not copied to every place.
+
+    Only where each place of the result is computed: elsewhere it is that of the init.
+    """
+    init, map_ = view.outputs[0], view.output_maps[0]
+    maker = owner(init)
+    copied_from = None if maker is None or view.index is not None else Structured.on_tensors(maker)
+    if copied_from is None or len(copied_from.inputs) != 1 or copied_from.yields[0] != copied_from.scalars[0]:
+        return init, map_, init
+    source, target = (projection(copied_map) for copied_map in copied_from.maps)
+    if source is None or target is None or len(set(source)) != len(source):
+        return init, map_, init
+    place = dict(zip(target, map_.results, strict=True))
+    if any(iterator not in place for iterator in source):
+        return init, map_, init
+    broadcast = ir.AffineMap.get(map_.n_dims, 0, [place[iterator] for iterator in source])
+    return copied_from.inputs[0], broadcast, copied_from.outputs[0]
 
 
 def block_of(view: Structured) -> tuple[int, ...] | None:

@@ -2,11 +2,12 @@
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.sread import sread
-from pit_mlir.dialect.structured import owner
+from pit_mlir.dialect.structured import Structured, owner, projection
 from pit_mlir.passes.rules.cancel import written_rows
 from pit_mlir.passes.rules.demand import Demands
+from pit_mlir.passes.rules.hoist import plan_generic
 from pit_mlir.passes.rules.hoist_shape import compact_fill, is_refillable
-from pit_mlir.passes.rules.rows import Rows
+from pit_mlir.passes.rules.rows import Plan, Rows
 
 
 class Compaction:
@@ -89,4 +90,32 @@ class Compaction:
         maker = owner(value)
         if maker is not None and is_refillable(maker):
             return compact_fill(value, maker, rows)
+        if maker is not None and is_broadcast(maker):
+            copied = self.broadcast(maker, rows)
+            if copied is not None:
+                return copied
         return written_rows(value, rows) or sread(value, rows.index, axis=rows.axis, group=rows.group)
+
+    def broadcast(self, maker: ir.Operation, rows: Rows) -> ir.Value | None:
+        """`rows` of what `maker` broadcasts, broadcast anew: whoever reads all of it does not make its rows dense."""
+        clone = maker.clone()
+        plan = plan_generic(clone, {0: rows})
+        made = None
+        if isinstance(plan, Plan):
+            operands = [
+                operand if read is None else self.read(operand, read)
+                for operand, read in zip(maker.operands, plan.reads, strict=True)
+            ]
+            made = plan.build(operands)[0]
+        clone.erase()
+        return made
+
+
+def is_broadcast(op: ir.Operation) -> bool:
+    """Whether `op` only repeats its one operand along further dimensions, as a bias is."""
+    view = Structured.on_tensors(op)
+    if view is None or len(view.inputs) != 1 or len(view.outputs) != 1 or view.index is not None:
+        return False
+    source, out = projection(view.maps[0]), projection(view.maps[1])
+    repeats = source is not None and out is not None and len(source) < len(out)
+    return repeats and view.yields[0] == view.scalars[0]
