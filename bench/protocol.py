@@ -46,10 +46,15 @@ class Row:
 
 
 def interleaved(sides: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, Times]:
-    """The times of `sides`, called in turn, `rounds` times after a warm-up."""
+    """The times of `sides`, called in turn, `rounds` times after a warm-up.
+
+    Each round starts with another side: what the one before leaves in the caches would favour always the same.
+    """
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + WARM_UP):
-        for name, run in sides.items():
+        turn = list(sides.items())
+        first = number % len(turn)
+        for name, run in (*turn[first:], *turn[:first]):
             start = time.perf_counter()
             run()
             if number >= WARM_UP:

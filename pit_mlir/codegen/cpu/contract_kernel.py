@@ -10,6 +10,7 @@ from pit_mlir.codegen.cpu.contract_grouped import build_grouped
 from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK, PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
 from pit_mlir.codegen.cpu.contract_strips import build_strips
 from pit_mlir.codegen.cpu.contract_tabulated import TabulatedForm
@@ -26,15 +27,26 @@ def build_kernel(frame: Frame) -> None:
     if frame.plan.keys:
         build_grouped(frame, PackedForm(in_pairs(frame) or frame), skinny_form(frame))
         return
-    emit = form_of(frame)
     if frame.plan.listed == "depth":
-        dense = frame.without_list()
-        pays = list_pays(
-            frame, in_pairs(dense) or dense, shares=PackedForm(frame).shares, rows_at_once=ROWS_OF_TASK
-        )
-        choose(pays, [], branch(emit), branch(form_of(dense)))
-    else:
-        emit()
+        build_listed(frame)
+        return
+    form_of(frame)()
+
+
+def build_listed(frame: Frame) -> None:
+    """Emits the kernel of `frame`, which has a list along the depth, with the list and without."""
+    dense = frame.without_list()
+    listed_few = [(side, few.most_rows) for side in sides(frame) if (few := skinny_form(side))]
+    dense_few = skinny_form(dense)
+    pays = list_pays(
+        frame,
+        in_pairs(dense) or dense,
+        shares=packed_form(frame).shares,
+        rows_at_once=ROWS_OF_TASK,
+        few=listed_few,
+        few_dense=None if dense_few is None else dense_few.most_rows,
+    )
+    choose(pays, [], branch(form_of(frame)), branch(form_of(dense)))
 
 
 def build_tabulated(frame: Frame) -> None:
@@ -48,13 +60,18 @@ def build_tabulated(frame: Frame) -> None:
 
 def form_of(frame: Frame) -> Callable[[], None]:
     """What emits `frame`: the packed form, those for few rows and few columns, or what its types ask for."""
-    emit: Callable[[], None] = PackedForm(in_pairs(frame) or frame).build
+    emit: Callable[[], None] = packed_form(in_pairs(frame) or frame).build
     for side in reversed(sides(frame)):
         few = skinny_form(side)
         is_few = few is not None and has_few_rows(side.plan, few.most_rows)
         if few is not None and is_few is not False:
             emit = few.build if is_few else chosen(side, few, emit)
     return emit
+
+
+def packed_form(frame: Frame) -> PackedForm:
+    """The packed form of `frame`."""
+    return RunsForm(frame) if frame.plan.has_runs else PackedForm(frame)
 
 
 def sides(frame: Frame) -> list[Frame]:

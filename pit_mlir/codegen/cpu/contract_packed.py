@@ -126,7 +126,7 @@ class PackedForm:
     def width(self, row_blocks: Index) -> Index:
         """Columns of a task where there are `row_blocks` tasks with the same columns."""
         frame, tile = self.frame, self.tile
-        most = COLUMNS_OF_LIST if self.is_listed else COLUMNS_OF_STEP
+        most = COLUMNS_OF_LIST if self.is_listed or self.shares else COLUMNS_OF_STEP
         wanted = maximum(
             ceil_div(TASKS_PER_THREAD * frame.host.threads, maximum(row_blocks, 1)),
             ceil_div(frame.columns, most),
@@ -137,11 +137,12 @@ class PackedForm:
     def pack_all_columns(self) -> Shared:
         """Packs the columns for all tasks, since columns that lie along the depth are slow to gather."""
         frame, tile = self.frame, self.tile
-        depth = frame.depth_axes[-1]
+        *outside, depth = frame.depth_axes
         views = frame.factors.columns.views.values()
         axes = tuple(a for a in frame.outer if any(not is_zero(view.strides[a]) for view in views))
         outer = [frame.extents[a] for a in axes]
-        steps = add(frame.extents[depth], tile.lanes)
+        extents, extent = [frame.extents[a] for a in outside], frame.extents[depth]
+        steps = add(product([*extents, extent]), tile.lanes)
         panels = ceil_div(frame.columns, tile.width)
         pitch = mul(steps, tile.width)
         buffer = scratch(self.packed_type, mul(product([*outer, panels]), pitch))
@@ -154,10 +155,15 @@ class PackedForm:
                     dot(coordinates, [view.strides[a] for a in axes]), frame.column_offset(view, column)
                 )
 
-            target = Panels(buffer, tile.width, pitch, mul(number, steps), tile.lanes)
             count = minimum(tile.width, sub(frame.columns, column))
-            factor = frame.factors.columns.moved(offset)
-            target.pack_transposed(factor, frame.column_axis, count, depth, frame.extents[depth])
+            with loop(0, product(extents)) as run:
+                places = delinearize(run, extents)
+                factor = frame.factors.columns.moved(
+                    lambda view: add(offset(view), dot(places, [view.strides[a] for a in outside]))
+                )
+                start = add(mul(number, steps), mul(run, extent))
+                target = Panels(buffer, tile.width, pitch, start, tile.lanes)
+                target.pack_transposed(factor, frame.column_axis, count, depth, extent)
         return Shared(buffer, axes, pitch, panels)
 
     def build_task(self, task: Task, high: Index, wide: Index) -> None:
@@ -298,13 +304,7 @@ class PackedForm:
         """Packs `count` steps of the rows and columns of `task` from step `start` of the buffers on."""
         frame, lanes = self.frame, self.tile.lanes
         depth = frame.depth_axes[-1]
-        rows = Rows(buffers.rows, self.tile.pitch, start, lanes)
-        if self.rows_lie_across(factors.rows):
-            row_axis = frame.row_axes[0]
-            here = factors.rows.moved(lambda view: mul(task.row, view.strides[row_axis]))
-            rows.pack_transposed(here, task.rows, row_axis, depth, count)
-        else:
-            rows.pack(factors.rows, task.rows, frame.row_offset_in(task), depth, count)
+        self.pack_rows(task, buffers, factors.rows, start, count)
         panels = Panels(buffers.columns, self.tile.width, buffers.panel_pitch, start, lanes)
         columns = factors.columns.moved(lambda view: frame.column_offset(view, task.column))
         if lies_across(columns, frame.column_axis, depth):
@@ -317,6 +317,18 @@ class PackedForm:
                 count,
                 lambda view, step: mul(step, view.strides[depth]),
             )
+
+    def pack_rows(self, task: Task, buffers: Buffers, factor: Factor, start: Index, count: Index) -> None:
+        """Packs `count` steps of the rows of `task` from step `start` of the buffer on."""
+        frame = self.frame
+        depth = frame.depth_axes[-1]
+        rows = Rows(buffers.rows, self.tile.pitch, start, self.tile.lanes)
+        if self.rows_lie_across(factor):
+            row_axis = frame.row_axes[0]
+            here = factor.moved(lambda view: mul(task.row, view.strides[row_axis]))
+            rows.pack_transposed(here, task.rows, row_axis, depth, count)
+        else:
+            rows.pack(factor, task.rows, frame.row_offset_in(task), depth, count)
 
     def rows_lie_across(self, factor: Factor) -> bool:
         """Whether the rows are contiguous along the rows and not along the depth."""
@@ -335,10 +347,11 @@ class PackedForm:
         entries: View | None = None,
         *,
         first_panel: Index = 0,
+        first_step: Index = 0,
     ) -> None:
         """Adds the product of what is packed to the sums, from `first_panel` on; `fresh` sums start from 0.
 
-        With `entries`, the columns are the shared ones, addressed through that list.
+        With `entries`, the columns are the shared ones, addressed through that list; they are taken from `first_step`.
         """
         tile, shared = self.tile, self.shared
         kernels = [
@@ -366,7 +379,7 @@ class PackedForm:
                 buffers.rows,
                 value(mul(row, tile.pitch)),
                 columns,
-                value(mul(number, pitch)),
+                value(add(mul(number, pitch), mul(first_step, tile.width))),
                 buffers.sums,
                 value(place),
                 value(steps),

@@ -246,21 +246,23 @@ class ContractPlan:
                 return "has segments along a reduction iterator"
         return ""
 
-    def row_of_segments(self, roles: Sequence[Role]) -> int | None:
-        """The iterator of rows that segments are blocks of; None if the segments are the same for all rows."""
-        rows = [(size, p) for p, size in zip(self.group, self.block, strict=False) if roles[p] == "row"]
-        blocked = [p for size, p in rows if size != 1]
-        return blocked[0] if blocked else rows[-1][1] if rows else None
+    def rows_of_segments(self, roles: Sequence[Role]) -> set[int]:
+        """The iterators of rows inside a segment: the one that is blocked, else those that the list knows not."""
+        blocks = dict(zip(self.group, self.block, strict=False))
+        rows = [p for p, role in enumerate(roles) if role == "row"]
+        segments = [p for p in self.group if p in rows]
+        blocked = [p for p in segments if blocks[p] != 1]
+        free = [p for p in rows if p not in segments]
+        return set(blocked[:1] or free or segments[-1:])
 
     def with_axes(self, roles: list[Role], accesses: Sequence[Access]) -> "ContractPlan":
         """The plan with its iterators gathered into axes."""
         every = [*accesses, self.result]
         fixed = set(self.group) if self.listed != "nothing" else set()
         if self.listed == "depth":
-            # A segment is a block of one iterator of rows; the others run outside.
-            kept = self.row_of_segments(roles)
-            if kept is not None:
-                roles = ["outer" if role == "row" and p != kept else role for p, role in enumerate(roles)]
+            # What is not inside of a segment runs outside.
+            kept = self.rows_of_segments(roles)
+            roles = ["outer" if role == "row" and p not in kept else role for p, role in enumerate(roles)]
         order = {position: number for number, position in enumerate(self.result.positions)}
         depth_order = [p for access in accesses for p in access.positions]
         reads_windows = any(access.has_windows for access in accesses)
@@ -289,7 +291,7 @@ class ContractPlan:
                 axes += [Axis("outer", axis.iterators) for axis in columns[:-1]]
                 found = columns[-1:]
             if role == "depth" and self.listed == "depth":
-                found.sort(key=lambda axis: axis.iterators[0] == self.group[-1])
+                found.sort(key=self.order_in_depth)
             if not found and role in ("column", "depth"):
                 found = [Axis(role, ())]
             axes += found
@@ -306,6 +308,19 @@ class ContractPlan:
             self.block,
             self.listed,
         )
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether an entry of the list stands for a run of steps: the listed axis of the depth is not the last one."""
+        return self.listed == "depth" and self.axes[-1].iterators != self.group[-1:]
+
+    def order_in_depth(self, axis: Axis) -> int:
+        """Where `axis` of a listed depth comes: what an operand holds one after another is a run of each entry."""
+        if axis.iterators == self.group[-1:]:
+            return 1
+        accesses = [Access.of(reader) for reader in (*self.row_elements, *self.column_elements)]
+        last = {a.positions[-1] for a in accesses if a and a.positions and not a.has_windows}
+        return 2 if axis.iterators[-1] in last else 0
 
     def join_columns(self, found: Sequence[Axis], every: Sequence[Access], fixed: set[int]) -> list[Axis]:
         """The axes of the columns with the last one as long as the result and what the epilogue reads allow."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
-from pit_mlir.bindings import arith, ir, memref, vector
+from pit_mlir.bindings import arith, ir, vector
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -41,7 +41,6 @@ from pit_mlir.codegen.cpu.contract_frame import (
     scratch,
 )
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
-from pit_mlir.codegen.cpu.contract_plan import Access
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
 from pit_mlir.codegen.cpu.pack import Factor, transpose, vectors
@@ -66,7 +65,8 @@ def skinny_form(frame: Frame) -> "SkinnyForm | None":
         # Columns with a list each are no vectors.
         return None
     if is_dot(frame):
-        return DotForm(in_pairs(frame) or frame, block)
+        # Columns read in order are faster than some of their elements at random: a list is of no use.
+        return DotForm(in_pairs(frame) or frame, block) if frame.plan.listed != "depth" else None
     return AxpyForm(frame, block) if is_axpy(frame) else None
 
 
@@ -158,18 +158,10 @@ class DotForm(SkinnyForm):
         return 1 << 30
 
     def build_task(self, task: Task) -> None:
-        """A block of columns; what is listed differs from row to row, so then the rows run outside."""
+        """A block of columns."""
         partial = scratch(self.frame.plan.sum_type, VECTORS * self.lanes * self.lanes)
-        if not self.is_listed:
-            with loop(0, task.columns, self.lanes) as column:
-                self.dot_rows(task, column, partial)
-            return
-        listed = scratch(self.frame.plan.sum_type, add(self.frame.extents[self.axis], self.lanes))
-        with loop(0, task.rows) as row:
-            at = replace(task, row=add(task.row, row), rows=1)
-            factor = self.listed_row(at, listed)
-            with loop(0, task.columns, self.lanes) as column:
-                self.dot_products(at, [factor], column, partial)
+        with loop(0, task.columns, self.lanes) as column:
+            self.dot_rows(task, column, partial)
 
     def dot_rows(self, task: Task, column: Index, partial: ir.Value) -> None:
         """A vector of columns from `column` of `task` on, for some rows after others while it is cached."""
@@ -188,22 +180,6 @@ class DotForm(SkinnyForm):
         with loop(0, task.rows, VECTORS) as row:
             is_one = compare("eq", sub(task.rows, row), 1)
             choose(is_one, [], rows_from(row, 1), rows_from(row, VECTORS))
-
-    def listed_row(self, task: Task, buffer: ir.Value) -> Factor:
-        """The row factor with 0 where it is not listed: reading all columns in order is faster than some at random."""
-        frame, axis, lanes = self.frame, self.axis, self.lanes
-        with loop(0, frame.extents[axis], lanes) as k:
-            vector.store(zero(self.vector), buffer, [k])
-        entries, count = frame.list_of(task)
-        row, _ = self.factors_of(task)
-        with loop(0, count) as number:
-            place = index_at(entries, number)
-            at = row.moved(lambda view: mul(place, view.strides[axis]))
-            found = at.compute(lambda view: view.load(0, 0, lanes, None), lanes)
-            memref.store(vector.extract(found, [], [0]), buffer, [value(place)])
-        strides = tuple(int(number == axis) for number in range(len(frame.plan.axes)))
-        view = View(Access(buffer, (axis,), False), buffer, 0, strides, ())
-        return Factor(row.result, {row.result: view}, {})
 
     def dot_products(self, task: Task, rows: list[Factor], column: Index, partial: ir.Value) -> None:
         """A vector of dot products of each of `rows`, those of `task`, with its columns from `column` on."""

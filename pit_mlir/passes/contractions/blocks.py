@@ -1,8 +1,11 @@
 """How many neighbouring rows share one list of live coordinates."""
 
+import math
+from collections.abc import Sequence
+
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.detect import DetectOp, segment_rank
-from pit_mlir.dialect.structured import Structured
+from pit_mlir.dialect.structured import Structured, projection
 from pit_mlir.dialect.window import is_window
 from pit_mlir.passes.contractions.form import parallel_iterators, product_of
 
@@ -10,6 +13,8 @@ BLOCK = 32
 """Rows of a block: 14 + 14 + 4 of the register tile; fewer reuse a gathered column less, more share fewer zeros."""
 SMALL_BLOCK = 18
 """Rows up to which all are one block: 14 + 4 of the register tile."""
+ENOUGH_ROWS = 14
+"""Rows inside of a segment, such as those of a block of a mask, that need no more: the height of the register tile."""
 
 
 def choose_block(op: DetectOp) -> None:
@@ -53,5 +58,15 @@ def listed_rows(op: DetectOp) -> int | None:
             continue
         own = [n for n, p in enumerate(view.group[:segments]) if not all(p in side for side in sides)]
         if own:
-            return own[-1]
+            return None if rows_inside(view, sides, view.group[own[-1]]) >= ENOUGH_ROWS else own[-1]
     return None
+
+
+def rows_inside(view: Structured, sides: Sequence[set[int]], segment: int) -> int:
+    """How many rows share a coordinate of iterator `segment`, as far as types tell; 1 if they do not."""
+    side = next((side for side in sides if segment in side), set[int]())
+    other = set().union(*(others for others in sides if others is not side))
+    sizes: dict[int, int] = {}
+    for value, map_ in zip(view.inputs, view.input_maps, strict=True):
+        sizes.update(zip(projection(map_) or (), ir.ShapedType(value.type).shape, strict=False))
+    return math.prod(max(1, sizes.get(p, 1)) for p in side - other - set(view.group))
