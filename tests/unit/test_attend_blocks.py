@@ -67,13 +67,13 @@ def scores_of(
 ) -> numpy.ndarray:
     """What the body makes of the scores, in the f32 that it computes in."""
     scores = scores.astype(numpy.float32)
-    none = numpy.float32(none)
+    lowest = numpy.float32(none)
     results = {
-        "chosen": lambda: numpy.where(m, scores, none),
+        "chosen": lambda: numpy.where(m, scores, lowest),
         "added": lambda: scores + a,
-        "scaled": lambda: (scores + numpy.where(m, numpy.float32(0), none)) * numpy.float32(0.25),
-        "both": lambda: numpy.where(m, scores + a, none),
-        "smaller": lambda: numpy.minimum(scores, numpy.where(m, a, none)),
+        "scaled": lambda: (scores + numpy.where(m, numpy.float32(0), lowest)) * numpy.float32(0.25),
+        "both": lambda: numpy.where(m, scores + a, lowest),
+        "smaller": lambda: numpy.minimum(scores, numpy.where(m, a, lowest)),
     }
     return results[body]()
 
