@@ -247,13 +247,10 @@ def detect(machine: Machine, op: ir.Operation, operands: list) -> list:
     source = operands[0]
     segments, axis, block = (list(op.attributes[name]) for name in ("segments", "axis", "block"))
     if "values" in op.attributes:
-        values = range(op.attributes["values"].value)
-        keys = {
-            (int(key), *(place[dim] for dim in axis))
-            for place, key in np.ndenumerate(source)
-            if int(key) in values
-        }
-        return [Index(sorted(keys), 1 + len(axis))]
+        keys = {(int(key), *(place[dim] for dim in axis)) for place, key in np.ndenumerate(source)}
+        return [
+            Index(sorted(key for key in keys if 0 <= key[0] < op.attributes["values"].value), 1 + len(axis))
+        ]
     live = (source != 0) if source.dtype != np.bool_ else source
     rest = tuple(dim for dim in range(live.ndim) if dim not in segments + axis)
     live = np.any(live, axis=rest) if rest else live
@@ -410,6 +407,12 @@ RULES: dict[str, Callable] = {
     "pit.element": element,
     "pit.attend": attend,
     "pit.detect": detect,
+    "pit.segment": lambda _, op, operands: [
+        Index(
+            [p[1:] for p in operands[0].points if p[0] == op.attributes["number"].value],
+            operands[0].group - 1,
+        )
+    ],
     "pit.size": lambda machine, op, operands: [len(operands[0].points)],
     "pit.sread": sread,
     "pit.swrite": swrite,

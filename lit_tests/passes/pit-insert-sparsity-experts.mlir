@@ -5,12 +5,13 @@
 // RUN: pit-mlir-opt %s --split-input-file -p 'pit-prove-permutation, pit-insert-sparsity{only=rows}, pit-simplify' \
 // RUN:   --mlir-print-local-scope 2>/dev/null | filecheck %s --check-prefix=SIMPLE
 
-// One product with the weights of the router, zero but at the expert that was chosen. Segments are experts, entries
-// are tokens; the weights of an expert are read where they lie.
+// One product with the weights of the router, zero but at the expert that was chosen: the numbers of the chosen experts
+// are the keys of an index, whose segments are experts and whose entries are tokens. The weights of an expert are read
+// where they lie.
 //
 // CHECK-LABEL: func.func @combine
-// CHECK: %[[ROUTE:.*]] = linalg.generic {{.*}}ins(%{{.*}}, %{{.*}} : tensor<?xi64>, tensor<4xindex>)
-// CHECK: %[[I:.*]] = "pit.detect"(%[[ROUTE]]) {axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64, segments = array<i64: 1>}
+// CHECK-SAME: %[[CHOSEN:[a-z0-9]+]]: tensor<?xi64>
+// CHECK: %[[I:.*]] = "pit.detect"(%[[CHOSEN]]) {axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64, segments = array<i64>, values = 4 : i64}
 // CHECK: %[[TERMS:.*]] = linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "parallel"]
 // CHECK-NOT: addf
 // CHECK: linalg.yield
@@ -19,8 +20,9 @@
 // CHECK: return %[[SUM]]
 //
 // SIMPLE-LABEL: func.func @combine
-// SIMPLE: %[[H:.*]] = "pit.generic"(%{{.*}}, %[[I:.*]]) ({
-// SIMPLE: "pit.element"(%{{.*}}) {compact = false, map = affine_map<(d0, d1, d2, d3) -> (d1, d3)>}
+// SIMPLE: %[[X:.*]] = "pit.sread"(%{{.*}}, %[[I:.*]]) {axis = array<i64: 0>, group = array<i64: 1>} : (tensor<?x16xf32>, !pit.index) -> tensor<?x16xf32>
+// SIMPLE: %[[H:.*]] = "pit.generic"(%{{.*}}, %[[I]]) ({
+// SIMPLE: "pit.element"(%[[X]]) {compact = true, map = affine_map<(d0, d1, d2, d3) -> (d0, d3)>}
 // SIMPLE: "pit.element"(%{{.*}}) {compact = false, map = affine_map<(d0, d1, d2, d3) -> (d0, d3, d2)>}
 // SIMPLE: {compact = true, group = array<i64: 0, 1>
 // SIMPLE: linalg.generic {{.*}}iterator_types = ["parallel", "parallel"]
@@ -181,4 +183,72 @@ func.func @lack(%chosen: tensor<6x4xi1>, %x: tensor<4x6x8xf32>, %e: tensor<4x6x8
     linalg.yield %s : f32
   } -> tensor<8xf32>
   return %s : tensor<8xf32>
+}
+
+// -----
+
+// A loop over experts, each with a comparison of its own: all of them are segments of the one index of the key.
+//
+// CHECK-LABEL: func.func @loop
+// CHECK-SAME: %[[CHOSEN:[a-z0-9]+]]: tensor<?x2xi64>
+// CHECK: %[[E:.*]] = "pit.detect"(%[[CHOSEN]]) {axis = array<i64: 0>, block = array<i64: 1>, micro_tile = 1 : i64, segments = array<i64>, values = 3 : i64}
+// CHECK: %[[ONE:.*]] = "pit.segment"(%[[E]]) {number = 1 : i64}
+// CHECK: "pit.swrite"(%{{.*}}, %{{.*}}, %[[ONE]])
+// CHECK: %[[TWO:.*]] = "pit.segment"(%[[E]]) {number = 2 : i64}
+// CHECK: "pit.swrite"(%{{.*}}, %{{.*}}, %[[TWO]])
+// CHECK-NOT: "pit.detect"
+// CHECK: return
+#tk = affine_map<(t, k) -> (t, k)>
+#t = affine_map<(t, n) -> (t)>
+#tn = affine_map<(t, n) -> (t, n)>
+func.func @loop(%chosen: tensor<?x2xi64>, %x: tensor<?x8xf32>, %w: tensor<?x2xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>) {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %one = arith.constant 1 : i64
+  %two = arith.constant 2 : i64
+  %n = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %e = tensor.empty(%n) : tensor<?x8xf32>
+  %y = linalg.generic {indexing_maps = [#tn, #tn], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %p = math.exp %a : f32
+    linalg.yield %p : f32
+  } -> tensor<?x8xf32>
+  %k0 = tensor.empty(%n) : tensor<?x2xf32>
+  %g0 = tensor.empty(%n) : tensor<?xf32>
+  %g = linalg.fill ins(%zero : f32) outs(%g0 : tensor<?xf32>) -> tensor<?xf32>
+  %m1 = linalg.generic {indexing_maps = [#tk, #tk, #tk], iterator_types = ["parallel", "parallel"]} ins(%w, %chosen : tensor<?x2xf32>, tensor<?x2xi64>) outs(%k0 : tensor<?x2xf32>) {
+  ^bb0(%a: f32, %c: i64, %o: f32):
+    %same = arith.cmpi eq, %c, %one : i64
+    %f = arith.uitofp %same : i1 to f32
+    %p = arith.mulf %a, %f : f32
+    linalg.yield %p : f32
+  } -> tensor<?x2xf32>
+  %g1 = linalg.generic {indexing_maps = [#tk, affine_map<(t, k) -> (t)>], iterator_types = ["parallel", "reduction"]} ins(%m1 : tensor<?x2xf32>) outs(%g : tensor<?xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.addf %a, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<?xf32>
+  %y1 = linalg.generic {indexing_maps = [#tn, #t, #tn], iterator_types = ["parallel", "parallel"]} ins(%y, %g1 : tensor<?x8xf32>, tensor<?xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<?x8xf32>
+  %m2 = linalg.generic {indexing_maps = [#tk, #tk, #tk], iterator_types = ["parallel", "parallel"]} ins(%w, %chosen : tensor<?x2xf32>, tensor<?x2xi64>) outs(%k0 : tensor<?x2xf32>) {
+  ^bb0(%a: f32, %c: i64, %o: f32):
+    %same = arith.cmpi eq, %c, %two : i64
+    %f = arith.uitofp %same : i1 to f32
+    %p = arith.mulf %a, %f : f32
+    linalg.yield %p : f32
+  } -> tensor<?x2xf32>
+  %g2 = linalg.generic {indexing_maps = [#tk, affine_map<(t, k) -> (t)>], iterator_types = ["parallel", "reduction"]} ins(%m2 : tensor<?x2xf32>) outs(%g : tensor<?xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.addf %a, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<?xf32>
+  %y2 = linalg.generic {indexing_maps = [#tn, #t, #tn], iterator_types = ["parallel", "parallel"]} ins(%y, %g2 : tensor<?x8xf32>, tensor<?xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<?x8xf32>
+  return %y1, %y2 : tensor<?x8xf32>, tensor<?x8xf32>
 }

@@ -26,6 +26,8 @@ from pit_mlir.dialect.pin import PinOp as PinOp
 from pit_mlir.dialect.pin import pin as pin
 from pit_mlir.dialect.pit import IndexType as IndexType
 from pit_mlir.dialect.pit import Pit as Pit
+from pit_mlir.dialect.segment import SegmentOp as SegmentOp
+from pit_mlir.dialect.segment import segment as segment
 from pit_mlir.dialect.size import SizeOp as SizeOp
 from pit_mlir.dialect.size import size as size
 from pit_mlir.dialect.sread import SReadOp as SReadOp

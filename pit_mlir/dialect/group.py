@@ -4,22 +4,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from pit_mlir.bindings import ir
-from pit_mlir.dialect.detect import DetectOp, is_by_key, segment_rank
+from pit_mlir.dialect.detect import DetectOp, is_by_key
 from pit_mlir.dialect.pit import require, require_dims
+from pit_mlir.dialect.segment import SegmentOp
+
+
+def detection(index: ir.Value) -> ir.Operation | None:
+    """The `pit.detect` that made `index`, or the index that it is a segment of; None where it is not visible."""
+    owner = index.owner
+    if isinstance(owner, ir.Block):
+        return None
+    if isinstance(owner.opview, SegmentOp):
+        return detection(owner.operands[0])
+    return owner.operation if isinstance(owner.opview, DetectOp) else None
+
+
+def segment_blocks(index: ir.Value) -> tuple[int, ...] | None:
+    """The block of each coordinate of the group of `index` that says which segment; None where it is not visible."""
+    maker = detection(index)
+    if maker is None:
+        return None
+    return () if isinstance(index.owner.opview, SegmentOp) else tuple(maker.attributes["block"])
 
 
 def group_size(index: ir.Value) -> int | None:
     """How many coordinates the group of `index` has (segments and axis), None where its maker is not visible."""
-    maker = detection(index)
-    return None if maker is None else segment_rank(maker) + len(list(maker.attributes["axis"]))
-
-
-def detection(index: ir.Value) -> ir.Operation | None:
-    """The `pit.detect` that made `index`, None where it is not visible."""
-    owner = index.owner
-    if isinstance(owner, ir.Block) or not isinstance(owner.opview, DetectOp):
-        return None
-    return owner.operation
+    maker, blocks = detection(index), segment_blocks(index)
+    return None if maker is None or blocks is None else len(blocks) + len(list(maker.attributes["axis"]))
 
 
 def tells_rows_apart(index: ir.Value, group: Sequence[int]) -> bool:
@@ -27,10 +38,10 @@ def tells_rows_apart(index: ir.Value, group: Sequence[int]) -> bool:
 
     All coordinates do. Where each element of the source has one key, its place alone does.
     """
-    maker = detection(index)
-    if maker is None:
+    maker, blocks = detection(index), segment_blocks(index)
+    if maker is None or blocks is None:
         return False
-    segments, axis = segment_rank(maker), list(maker.attributes["axis"])
+    segments, axis = len(blocks), list(maker.attributes["axis"])
     needed = range(segments + len(axis))
     if is_by_key(maker) and len(axis) == ir.RankedTensorType(maker.operands[0].type).rank:
         needed = range(segments, segments + len(axis))

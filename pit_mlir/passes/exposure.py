@@ -122,7 +122,7 @@ class Exposer:
                 micro_tile=micro_tile,
             )
             finer.append((micro_tile, self.number(size(other))))
-        where, segments = location_text(op.operation.location), len(list(attributes["segments"]))
+        where, segments = location_text(op.operation.location), len(block)
         source = source_text(op.operation.operands[0])
         self.keep(op, ExposedIndex(where, source, first + len(self.results), segments, block, tuple(finer)))
 

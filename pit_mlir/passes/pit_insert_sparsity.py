@@ -12,6 +12,7 @@ from pit_mlir.passes.rules.block_keys import restrict_attentions
 from pit_mlir.passes.rules.combine import combine_contractions
 from pit_mlir.passes.rules.confine import confine_projections
 from pit_mlir.passes.rules.functions import functions_of
+from pit_mlir.passes.rules.live_index import share_keys
 from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks
@@ -31,6 +32,8 @@ ROWS: tuple[Rule, ...] = (
     spread_images,
     # R5 where a model adds such rows up by itself.
     accumulate_writes,
+    # Loops over experts ask for one value of a key each: one pass lists all.
+    share_keys,
 )
 KEYS: tuple[Rule, ...] = (
     # R6: products with parts of a tensor that a key chooses.

@@ -11,6 +11,7 @@ from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
 from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import lower_contract
 from pit_mlir.codegen.cpu.detect import lower_detect
+from pit_mlir.codegen.cpu.detect_keys import lower_segment
 from pit_mlir.codegen.cpu.lists import lower_lists
 from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
 from pit_mlir.codegen.cpu.scatter import lower_scatter
@@ -68,6 +69,7 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.generic": lower_generic,
     "pit.lists": lower_lists,
     "pit.mark": lower_mark,
+    "pit.segment": lower_segment,
     "pit.size": lower_size,
     "pit.sread": lower_sread,
     "pit.swrite": lower_swrite,

@@ -75,7 +75,7 @@ def hoist_indices(function: ir.Operation) -> None:
     """Every index is made as early as its mask is known, so that equal ones merge and all readers stand behind it."""
     block = function.regions[0].blocks[0]
     for op in list(block.operations):
-        if op.operation.name != "pit.detect":
+        if op.operation.name not in ("pit.detect", "pit.segment"):
             continue
         maker = owner(op.operation.operands[0])
         if maker is not None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import allocate
+from pit_mlir.codegen.cpu.brackets import Lowering, allocate
 from pit_mlir.codegen.cpu.build import Index, loop, value, when
-from pit_mlir.codegen.cpu.index_buffers import as_i32
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
 
 
 @dataclass(frozen=True)
@@ -89,3 +89,19 @@ def each_key(keys: Keys) -> Iterator[tuple[Index, ir.Value]]:
         key = memref.load(keys.source, [value(number) for number in point])
         is_index = isinstance(key.type, ir.IndexType)
         yield coordinate, key if is_index else arith.index_cast(ir.IndexType.get(), key)
+
+
+def lower_segment(op: ir.Operation, lowering: Lowering) -> None:
+    """The entries of one segment, copied to an index of its own."""
+    whole, number = lowering.indices[op.operands[0]], op.attributes["number"].value
+    index, i32 = ir.IndexType.get(), ir.IntegerType.get_signless(32)
+    first, length = (
+        arith.index_cast(index, memref.load(buffer, [value(number)])) for buffer in (whole.begin, whole.count)
+    )
+    begin, count = allocate([1], i32), allocate([1], i32)
+    entries = allocate([length], i32)
+    memref.store(as_i32(0), begin, [value(0)])
+    memref.store(as_i32(length), count, [value(0)])
+    with loop(0, length) as row:
+        memref.store(memref.load(whole.entries, [value(build.add(first, row))]), entries, [row])
+    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, entries, length, whole.extents[1:])

@@ -13,9 +13,9 @@ from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, is_used, rows_at_once
 from pit_mlir.codegen.cpu.nest import mentions, position
-from pit_mlir.dialect.detect import DetectOp, segment_rank
+from pit_mlir.dialect.group import segment_blocks
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Structured, owner
+from pit_mlir.dialect.structured import Structured
 from pit_mlir.errors import UnsupportedError
 
 
@@ -46,10 +46,10 @@ def lower_generic(op: ir.Operation, lowering: Lowering) -> None:
     view = Structured.of(op)
     assert view is not None and view.index is not None
     index = lowering.indices[view.index]
-    maker = owner(view.index)
-    if maker is None or not isinstance(maker.opview, DetectOp):
+    blocks = segment_blocks(view.index)
+    if blocks is None:
         raise UnsupportedError("an index that is not made by pit.detect", location=location_text(op.location))
-    count = segment_rank(maker)
+    count = len(blocks)
     inputs = tuple(map(read, view.inputs))
     outputs = tuple(map(private_copy, view.outputs))
     ragged = Ragged(
@@ -59,7 +59,7 @@ def lower_generic(op: ir.Operation, lowering: Lowering) -> None:
         index,
         view.group[:count],
         view.group[count:],
-        tuple(max(1, size) for size in maker.attributes["block"]),
+        tuple(max(1, size) for size in blocks),
         extents_of(view, inputs, outputs, index, count),
     )
     emit(ragged, usable_segments(ragged))

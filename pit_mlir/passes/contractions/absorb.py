@@ -10,9 +10,8 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.contract import ContractOp
-from pit_mlir.dialect.detect import segment_rank
 from pit_mlir.dialect.element import elements, operand_element
-from pit_mlir.dialect.group import group_size
+from pit_mlir.dialect.group import group_size, segment_blocks
 from pit_mlir.dialect.structured import Iterator, Structured, owner, projection, projection_map
 from pit_mlir.dialect.window import is_window
 from pit_mlir.dialect.yield_ import yielded
@@ -212,9 +211,8 @@ def with_index(header: Header, user: ir.Operation, row: int) -> Header | None:
     if header.index is not None:
         same = header.index == index and is_row_list(header) and header.group[0] == row
         return header if same else None
-    size = group_size(index)
-    maker = owner(index)
-    if size is None or maker is None or header.iterators[row] != "parallel":
+    size, blocks = group_size(index), segment_blocks(index)
+    if size is None or blocks is None or header.iterators[row] != "parallel":
         return None
     count = len(header.iterators)
     added: tuple[Iterator, ...] = ("parallel",) * (size - 1)
@@ -223,7 +221,7 @@ def with_index(header: Header, user: ir.Operation, row: int) -> Header | None:
         index=index,
         iterators=(*header.iterators, *added),
         group=(row, *range(count, count + size - 1)),
-        block=(1,) * segment_rank(maker),
+        block=(1,) * len(blocks),
         compact=row in header.positions,
     )
 

@@ -8,8 +8,8 @@ from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.bodies import copied, maker_of, needed
 from pit_mlir.dialect.contract import ContractOp, contract
-from pit_mlir.dialect.detect import DetectOp
 from pit_mlir.dialect.element import element, operand_element
+from pit_mlir.dialect.group import segment_blocks
 from pit_mlir.dialect.structured import Structured, owner, projection
 
 SUMS = ("arith.addf", "arith.addi")
@@ -93,12 +93,7 @@ def before_broadcast(view: Structured) -> tuple[ir.Value, ir.AffineMap, ir.Value
 
 def block_of(view: Structured) -> tuple[int, ...] | None:
     """The blocks of the segments of the index; None if its maker is not visible."""
-    if view.index is None:
-        return ()
-    maker = owner(view.index)
-    if maker is None or not isinstance(maker.opview, DetectOp):
-        return None
-    return tuple(maker.attributes["block"])
+    return () if view.index is None else segment_blocks(view.index)
 
 
 def product_of(view: Structured) -> Product | None:

@@ -18,11 +18,11 @@ from pit_mlir.analysis.zeros import Zeros
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.bodies import copied
-from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Iterator, Structured, build_generic, owner, projection, projection_map
 from pit_mlir.dialect.swrite import swrite
+from pit_mlir.passes.rules.live_index import index_of_live
 from pit_mlir.passes.rules.restrict import Restriction, assumed, live_mask, refusal, restrictions
 
 
@@ -107,12 +107,10 @@ def combine(view: Structured, found: Combination) -> None:
     output = projection(view.maps[-1]) or ()
     axis = tuple(p for p in output if p in restriction.iterators)
     with ir.InsertionPoint(view.op):
-        index = detect(
+        index = index_of_live(
             live_mask(restriction.fact.source),
             axis=[restriction.dims.index(p) for p in axis],
             segments=[restriction.dims.index(p) for p in segments],
-            block=[1] * len(segments),
-            micro_tile=1,
         )
         addends = addends_of(view, found, (*segments, *output))
         places = [*range(len(segments)), *(len(segments) + output.index(p) for p in axis)]

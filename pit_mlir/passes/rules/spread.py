@@ -28,6 +28,7 @@ from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Structured, owner, projection
 from pit_mlir.dialect.swrite import swrite
+from pit_mlir.passes.rules.live_index import index_by_key
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,9 @@ def spread(op: ir.Operation, masked: Masked) -> None:
     users: list[tuple[ir.Operation, int]] = list(operands_reading(result))
     with ir.InsertionPoint.after(op):
         rank = len(masked.axis)
-        index = detect(
+        # More rows than are live do no harm where the operation itself is computed on them, and gives 0.
+        found = index_by_key(masked.mask, [rank - 1], range(rank - 1)) if masked.kept == result else None
+        index = found or detect(
             masked.mask, axis=[rank - 1], segments=range(rank - 1), block=[1] * (rank - 1), micro_tile=1
         )
         rows = sread(masked.kept, index, axis=masked.axis)
