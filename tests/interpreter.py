@@ -407,12 +407,6 @@ RULES: dict[str, Callable] = {
     "pit.element": element,
     "pit.attend": attend,
     "pit.detect": detect,
-    "pit.segment": lambda _, op, operands: [
-        Index(
-            [p[1:] for p in operands[0].points if p[0] == op.attributes["number"].value],
-            operands[0].group - 1,
-        )
-    ],
     "pit.size": lambda machine, op, operands: [len(operands[0].points)],
     "pit.sread": sread,
     "pit.swrite": swrite,
