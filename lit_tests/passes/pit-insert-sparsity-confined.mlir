@@ -3,7 +3,7 @@
 // RUN: pit-mlir-opt %s -p 'pit-prove-permutation, pit-insert-sparsity{only=lists}, pit-select-tiles' --split-input-file | filecheck %s --check-prefix=TILES
 
 // A mask behind a projection, which a predictor makes: what it makes 0 is not computed. Projection, bias, ReLU and the
-// select by the mask run over one list, and so does the projection behind them.
+// select by the mask run over one list; the projection behind them reads what is neither masked nor made 0 by the ReLU.
 
 // CHECK-LABEL: func.func @predicted
 // CHECK: %[[MASK:.*]] = linalg.generic
@@ -32,7 +32,8 @@
 // TILES: arith.maximumf
 // TILES: arith.select
 // TILES: }) {block = array<i64: 5>, combine = "store", compact = false, group = array<i64: 0, 1>
-// TILES: "pit.contract"(%{{.*}}, %[[I]]) ({
+// TILES: %[[K:.*]] = "pit.detect"(%[[H]])
+// TILES: "pit.contract"(%{{.*}}, %[[K]]) ({
 // TILES: "pit.element"(%[[H]])
 // TILES: }) {block = array<i64: 5>, combine = "store", compact = false, group = array<i64: 0, 2>
 // TILES-NOT: "pit.generic"

@@ -124,3 +124,51 @@ func.func @threshold(%h: tensor<?x8xf32>, %w: tensor<6x8xf32>, %init: tensor<?x6
   } -> tensor<?x6xf32>
   return %y : tensor<?x6xf32>
 }
+
+// -----
+
+// Two zeros in one operand, a mask's and a ReLU's: its values know both, and theirs is the smallest list. The mask of
+// the weights is another candidate, which is not used.
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#out = affine_map<(m, n, k) -> (m, n)>
+#mn = affine_map<(m, n) -> (m, n)>
+
+// CHECK-LABEL: func.func @both
+// CHECK: linalg.generic
+// CHECK: %[[H:.*]] = linalg.generic
+// CHECK: arith.select
+// CHECK: %[[I:.*]] = "pit.detect"(%[[H]]) {axis = array<i64: 1>, block = array<i64: 0>, micro_tile = 0 : i64, segments = array<i64: 0>}
+// CHECK: "pit.generic"(%{{.*}}, %[[I]])
+// SAYS: restricted to what is live by select at {{.*}} and relu at {{.*}}: a list along reduced iterators, the terms of its sums; what is 0 by either is 0 in its values, which therefore have the smallest list; chosen of 2: both say as much as is known before a call; not used, one index is enough: select at
+func.func @both(%x: tensor<?x8xf32>, %live: tensor<?x8xi1>, %w: tensor<6x8xf32>, %kept: tensor<6x8xi1>,
+                %e: tensor<?x8xf32>, %ew: tensor<6x8xf32>, %init: tensor<?x6xf32>) -> tensor<?x6xf32> {
+  %zero = arith.constant 0.0 : f32
+  %r = linalg.generic {indexing_maps = [#mn, #mn], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.maximumf %a, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<?x8xf32>
+  %h = linalg.generic {indexing_maps = [#mn, #mn, #mn], iterator_types = ["parallel", "parallel"]}
+      ins(%r, %live : tensor<?x8xf32>, tensor<?x8xi1>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%a: f32, %c: i1, %o: f32):
+    %t = arith.select %c, %a, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<?x8xf32>
+  %v = linalg.generic {indexing_maps = [#mn, #mn, #mn], iterator_types = ["parallel", "parallel"]}
+      ins(%w, %kept : tensor<6x8xf32>, tensor<6x8xi1>) outs(%ew : tensor<6x8xf32>) {
+  ^bb0(%a: f32, %c: i1, %o: f32):
+    %t = arith.select %c, %a, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<6x8xf32>
+  %y = linalg.generic {indexing_maps = [#mk, #nk, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%h, %v : tensor<?x8xf32>, tensor<6x8xf32>) outs(%init : tensor<?x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
+}

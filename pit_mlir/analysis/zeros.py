@@ -295,8 +295,11 @@ def is_exact(expression: Expression, known: dict[Leaf, Abstract], value: Scalar)
 
 def marked(op: ir.Operation, facts: Sequence[Fact]) -> list[Fact]:
     """The facts about the result of a `pit.mark`: its own, and what was known of its source."""
-    name = "threshold" if "approximation" in op.attributes else "mark"
-    origin = f"{name} at {location_text(op.location)}"
+    is_approximation = "approximation" in op.attributes
+    origin = f"{'threshold' if is_approximation else 'mark'} at {location_text(op.location)}"
+    if is_approximation and facts:
+        # What the approximation consists of has been found: it is told by its name.
+        return [replace(fact, origin=origin) for fact in facts]
     result, operands = op.results[0], list(op.operands)
     if len(operands) == 1:
         source = Source(result, tuple(range(ir.RankedTensorType(result.type).rank)))

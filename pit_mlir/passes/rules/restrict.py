@@ -61,7 +61,7 @@ def restrict_contractions(function: ir.Operation, report: Report) -> None:
             continue
         found = [r for number in range(len(view.inputs)) for r in restrictions(view, number, zeros)]
         refusals = {r: reason for r in found if (reason := refusal(view, r)) is not None}
-        allowed = sorted((r for r in found if r not in refusals), key=preference)
+        allowed = sorted(joined(view, [r for r in found if r not in refusals]), key=preference)
         where = location_text(op.location)
         report.count("num-refused", len(refusals))
         for text in dict.fromkeys(f"{r.fact.origin}: {reason}" for r, reason in refusals.items()):
@@ -128,8 +128,30 @@ def is_reused(view: Structured, number: int) -> bool:
     return any(view.iterators[iterator] == "parallel" for iterator in others - own)
 
 
+def joined(view: Structured, candidates: Sequence[Restriction]) -> list[Restriction]:
+    """`candidates`, those about one operand over the same iterators as one where values are among what tells.
+
+    An element that is 0 by any of them is 0: the operand's own values list what is left by all, and no more.
+    """
+    groups: dict[tuple[int, frozenset[int]], list[Restriction]] = {}
+    for candidate in candidates:
+        groups.setdefault((candidate.number, frozenset(candidate.iterators)), []).append(candidate)
+    found: list[Restriction] = []
+    for (number, iterators), group in groups.items():
+        origins = dict.fromkeys(restriction.fact.origin for restriction in group)
+        positions = projection(view.maps[number]) or ()
+        tells = all(r.fact.is_zero for r in group) and any(r.fact.kind == "value" for r in group)
+        if not tells or len({r.fact.source for r in group}) < 2 or frozenset(positions) != iterators:
+            found += group
+            continue
+        kind = "mask" if any(r.fact.kind == "mask" for r in group) else "value"
+        source = Source(view.inputs[number], tuple(range(len(positions))))
+        found.append(Restriction(number, Fact(0, source, kind, " and ".join(origins)), positions))
+    return found
+
+
 def preference(restriction: Restriction) -> tuple[bool, int]:
-    """Masks before values: they are smaller or known earlier. Then what runs over fewer iterators: larger tiles."""
+    """Masks before values: they come in blocks or are known earlier. Then what runs over fewer iterators."""
     return restriction.fact.kind != "mask", len(restriction.iterators)
 
 
@@ -141,8 +163,22 @@ def explanation(view: Structured, chosen: Restriction, others: Sequence[Restrict
     )
     text = f"restricted to what is live by {chosen.fact.origin}: a list along {kind}"
     text += assumed(chosen.fact)
+    if " and " in chosen.fact.origin:
+        text += "; what is 0 by either is 0 in its values, which therefore have the smallest list"
     left = sorted({other.fact.origin for other in others} - {chosen.fact.origin})
-    return text + (f"; not used, one index is enough: {', '.join(left)}" if left else "")
+    if not left:
+        return text
+    why = reason(chosen, others[0])
+    return f"{text}; chosen of {len(left) + 1}: {why}; not used, one index is enough: {', '.join(left)}"
+
+
+def reason(chosen: Restriction, other: Restriction) -> str:
+    """Why `chosen` comes before `other`, the best of the others."""
+    if chosen.fact.kind != other.fact.kind:
+        return "a mask comes in blocks, or is known before values are"
+    if len(chosen.iterators) < len(other.iterators):
+        return "its list runs over fewer iterators, so that more share it"
+    return "both say as much as is known before a call"
 
 
 def assumed(fact: Fact) -> str:
