@@ -4,9 +4,9 @@
 // RUN: not pit-mlir-opt %s -p "pit-declare-padding{argument=1}" 2>&1 | filecheck %s --check-prefix=UNREAD
 
 // NUMBER: error: {{.*}}argument = 3 is not among the 3 arguments
-// RANK: error: {{.*}}argument 0 has type tensor<2x5x8xf32>; expected a (batch, token) mask of rank 2
+// RANK: error: {{.*}}argument 0 has type tensor<2x5x8xf32>; expected a mask (batch, token) or (batch)
 // UNREAD: pit-declare-padding-reject.mlir:{{[0-9]+}}:1: error: the model does not read argument 1, which is declared as a mask of padding
-// SCALAR: error: {{.*}}argument 2 has type index; expected a (batch, token) mask of rank 2
+// SCALAR: error: {{.*}}argument 2 has type index; expected a mask (batch, token) or (batch)
 func.func @rank(%x: tensor<2x5x8xf32>, %mask: tensor<2x5xi1>, %n: index) -> tensor<2x5x8xf32> {
   return %x : tensor<2x5x8xf32>
 }

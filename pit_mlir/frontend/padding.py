@@ -12,7 +12,8 @@ class Padding:
     """Declares that values of (batch, token) positions are unused wherever the input `mask` is zero.
 
     `mask` names an input of shape (batch, token) with truth values, integers or floats, for instance
-    `"attention_mask"`. Unused rows of the outputs are exactly 0.
+    `"attention_mask"`; or one of shape (batch,), of whole entries of the batch, such as images. Unused rows of the
+    outputs are exactly 0.
     """
 
     mask: str
@@ -22,10 +23,10 @@ class Padding:
         inputs = [argument for argument in arguments if argument.kind == "input"]
         for number, argument in enumerate(arguments):
             if argument.kind == "input" and argument.name == self.mask:
-                if len(argument.shape) != 2:
+                if len(argument.shape) not in (1, 2):
                     raise InputError(
                         f"Padding('{self.mask}'): the input has shape {shape_text(argument.shape)}, "
-                        "expected (batch, token)"
+                        "expected (batch, token) or (batch,)"
                     )
                 return number
         known = ", ".join(f"'{argument.name}'" for argument in inputs) or "none"

@@ -1,4 +1,4 @@
-"""`pit-declare-padding`: rows of (batch, token) values at which a mask is zero are unused."""
+"""`pit-declare-padding`: rows of (batch, token) values, or whole batch entries, at which a mask is zero are unused."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ class DeclarePadding(Pass):
     `argument` is the number of the mask among the function's arguments: rank 2, of i1, integers or floats; a
     token is live where it is not zero. What leaves the function and carries both axes becomes `select(mask,
     y, 0)`, and so does what is sliced or gathered along one of them: unused rows are exactly 0 there and
-    nobody reads others, so the rules are free never to compute them.
+    nobody reads others, so the rules are free never to compute them. A (batch,) mask of rank 1 says the same of
+    whole entries of the batch, such as images.
     """
 
     name: ClassVar[str] = "pit-declare-padding"
@@ -92,7 +93,7 @@ def place(op: ir.Operation) -> str | None:
 
 
 def mask_argument(function: ir.Operation, number: int) -> ir.Value:
-    """Argument `number` of `function`, checked to be a (batch, token) mask."""
+    """Argument `number` of `function`, checked to be a (batch, token) or a (batch,) mask."""
     arguments = list(function.regions[0].blocks[0].arguments)
     if not 0 <= number < len(arguments):
         raise InputError(
@@ -100,9 +101,10 @@ def mask_argument(function: ir.Operation, number: int) -> ir.Value:
             location=place(function),
         )
     mask = arguments[number]
-    if not isinstance(mask.type, ir.RankedTensorType) or mask.type.rank != 2:
+    if not isinstance(mask.type, ir.RankedTensorType) or mask.type.rank not in (1, 2):
         raise InputError(
-            f"pit-declare-padding: argument {number} has type {mask.type}; expected a (batch, token) mask of rank 2",
+            f"pit-declare-padding: argument {number} has type {mask.type}; expected a mask (batch, token) "
+            "or (batch)",
             location=place(function),
         )
     if not isinstance(mask.type.element_type, ir.IntegerType | ir.FloatType):
@@ -115,7 +117,7 @@ def mask_argument(function: ir.Operation, number: int) -> ir.Value:
 
 def verify_read(mask: ir.Value, function: ir.Operation) -> None:
     """Raises `InputError` where nothing reads `mask`: then nothing says which values carry its axes."""
-    if not any(True for _ in mask.uses) and list(ir.RankedTensorType(mask.type).shape) != [1, 1]:
+    if not any(True for _ in mask.uses) and not is_of_one(mask):
         raise InputError(
             f"the model does not read {name_of(mask, function)}, which is declared as a mask of padding, so nothing "
             "tells which values carry its (batch, token) axes; use it in the model (in attention, or as a factor), "
@@ -128,7 +130,7 @@ def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
     """`mask` without a batch or a length of 1: the values inside a normal form do not have such a dimension."""
     type_ = ir.RankedTensorType(mask.type)
     rest = [size for size in type_.shape if size != 1]
-    if len(rest) != 1:
+    if len(rest) != 1 or type_.rank == 1:
         return mask
     block = function.regions[0].blocks[0]
     with function.context, function.location, ir.InsertionPoint.at_block_begin(block):
@@ -141,17 +143,23 @@ def without_units(mask: ir.Value, function: ir.Operation) -> ir.Value:
 
 
 def carried(axes: Axes, use: Use, mask: ir.Value) -> tuple[int, ...] | None:
-    """The dimensions of a used value that are batch and token; None if it does not carry them.
+    """The dimensions of a used value that are those of `mask`; None if it does not carry them.
 
     The normal form has no dimensions of 1, so nothing there leads from a mask of one single token to a result: such
-    a result is taken to carry it if its first two dimensions are 1. There is no live token at all where it is masked.
+    a result is taken to carry it if its first dimensions are 1. There is no live token at all where it is masked.
     """
     found = axes.carried(use.value, mask)
-    if found is not None or list(ir.RankedTensorType(mask.type).shape) != [1, 1]:
+    if found is not None or not is_of_one(mask):
         return found
-    type_ = ir.RankedTensorType(use.value.type)
+    type_, shape = ir.RankedTensorType(use.value.type), list(ir.RankedTensorType(mask.type).shape)
     is_result = use.user.name == "func.return" and not isinstance(type_.element_type, ir.IntegerType)
-    return (0, 1) if is_result and list(type_.shape)[:2] == [1, 1] else None
+    fits = is_result and list(type_.shape)[: len(shape)] == shape
+    return tuple(range(len(shape))) if fits else None
+
+
+def is_of_one(mask: ir.Value) -> bool:
+    """Whether `mask` has a single element."""
+    return all(size == 1 for size in ir.RankedTensorType(mask.type).shape)
 
 
 def cutting_uses(function: ir.Operation, axes: Axes, mask: ir.Value) -> Iterator[Use]:

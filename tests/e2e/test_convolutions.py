@@ -205,3 +205,31 @@ def test_images_of_any_size() -> None:
     for shape in ((1, 3, 9, 7), (5, 3, 33, 18), (2, 3, 5, 127)):
         x = torch.randn(shape)
         agree(compiled(x), doubled(model, x))
+
+
+class Pooled(Residual):
+    """Features of images, their means, and their classes: `alive` shifts nothing but the last."""
+
+    def forward(self, images: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3, h, w), (n,) to (n, channels, ..), (n, channels)."""
+        hidden = torch.relu(self.first(self.stem(images)))
+        return hidden, hidden.mean((2, 3)) + alive[:, None].to(images.dtype)
+
+
+@pytest.mark.parametrize("name", ALIVE)
+def test_padding_of_images(name: str) -> None:
+    model, images, alive = Pooled().eval(), torch.randn(7, 3, 9, 7), torch.tensor(ALIVE[name]).bool()
+    compiled = pit_mlir.compile(model, (images, alive), sparsity=[pit_mlir.Padding("alive")])
+    expected = doubled(model, images, alive)
+    images[~alive] = torch.nan
+    for actual, wide in zip(compiled(images, alive), expected, strict=True):
+        agree(actual, wide * alive.reshape(-1, *([1] * (wide.dim() - 1))))
+
+
+def test_padding_of_one_image() -> None:
+    model, image = Pooled().eval(), torch.randn(1, 3, 9, 7)
+    compiled = pit_mlir.compile(model, (image, torch.tensor([True])), sparsity=[pit_mlir.Padding("alive")])
+    for alive in (True, False):
+        mask = torch.tensor([alive])
+        for actual, wide in zip(compiled(image, mask), doubled(model, image, mask), strict=True):
+            agree(actual, wide * alive)
