@@ -315,11 +315,16 @@ class ContractPlan:
         return self.listed == "depth" and self.axes[-1].iterators != self.group[-1:]
 
     def order_in_depth(self, axis: Axis) -> int:
-        """Where `axis` of a listed depth comes: what an operand holds one after another is a run of each entry."""
+        """Where `axis` of a listed depth comes: what an operand holds one after another is a run of each entry.
+
+        Windows hold nothing one after another: the form for them has the list innermost.
+        """
         if axis.iterators == self.group[-1:]:
             return 1
-        accesses = [Access.of(reader) for reader in (*self.row_elements, *self.column_elements)]
-        last = {a.positions[-1] for a in accesses if a and a.positions and not a.has_windows}
+        accesses = [a for r in (*self.row_elements, *self.column_elements) if (a := Access.of(r))]
+        if any(access.has_windows for access in accesses):
+            return 0
+        last = {access.positions[-1] for access in accesses if access.positions}
         return 2 if axis.iterators[-1] in last else 0
 
     def join_columns(self, found: Sequence[Axis], every: Sequence[Access], fixed: set[int]) -> list[Axis]:
