@@ -6,6 +6,7 @@ from pit_mlir.analysis.axes import is_fresh
 from pit_mlir.analysis.expressions import Apply, Constant, Expression, Leaf, element, leaves, parts
 from pit_mlir.analysis.images import ZERO, Abstract, Known, NonZero, image
 from pit_mlir.bindings import ir
+from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.structured import owner
 
 CASTS = 4
@@ -49,6 +50,8 @@ def is_read_where_live(value: ir.Value) -> bool:
     read = owner(value)
     maker = owner(read.operands[1]) if read is not None and read.name == "pit.sread" else None
     if read is None or maker is None or maker.name != "pit.detect" or maker.operands[0] != read.operands[0]:
+        return False
+    if is_by_key(maker):
         return False
     group = [*maker.attributes["segments"], *maker.attributes["axis"]]
     dims = [group[coordinate] for coordinate in read.attributes["group"]]
