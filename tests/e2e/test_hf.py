@@ -6,6 +6,7 @@ import pickle
 import sys
 import threading
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ import torch
 from hf_models import EXPERTS, FAMILIES, prompt, tiny, use
 from torch import nn
 from torch.nn import functional
+from transformers.integrations.finegrained_fp8 import FP8ExpertsInterface
+from transformers.integrations.moe import use_experts_implementation
 
 import pit_mlir as pit
 from pit_mlir import hf
@@ -132,6 +135,50 @@ def test_experts_compute_their_own_tokens_alone(mixtral: Any) -> None:
     # A number that no expert has is no expert: expert parallelism sends there what others compute.
     absent = torch.full_like(index, 4)
     assert not experts(tokens, absent, weights).any()
+
+
+@use_experts_implementation(has_gate=False, is_transposed=True, has_bias=True, has_post_expert_norm=True)
+class Normalised(nn.Module):
+    """Experts without a gate, with biases, an activation that has weights, and a norm of their outputs."""
+
+    def __init__(self, config: Any, experts: int = 3) -> None:
+        super().__init__()
+        self.num_experts = experts
+        self.up_proj, self.down_proj = (
+            nn.Parameter(torch.randn(experts, *shape)) for shape in ((8, 12), (12, 8))
+        )
+        self.up_proj_bias, self.down_proj_bias = (nn.Parameter(torch.randn(experts, d)) for d in (12, 8))
+        self.act_fn, self.post_expert_norm = nn.PReLU(), nn.LayerNorm(8)
+
+    def forward(self, tokens: torch.Tensor, index: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros_like(tokens)
+        for token, (chosen, shares) in enumerate(zip(index.tolist(), weights, strict=True)):
+            for expert, share in zip(chosen, shares, strict=True):
+                hidden = self.act_fn(tokens[token] @ self.up_proj[expert] + self.up_proj_bias[expert])
+                result = hidden @ self.down_proj[expert] + self.down_proj_bias[expert]
+                out[token] += share * self.post_expert_norm(result)
+        return out
+
+
+def test_other_experts() -> None:
+    """Whatever `ExpertsInterface` can hold; all tensors of the module are live, those of its parts too."""
+    config = SimpleNamespace(_experts_implementation="pit")
+    experts = Normalised(config).eval()
+    for tokens in (7, 1, 33):
+        routed = torch.randn(tokens, 8), torch.randint(3, (tokens, 2)), torch.rand(tokens, 2)
+        config._experts_implementation = "eager"
+        expected = copy.deepcopy(experts).double()(routed[0].double(), routed[1], routed[2].double())
+        config._experts_implementation = "pit"
+        torch.testing.assert_close(experts(*routed).double(), expected, rtol=1e-4, atol=1e-4)
+        experts.act_fn.weight.mul_(3.0)
+    ((compiled,),) = hf.programs(experts).values()
+    assert 'combine = "add"' in compiled.ir
+
+
+def test_quantised_experts_are_refused() -> None:
+    experts = FP8ExpertsInterface().get_interface("pit", None)
+    with pytest.raises(pit.UnsupportedError, match="Linear: quantised experts are not built"):
+        experts(nn.Linear(1, 1), torch.zeros(1, 1))
 
 
 def test_empty_batches(mixtral: Any) -> None:
