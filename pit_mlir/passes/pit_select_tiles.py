@@ -83,12 +83,13 @@ def drop_marks(block: ir.Block) -> None:
 
 def share_indices(block: ir.Block) -> None:
     """Rules that ask the same mask share its index, and so its blocks: the first one serves all."""
-    first: dict[tuple[ir.Value, str], ir.Value] = {}
+    first: dict[tuple[ir.Value, frozenset[tuple[str, str]]], ir.Value] = {}
     for op in list(block.operations):
         if not isinstance(op, DetectOp):
             continue
         operation = op.operation
-        key = operation.operands[0], str(operation.attributes)
+        attributes = frozenset((name, str(operation.attributes[name])) for name in operation.attributes)
+        key = operation.operands[0], attributes
         if key in first:
             operation.results[0].replace_all_uses_with(first[key])
             operation.erase()
