@@ -59,16 +59,21 @@ CASES = (
 
 
 class Masked(nn.Module):
-    """Two convolutions; `images` and `channels` between them are left out by masks given with each call."""
+    """A convolution of which a mask, given with each call, leaves out images, channels of its input or filters."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, side: str) -> None:
         super().__init__()
-        self.first, self.second = case.layer(), case.layer()
+        self.layer, self.side = case.layer(), side
 
-    def forward(self, x: Tensor, images: Tensor, channels: Tensor) -> Tensor:
-        """What is left of both."""
-        hidden = torch.relu(self.first(x)) * channels[None, :, None, None]
-        return self.second(hidden) * images[:, None, None, None]
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """What is left of the convolution."""
+        match self.side:
+            case "images":
+                return self.layer(x) * mask[:, None, None, None]
+            case "channels":
+                return self.layer(x * mask[:, None, None])
+            case _:
+                return self.layer(x) * mask[:, None, None]
 
 
 def pace() -> float:
@@ -94,19 +99,26 @@ def dense(case: Case, dtype: torch.dtype, products: float) -> Row:
     return Row(f"{case.name} {dtype}", error, times, case.multiplications(expected) / products)
 
 
-def masked(case: Case, images: float, channels: float) -> Row:
-    """Two convolutions, of which the shares `images` and `channels` are live."""
-    model = Masked(case)
+def masked(case: Case, side: str, shares: Sequence[float]) -> list[Row]:
+    """A convolution of which `shares` of the images, channels or filters are live; all of it by our dense path, too."""
+    model = Masked(case, side)
     x = torch.randn(case.images * 4, case.channels, case.size, case.size)
-    image_mask = torch.arange(len(x)) < images * len(x)
-    channel_mask = (torch.arange(case.filters) % 10) < channels * 10
-    args = (x, image_mask, channel_mask)
-    ours = pit_mlir.compile(model, args)
-    expected = model.double()(x.double(), image_mask, channel_mask)
-    model = model.float()
-    times = interleaved({"pit": lambda: ours(*args), "torch": lambda: model(*args)})
-    name = f"{case.name}, {images:.0%} of the images, {channels:.0%} of the channels"
-    return Row(name, relative_error(ours(*args), expected), times)
+    count = {"images": len(x), "channels": case.channels, "filters": case.filters}[side]
+    ours = pit_mlir.compile(model, (x, torch.ones(count, dtype=torch.bool)))
+    whole = pit_mlir.compile(model.layer, (x,))
+    rows: list[Row] = []
+    for share in shares:
+        mask = torch.arange(count) % 10 < share * 10
+        expected = model.double()(x.double(), mask)
+        model.float()
+        sides = {
+            "pit": lambda mask=mask: ours(x, mask),
+            "pit dense": lambda: whole(x),
+            "torch": lambda mask=mask: model(x, mask),
+        }
+        name = f"{case.name}, {share:.0%} of the {side}"
+        rows.append(Row(name, relative_error(ours(x, mask), expected), interleaved(sides)))
+    return rows
 
 
 def main(
@@ -123,8 +135,8 @@ def main(
         products = pace()
         rows = [dense(case, torch.float32, products) for case in cases]
         rows += [dense(case, torch.bfloat16, products) for case in cases if half]
-        shares = ((1.0, 1.0), (0.5, 1.0), (0.1, 1.0), (1.0, 0.5), (1.0, 0.1))
-        rows += [masked(case, *share) for case in cases if case == CASES[1] for share in shares]
+        for side in ("images", "channels", "filters"):
+            rows += [row for case in cases if case == CASES[1] for row in masked(case, side, (1.0, 0.5, 0.1))]
     show(f"convolutions, {threads} threads", rows)
     if output is not None:
         write(output, rows)
