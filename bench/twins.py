@@ -1,0 +1,60 @@
+"""What ours is held against beside torch: the same compiler without lists, and the making of an index alone."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import nn
+
+import pit_mlir
+from pit_mlir.passes.pipelines import rewrite_pipeline
+
+TYPES = {
+    torch.float32: "f32",
+    torch.bfloat16: "bf16",
+    torch.int16: "i16",
+    torch.bool: "i1",
+}
+INDEX = """
+func.func @main(%x: tensor<{shape}x{type}>) -> tensor<i64> {{
+  %I = "pit.detect"(%x) {{segments = array<i64: {segment}>, axis = array<i64: {axis}>, block = array<i64: {block}>,
+      micro_tile = 1 : i64}} : (tensor<{shape}x{type}>) -> !pit.index
+  %n = "pit.size"(%I) : (!pit.index) -> index
+  %count = arith.index_cast %n : index to i64
+  %t = tensor.from_elements %count : tensor<i64>
+  return %t : tensor<i64>
+}}"""
+
+
+def without_lists(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+    """The rewrite pipeline, without the rules that make lists inside contractions."""
+    return tuple(step for step in rewrite_pipeline(*args, **kwargs) if "only=lists" not in step)
+
+
+def dense_twin(
+    model: nn.Module, args: tuple[Any, ...], options: pit_mlir.CompileOptions | None = None
+) -> Callable[..., Any]:
+    """`model` compiled by the same compiler, every contraction dense."""
+    with patch.object(sys.modules["pit_mlir.compile"], "rewrite_pipeline", without_lists):
+        return pit_mlir.compile(model, args, options=options)
+
+
+def index_of(x: torch.Tensor, *, segment: int, axis: int, block: int) -> Callable[[], Any]:
+    """What makes the index of a matrix `x`: a list along `axis` for each `block` neighbours along `segment`."""
+    # numpy has no bf16; its bits are as good to look for what is not zero.
+    x = x.view(torch.int16) if x.dtype == torch.bfloat16 else x
+    shape = "x".join(map(str, x.shape))
+    text = INDEX.format(shape=shape, type=TYPES[x.dtype], segment=segment, axis=axis, block=block)
+    program = pit_mlir.compile(text)
+    return lambda: program(x.numpy())
+
+
+def block_mask(shape: Sequence[int], block: Sequence[int], zeros: float) -> torch.Tensor:
+    """A random mask of `shape`, true or false in whole blocks, a share of `zeros` of them false."""
+    counts = [-(-size // side) for size, side in zip(shape, block, strict=True)]
+    mask = torch.rand(counts) >= zeros
+    for dim, side in enumerate(block):
+        mask = mask.repeat_interleave(side, dim)
+    return mask[tuple(slice(size) for size in shape)].contiguous()
