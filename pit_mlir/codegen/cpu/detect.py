@@ -203,12 +203,17 @@ def collect(detection: Detection, segments: Index, capacity: Index) -> ir.Value:
         base = build.mul(s, capacity)
         with loop(0, capacity) as a:
             memref.store(arith.constant(i8, 0), flags, [value(build.add(base, a))])
-        bounds = bounds_of(detection, s)
+        *bounds, (first, last, _) = bounds_of(detection, s)
+        is_entry = len(detection.extents) - 1 in detection.axis
         with ExitStack() as stack:
             point: list[Index] = [
                 low if fixed else stack.enter_context(loop(low, high)) for low, high, fixed in bounds
             ]
-            live = is_live(memref.load(detection.source, [value(coordinate) for coordinate in point]))
+            if is_entry:
+                point.append(stack.enter_context(loop(first, last)))
+                live = is_live(load_at(detection.source, point))
+            else:
+                live = any_live(detection.source, point, first, last)
             axis_sizes = [detection.extents[dim] for dim in detection.axis]
             entry: Index = 0
             for dim, size in zip(detection.axis, axis_sizes, strict=True):
@@ -216,6 +221,21 @@ def collect(detection: Detection, segments: Index, capacity: Index) -> ir.Value:
             place = [value(build.add(base, entry))]
             memref.store(arith.ori(memref.load(flags, place), arith.extui(i8, live)), flags, place)
     return flags
+
+
+def any_live(source: ir.Value, point: Sequence[Index], first: Index, last: Index) -> ir.Value:
+    """Whether any element at `point` is live, from `first` to `last` of the last dimension: kept in a register."""
+
+    def visit(place: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        return [arith.ori(carried[0], is_live(load_at(source, [*point, place])))]
+
+    none = arith.constant(ir.IntegerType.get_signless(1), 0)
+    return build.fold(first, last, 1, [none], visit)[0]
+
+
+def load_at(source: ir.Value, point: Sequence[Index]) -> ir.Value:
+    """The element of `source` at `point`."""
+    return memref.load(source, [value(coordinate) for coordinate in point])
 
 
 def bounds_of(detection: Detection, s: ir.Value) -> list[tuple[Index, Index, bool]]:
