@@ -117,6 +117,24 @@ def test_inputs_of_any_layout() -> None:
         close(fast(x), model(x))
 
 
+@pytest.mark.parametrize("options", [{}, {"freeze": True}, 0, "freeze"])
+def test_options_of_another_type(options: object) -> None:
+    with pytest.raises(pit.InputError, match="expected CompileOptions"):
+        pit.compile(Small().eval(), (torch.randn(5, 7),), options=options)  # type: ignore[arg-type]
+
+
+def test_deterministic_programs_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pit_mlir.passes.pit_check_determinism import CheckDeterminism
+
+    checked: list[object] = []
+    monkeypatch.setattr(CheckDeterminism, "run", lambda self, op, report: checked.append(op.name))
+    for deterministic, freeze, times in ((False, False, 0), (True, False, 1), (True, True, 1)):
+        checked.clear()
+        options = pit.CompileOptions(deterministic=deterministic, freeze=freeze)
+        pit.compile(nn.Linear(3, 2).eval(), (torch.randn(2, 3),), options=options)
+        assert len(checked) >= times and bool(checked) == deterministic
+
+
 WRONG = {
     "shape": (torch.randn(4, 7), r"\[4, 7\].*\[5, 7\]|4.*5"),
     "rank": (torch.randn(7), r"\[7\]"),
