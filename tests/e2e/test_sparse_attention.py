@@ -69,7 +69,7 @@ def test_masks_that_are_given() -> None:
         assert_equal(compiled(q, k, v, mask), exactly(Sdpa(), q, k, v, mask))
 
 
-@pytest.mark.parametrize("shape", [(3, 1, 130, 130), (3, 2, 130, 130), (130, 130)])
+@pytest.mark.parametrize("shape", [(3, 2, 130, 130), (130, 130)])
 def test_masks_that_are_added(shape: tuple[int, ...]) -> None:
     """Floats of (q, k), of the batch, of the heads: -inf, or lowest; NaN in a mask reaches its rows."""
     q, k, v = tensors(3, 2, 130)
@@ -202,9 +202,9 @@ def test_a_single_query() -> None:
         assert_equal(compiled(*given), exactly(Sdpa(), *given))
 
 
-@pytest.mark.parametrize("length", [70, 300])
-def test_longformer(length: int) -> None:
+def test_longformer() -> None:
     """The example: one list for all layers, since their masks are one."""
+    length = 300
     model = Longformer(dim=32, heads=2, layers=2, window=20).eval()
     ids, is_global = torch.randint(0, 1000, (2, length)), torch.zeros(2, length, dtype=torch.bool)
     is_global[0, 3], is_global[1, -1] = True, True
