@@ -235,7 +235,9 @@ def heat_map(
         return ()
     if segments == 1 and layers == 1 and capacity > HEAT_COLUMNS:
         folded = math.ceil(capacity / HEAT_COLUMNS)
-        return heat_map(coordinate // HEAT_COLUMNS, coordinate % HEAT_COLUMNS, folded, HEAT_COLUMNS)
+        # As even as it goes: what the last line lacks would look dead.
+        across = math.ceil(capacity / folded)
+        return heat_map(coordinate // across, coordinate % across, folded, across)
     rows, columns = min(segments, HEAT_ROWS), min(capacity, HEAT_COLUMNS)
     cells = (
         segment.astype(numpy.int64) * rows // segments * columns

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy
 import pytest
 
 from pit_mlir.diagnostics import Diagnostic, Kernel, Operator, Report
@@ -16,6 +17,7 @@ from pit_mlir.explanation import Explanation, percent
 from pit_mlir.report.markup import Markup, element, number
 from pit_mlir.report.pictures import bars, coverage_curve, heat_map, runs, shade
 from pit_mlir.sample import Coverage, Pattern, Sample, Work
+from pit_mlir.sample import heat_map as folded
 
 EVIL = "/models/<script>alert('x')&amp;\"/<b>model.py"
 """What a file may be called."""
@@ -147,6 +149,13 @@ def test_heat_map_shows_each_cell() -> None:
     assert [shade(share) for share in (0.0, 1e-9, 0.5, 1.0)] == [0, 1, 4, 8]
     picture = heat_map([[0.0, 1.0], [1.0, 1.0]], "a map")
     assert 'd="M1 0h1v1h-1zM0 1h2v1h-2z"' in picture and 'fill-opacity="1"' in picture
+
+
+def test_a_long_list_is_folded_evenly() -> None:
+    everything = numpy.arange(128)
+    cells = folded(numpy.zeros(128, numpy.int64), everything, 1, 128)
+    assert (len(cells), len(cells[0])) == (2, 64) and all(share == 1 for row in cells for share in row)
+    assert folded(numpy.zeros(0, numpy.int64), numpy.zeros(0, numpy.int64), 1, 0) == ()
 
 
 @pytest.mark.parametrize("values", [[], [0.0], [1.0, 2.0], [5.0] * 300])
