@@ -507,3 +507,18 @@ func.func @top_of_joined(%x: tensor<?x?x4xf32>) -> tensor<?x?x2xf32> {
   %split = tensor.expand_shape %top [[0, 1], [2]] output_shape [%b, %t, 2] : tensor<?x2xf32> into tensor<?x?x2xf32>
   return %split : tensor<?x?x2xf32>
 }
+
+// -----
+
+// What one reshape joins and the next one splits again, beside tokens that stay joined, is kept apart.
+
+// CHECK-LABEL: func.func @split_less
+// CHECK-SAME: (%[[X:.*]]: tensor<?x7x4x40xf32>
+// CHECK: tensor.collapse_shape %[[X]] {{\[\[0, 1\], \[2\], \[3\]\]}} : tensor<?x7x4x40xf32> into tensor<?x4x40xf32>
+// CHECK-NOT: tensor.expand_shape
+func.func @split_less(%x: tensor<?x7x4x40xf32>, %n: index) -> tensor<?x4x40xf32> {
+  %joined = tensor.collapse_shape %x [[0, 1], [2, 3]] : tensor<?x7x4x40xf32> into tensor<?x160xf32>
+  %split = tensor.expand_shape %joined [[0], [1, 2, 3]] output_shape [%n, 1, 4, 40] : tensor<?x160xf32> into tensor<?x1x4x40xf32>
+  %y = tensor.collapse_shape %split [[0, 1], [2], [3]] : tensor<?x1x4x40xf32> into tensor<?x4x40xf32>
+  return %y : tensor<?x4x40xf32>
+}

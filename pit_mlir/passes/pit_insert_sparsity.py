@@ -15,12 +15,16 @@ from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.live_index import share_keys
 from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
-from pit_mlir.passes.rules.spread import spread_masks
+from pit_mlir.passes.rules.spread import spread_masks, spread_results
 from pit_mlir.passes.rules.spread_images import spread_images
 from pit_mlir.passes.rules.spread_mark import spread_marks
 
 Rule = Callable[[ir.Operation, Report], None]
 
+RESULTS: tuple[Rule, ...] = (
+    # R3 over rows: what a mask makes 0 of what is returned, as padding is declared.
+    spread_results,
+)
 ROWS: tuple[Rule, ...] = (
     # R5: what experts computed is added up where a router sent it.
     combine_contractions,
@@ -47,7 +51,13 @@ LISTS: tuple[Rule, ...] = (
     # R2 inside attention: live blocks of keys for each block of queries.
     restrict_attentions,
 )
-RULES: dict[str, tuple[Rule, ...]] = {"all": ROWS + KEYS + LISTS, "rows": ROWS, "keys": KEYS, "lists": LISTS}
+RULES: dict[str, tuple[Rule, ...]] = {
+    "all": ROWS + KEYS + LISTS,
+    "results": RESULTS,
+    "rows": ROWS,
+    "keys": KEYS,
+    "lists": LISTS,
+}
 """The rules that introduce `pit.detect`, in the order in which they are applied to a function."""
 
 
@@ -57,7 +67,7 @@ class InsertSparsity(Pass):
 
     Nothing is moved here: `pit-simplify` carries the reads up through the program. What is written through one index
     stops the reads of another, and an operation that is restricted to a list stops any: a model with all of them has
-    `only=rows`, then `only=keys`, each followed by `pit-simplify`, then `only=lists`.
+    `only=results`, `only=rows`, then `only=keys`, each followed by `pit-simplify`, then `only=lists`.
     """
 
     name: ClassVar[str] = "pit-insert-sparsity"
@@ -74,7 +84,7 @@ class InsertSparsity(Pass):
         "num-refused": "Facts that no contraction could be restricted by",
     }
 
-    only: Literal["all", "rows", "keys", "lists"] = "all"
+    only: Literal["all", "results", "rows", "keys", "lists"] = "all"
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Applies `RULES` to every function."""

@@ -13,7 +13,7 @@ from pit_mlir.passes.normal_form.generalize import generalize_named
 from pit_mlir.passes.normal_form.movement import separate_users
 from pit_mlir.passes.normal_form.pins import pinned
 from pit_mlir.passes.normal_form.positions import fold_table_reads, outline_positions
-from pit_mlir.passes.normal_form.reshapes import cancel_reshapes, join_unit_reshapes
+from pit_mlir.passes.normal_form.reshapes import cancel_reshapes, join_unit_reshapes, split_less
 from pit_mlir.passes.normal_form.scalars import fold_sign_tests, fold_truncations
 from pit_mlir.passes.normal_form.scope import operations, upstream
 from pit_mlir.passes.normal_form.sink import sink_below_slices, sink_below_sorts
@@ -104,6 +104,7 @@ def _fold_known(module: ir.Operation) -> None:
     fold_windows(found["tensor.expand_shape"] + found["tensor.collapse_shape"])
     found = operations(module, _FOLDED)
     cancel_reshapes(found["tensor.expand_shape"] + found["tensor.reshape"])
+    split_less(operations(module, ("tensor.expand_shape",))["tensor.expand_shape"])
     join_unit_reshapes(found["tensor.collapse_shape"])
     fold_sign_tests(found["arith.cmpi"] + found["arith.maxsi"])
     fold_truncations(found["arith.truncf"])

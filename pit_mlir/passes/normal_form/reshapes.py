@@ -1,9 +1,10 @@
-"""Pairs of reshapes that upstream does not fold: by equal dynamic sizes, or by dimensions of 1 alone."""
+"""Pairs of reshapes that upstream does not fold: by equal dynamic sizes, in part, or by dimensions of 1 alone."""
 
+import math
 from collections.abc import Iterable, Sequence
 
-from pit_mlir.analysis.extents import extent_source
-from pit_mlir.bindings import ir
+from pit_mlir.analysis.extents import extent_source, reassociation
+from pit_mlir.bindings import ir, tensor
 from pit_mlir.dialect.structured import owner
 from pit_mlir.passes.normal_form.movement import is_reshape
 from pit_mlir.passes.normal_form.sizes import index_value, origin, origin_of
@@ -36,6 +37,67 @@ def _restores(op: ir.Operation, source: ir.Value) -> bool:
             return False
         sizes = [elements.operands[dim] for dim in dynamic]
     return all(origin_of(size) == origin(source, dim) for size, dim in zip(sizes, dynamic, strict=True))
+
+
+def split_less(reshapes: Iterable[ir.Operation]) -> None:
+    """Keeps apart what a `tensor.collapse_shape` joins and an expansion among `reshapes` splits again at once.
+
+    Upstream cancels the two only as a whole: here groups of equal static sizes cancel, whatever becomes of the others.
+    """
+    for op in reshapes:
+        collapse = owner(op.operands[0])
+        if op.name != "tensor.expand_shape" or collapse is None or collapse.name != "tensor.collapse_shape":
+            continue
+        source = collapse.operands[0]
+        before, after = (list(ir.ShapedType(v.type).shape) for v in (source, op.results[0]))
+        joined: list[list[int]] = []
+        split: list[list[int]] = []
+        for ours, theirs in zip(reassociation(collapse), reassociation(op), strict=True):
+            sizes = [before[dim] for dim in ours]
+            if (
+                len(ours) > 1
+                and 1 not in sizes
+                and sizes == [after[dim] for dim in theirs if after[dim] != 1]
+            ):
+                joined += [[dim] for dim in ours]
+                split += _with_units(theirs, after)
+            else:
+                joined.append(list(ours))
+                split.append(list(theirs))
+        if len(joined) > len(list(reassociation(collapse))):
+            with ir.InsertionPoint(op), op.location:
+                _reshape_twice(source, joined, split, op)
+
+
+def _with_units(dims: Sequence[int], shape: Sequence[int]) -> list[list[int]]:
+    """`dims` in groups of one size that is not 1 each; sizes of 1 stand with the one behind them, or the last."""
+    groups: list[list[int]] = [[]]
+    for dim in dims:
+        if groups[-1] and shape[groups[-1][-1]] != 1:
+            groups.append([])
+        groups[-1].append(dim)
+    if all(shape[dim] == 1 for dim in groups[-1]):
+        units = groups.pop()
+        groups[-1] += units
+    return groups
+
+
+def _reshape_twice(
+    source: ir.Value, joined: list[list[int]], split: list[list[int]], op: ir.Operation
+) -> None:
+    """Puts `source`, its dimensions joined in groups and the results split, in place of the expansion `op`."""
+    shape = ir.RankedTensorType(source.type)
+    if any(len(group) > 1 for group in joined):
+        dynamic = ir.ShapedType.get_dynamic_size()
+        sizes = [[shape.shape[dim] for dim in group] for group in joined]
+        products = [dynamic if dynamic in group else math.prod(group) for group in sizes]
+        type_ = ir.RankedTensorType.get(products, shape.element_type)
+        source = tensor.CollapseShapeOp(type_, source, joined).result
+    if any(len(group) > 1 for group in split):
+        static = list(op.attributes["static_output_shape"])
+        source = tensor.ExpandShapeOp(op.results[0].type, source, split, list(op.operands)[1:], static).result
+    op.results[0].replace_all_uses_with(source)
+    op.erase()
 
 
 def join_unit_reshapes(reshapes: Iterable[ir.Operation]) -> None:

@@ -6,7 +6,7 @@ is, so the background is 0. The result is read and written through I; R1 then ca
 Fact needed: the value of the body at mask = 0, by its image; the iterators' verdicts are asked for by R1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pit_mlir.analysis.axes import RESHAPES
@@ -43,13 +43,25 @@ class Masked:
     kept: ir.Value
 
 
+def spread_results(function: ir.Operation, report: Report) -> None:
+    """R3 at what `function` returns, before other indices come in: what they list is then compact already."""
+    spread_where(is_returned, function, report)
+
+
 def spread_masks(function: ir.Operation, report: Report) -> None:
     """R3 at every result of `function` that a mask over some of its dimensions makes 0."""
+    spread_where(lambda _: True, function, report)
+
+
+def spread_where(is_wanted: Callable[[ir.Operation], bool], function: ir.Operation, report: Report) -> None:
+    """R3 at the results of `function` that are wanted and that a mask over some of their dimensions makes 0."""
     block = function.regions[0].blocks[0]
     zeros = Zeros(block)
     for op in list(block.operations):
         view = Structured.on_tensors(op)
-        masked = None if view is None or is_read_by_rows(view.op) else find_mask(view, zeros)
+        if view is None or is_read_by_rows(view.op) or not is_wanted(view.op):
+            continue
+        masked = find_mask(view, zeros)
         if masked is not None:
             with op.location:
                 spread(op.operation, masked)
