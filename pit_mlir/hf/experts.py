@@ -48,7 +48,8 @@ def combine_experts(
     if e.has_post_expert_norm:
         outputs = e.post_expert_norm(outputs)
     chosen = top_k_index[..., None] == torch.arange(len(e.down_proj), device=top_k_index.device)
-    gates = torch.where(chosen, top_k_weights[..., None], 0).sum(1)
+    # A product, not a choice of weights: zeros are sought in the numbers of experts, not in their weights as well.
+    gates = torch.einsum("tk,tke->te", top_k_weights, chosen.to(top_k_weights.dtype))
     dtype = torch.promote_types(torch.promote_types(gates.dtype, outputs.dtype), torch.float32)
     combined = torch.einsum("etd,te->td", outputs.to(dtype), gates.to(dtype))
     return combined.to(hidden_states.dtype)
