@@ -48,6 +48,8 @@ def library() -> ctypes.CDLL:
         "pit_free": (None, [pointer]),
         "pit_cached_bytes": (u64, []),
         "pit_live_bytes": (u64, []),
+        "pit_peak_bytes": (u64, []),
+        "pit_reset_peak_bytes": (None, []),
         "pit_set_cache_limit": (u64, [u64]),
         "pit_use_openmp_runtime": (ctypes.c_bool, []),
         "pit_run_team": (i32, [i32, pointer, pointer]),

@@ -54,6 +54,26 @@ void handedFromThreadToThread() {
   for (Item &item : shelf) pit_free(item.block);
 }
 
+// The peak is that of the most blocks held at a time, on whatever threads, and falls by a reset alone.
+void peakOfAllThreads() {
+  constexpr uint64_t kBytes = uint64_t{1} << 16;
+  const uint64_t before = pit_live_bytes();
+  pit_reset_peak_bytes();
+  CHECK(pit_peak_bytes() == before);
+  std::atomic<int> holding{0};
+  inThreads(4, [&](int) {
+    for (int turn = 0; turn < 500; ++turn) pit_free(pit_alloc(kBytes));
+    void *block = pit_alloc(kBytes);
+    ++holding;
+    while (holding < 4) std::this_thread::yield();
+    pit_free(block);
+  });
+  CHECK(pit_live_bytes() == before);
+  CHECK(pit_peak_bytes() == before + 4 * kBytes);
+  pit_reset_peak_bytes();
+  CHECK(pit_peak_bytes() == before);
+}
+
 void forkedWhileOthersAllocate() {
   std::atomic<bool> stop{false};
   std::thread other([&] {
@@ -72,6 +92,7 @@ void forkedWhileOthersAllocate() {
 int main() {
   sizes();
   handedFromThreadToThread();
+  peakOfAllThreads();
   forkedWhileOthersAllocate();
   CHECK(pit_live_bytes() == 0);
   pit_set_cache_limit(0);

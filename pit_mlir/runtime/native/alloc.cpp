@@ -48,6 +48,14 @@ Cache &cache() {
 }
 
 std::atomic<uint64_t> liveBytes{0};
+std::atomic<uint64_t> peakBytes{0};
+
+void countAsLive(uint64_t bytes) {
+  const uint64_t now = liveBytes.fetch_add(bytes) + bytes;
+  uint64_t peak = peakBytes.load(std::memory_order_relaxed);
+  while (now > peak && !peakBytes.compare_exchange_weak(peak, now)) {
+  }
+}
 
 // The class that holds `bytes`, and the size of its blocks.
 uint32_t classOf(size_t bytes, size_t &size) {
@@ -115,7 +123,7 @@ void *allocate(size_t bytes) {
   }
   ASAN_UNPOISON_MEMORY_REGION(block->payload(), bytes);
   ASAN_POISON_MEMORY_REGION(static_cast<char *>(block->payload()) + bytes, size - bytes);
-  liveBytes += size;
+  countAsLive(size);
   attach(block, currentCall);
   return block->payload();
 }
@@ -156,6 +164,8 @@ extern "C" {
 void *pit_alloc(uint64_t bytes) { return pit::allocate(bytes); }
 void pit_free(void *payload) { pit::release(payload); }
 uint64_t pit_live_bytes() { return pit::liveBytes; }
+uint64_t pit_peak_bytes() { return pit::peakBytes; }
+void pit_reset_peak_bytes() { pit::peakBytes = pit::liveBytes.load(); }
 
 uint64_t pit_cached_bytes() {
   std::lock_guard lock(pit::cache().mutex);

@@ -43,6 +43,9 @@ void pit_free(void *payload);
 // Bytes kept for reuse, and bytes handed out.
 uint64_t pit_cached_bytes();
 uint64_t pit_live_bytes();
+// The most bytes that were handed out at a time since the last reset; blocks count with their full size.
+uint64_t pit_peak_bytes();
+void pit_reset_peak_bytes();
 // At most so many bytes are kept for reuse from now on; returns the limit that held before.
 uint64_t pit_set_cache_limit(uint64_t bytes);
 
