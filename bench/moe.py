@@ -43,7 +43,9 @@ class Experts(nn.Module):
 
     def route(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weights and the numbers of the experts of each token, best first."""
-        weights, chosen = functional.softmax(self.router(x).float(), -1).topk(self.chosen, -1)
+        # In f32: scores that are equal in bf16 would be chosen by rounding.
+        scores = functional.linear(x.float(), self.router.weight.float(), self.router.bias.float())
+        weights, chosen = functional.softmax(scores, -1).topk(self.chosen, -1)
         return weights.to(x.dtype), chosen
 
 

@@ -120,6 +120,7 @@ class LowerToCpu(Pass):
 def lower_function(function: ir.Operation, report: Report) -> None:
     """Replaces the `pit` operations of `function`."""
     lowering = Lowering(host())
+    erase_dead(function)
     done: list[ir.Operation] = []
     for op in lowered_operations(function):
         name = op.name
@@ -132,10 +133,22 @@ def lower_function(function: ir.Operation, report: Report) -> None:
         done.append(op)
     for op in reversed(done):
         op.erase()
+    # Tensors that only gave their sizes, such as the zeros that sums start from.
+    erase_dead(function)
     for call in operations(function, "func.call"):
         name = ir.FlatSymbolRefAttr(call.attributes["callee"]).value
         if name.startswith(KERNELS):
             report.kernels.append(Kernel(location_text(call.location), name))
+
+
+def erase_dead(function: ir.Operation) -> None:
+    """Erases what computes tensors that nothing uses: bufferization would compute them."""
+    for op in reversed(list(function.regions[0].blocks[0].operations)):
+        name, results = op.operation.name, list(op.operation.results)
+        is_pure = name in COUNTED or name.startswith(("linalg.", "tensor."))
+        # What has no results writes to buffers.
+        if is_pure and results and not any(True for result in results for _ in result.uses):
+            op.operation.erase()
 
 
 def lowered_operations(function: ir.Operation) -> list[ir.Operation]:

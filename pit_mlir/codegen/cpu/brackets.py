@@ -25,6 +25,22 @@ def read(source: ir.Value) -> ir.Value:
     return bufferization.to_buffer(ir.MemRefType.get(type_.shape, type_.element_type), source, read_only=True)
 
 
+def read_in_place(source: ir.Value) -> ir.Value:
+    """As `read`, but a slice is read where it lies, in rows whose elements are neighbours, and not copied together."""
+    maker = owner(source)
+    if maker is None or maker.name != "tensor.extract_slice":
+        return read(source)
+    type_ = ir.RankedTensorType(source.type)
+    whole = ir.RankedTensorType(maker.operands[0].type).shape
+    if not type_.shape or type_.shape[-1] != whole[-1] or set(maker.attributes["static_strides"]) != {1}:
+        return read(source)
+    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
+    layout = ir.StridedLayoutAttr.get(dynamic, [dynamic] * (type_.rank - 1) + [1])
+    return bufferization.to_buffer(
+        ir.MemRefType.get(type_.shape, type_.element_type, layout), source, read_only=True
+    )
+
+
 def sizes(source: ir.Value) -> list[Index]:
     """The sizes of a tensor: numbers, or values made at the insertion point."""
     return [extent(source, dim) for dim in range(ir.RankedTensorType(source.type).rank)]
@@ -46,14 +62,36 @@ def allocate_like(tensor_type: ir.Type, shape: Sequence[Index]) -> ir.Value:
 
 
 def private_copy(init: ir.Value) -> ir.Value:
-    """A new buffer that holds what the tensor `init` does; of a fill it is filled, of an empty tensor it is not."""
-    buffer = allocate_like(init.type, sizes(init))
+    """A buffer that holds what the tensor `init` does, to write to.
+
+    It is the buffer of `init` itself where code between brackets made that, and nothing else uses it. Else it is a
+    new one: of a fill it is filled, of an empty tensor it is not.
+    """
     maker = owner(init)
-    if maker is not None and maker.name == "linalg.fill":
-        linalg.fill(maker.operands[0], outs=[buffer])
+    if maker is not None and maker.name == "bufferization.to_tensor" and len(list(init.uses)) == 1:
+        return maker.operands[0]
+    buffer = allocate_like(init.type, sizes(init))
+    scalar = None if maker is None else filled_with(maker)
+    if scalar is not None:
+        linalg.fill(scalar, outs=[buffer])
     elif maker is None or maker.name != "tensor.empty":
         memref.copy(read(init), buffer)
     return buffer
+
+
+def filled_with(maker: ir.Operation) -> ir.Value | None:
+    """The scalar that `maker`, a `linalg.fill` or what generalizing makes of one, puts everywhere."""
+    if maker.name == "linalg.fill":
+        return maker.operands[0]
+    if maker.name != "linalg.generic" or len(maker.results) != 1:
+        return None
+    block = maker.regions[0].blocks[0]
+    if len(list(block.operations)) != 1:
+        return None
+    yielded = block.operations[0].operation.operands[0]
+    operands = dict(zip(block.arguments, maker.operands, strict=True))
+    scalar = operands.get(yielded, yielded)
+    return None if isinstance(scalar.type, ir.ShapedType) else scalar
 
 
 def give(buffer: ir.Value, result: ir.Value) -> None:

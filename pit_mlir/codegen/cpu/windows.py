@@ -10,7 +10,7 @@ from pit_mlir.dialect.window import window_coefficients
 def read_windows(source: ir.Value) -> ir.Value:
     """The contents of a tensor as a buffer that is only read; windows are seen in that of their source."""
     maker = owner(source)
-    return read(source) if maker is None or maker.name != "pit.window" else windows_of(maker)
+    return read_in_place(source) if maker is None or maker.name != "pit.window" else windows_of(maker)
 
 
 def windows_of(op: ir.Operation) -> ir.Value:
