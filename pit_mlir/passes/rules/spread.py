@@ -106,7 +106,7 @@ def find_mask(view: Structured, zeros: Zeros) -> Masked | None:
         if image(body, {term: ZERO}).value != ZERO:
             continue
         root = mask_of(term)
-        if (root is None or root == term) and is_gate(term, terms, zeros):
+        if (root is None or root == term or is_other_float(root)) and is_gate(term, terms, zeros):
             return Masked(term.value, tuple(out.index(dim) for dim in term.dims), view.op.results[0])
         if root is None:
             continue
