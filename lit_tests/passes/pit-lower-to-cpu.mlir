@@ -55,3 +55,74 @@ func.func @check(%ok: i1, %x: tensor<4xf32>) -> tensor<4xf32> {
   %y = "pit.mark"(%x) : (tensor<4xf32>) -> tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// -----
+
+// Each adds to what the one before wrote, in one buffer: the sum over modules of experts.
+
+// CHECK-LABEL: func.func @accumulate
+// CHECK: %[[OUT:.+]] = memref.alloc() : memref<8x16xf32>
+// CHECK: linalg.fill {{.*}} outs(%[[OUT]]
+// CHECK-NOT: memref.alloc() : memref<8x16xf32>
+// CHECK-NOT: memref.copy
+// CHECK: %[[SUM:.+]] = bufferization.to_tensor %[[OUT]]
+// CHECK: return %[[SUM]]
+func.func @accumulate(%v: tensor<?x16xf32>, %w: tensor<?x16xf32>, %a: tensor<8xi1>, %b: tensor<8xi1>) -> tensor<8x16xf32> {
+  %z = arith.constant 0.0 : f32
+  %I = "pit.detect"(%a) {segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64}
+      : (tensor<8xi1>) -> !pit.index
+  %J = "pit.detect"(%b) {segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64}
+      : (tensor<8xi1>) -> !pit.index
+  %e = tensor.empty() : tensor<8x16xf32>
+  %f = linalg.fill ins(%z : f32) outs(%e : tensor<8x16xf32>) -> tensor<8x16xf32>
+  %x = "pit.swrite"(%v, %f, %I) {axis = array<i64: 0>, group = array<i64: 0>, combine = "add"}
+      : (tensor<?x16xf32>, tensor<8x16xf32>, !pit.index) -> tensor<8x16xf32>
+  %y = "pit.swrite"(%w, %x, %J) {axis = array<i64: 0>, group = array<i64: 0>, combine = "add"}
+      : (tensor<?x16xf32>, tensor<8x16xf32>, !pit.index) -> tensor<8x16xf32>
+  return %y : tensor<8x16xf32>
+}
+
+// -----
+
+// What was written is returned, too: it is copied before it is added to.
+
+// CHECK-LABEL: func.func @both
+// CHECK: memref.alloc() : memref<8x16xf32>
+// CHECK: %[[COPY:.+]] = memref.alloc() : memref<8x16xf32>
+// CHECK: memref.copy %{{.*}}, %[[COPY]]
+func.func @both(%v: tensor<?x16xf32>, %a: tensor<8xi1>, %f: tensor<8x16xf32>) -> (tensor<8x16xf32>, tensor<8x16xf32>) {
+  %I = "pit.detect"(%a) {segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64}
+      : (tensor<8xi1>) -> !pit.index
+  %e = tensor.empty() : tensor<8x16xf32>
+  %x = "pit.swrite"(%v, %e, %I) {axis = array<i64: 0>, group = array<i64: 0>, combine = "store"}
+      : (tensor<?x16xf32>, tensor<8x16xf32>, !pit.index) -> tensor<8x16xf32>
+  %y = "pit.swrite"(%v, %x, %I) {axis = array<i64: 0>, group = array<i64: 0>, combine = "add"}
+      : (tensor<?x16xf32>, tensor<8x16xf32>, !pit.index) -> tensor<8x16xf32>
+  return %x, %y : tensor<8x16xf32>, tensor<8x16xf32>
+}
+
+// -----
+
+// The weights of one expert are a slice of all, read where they lie; the zeros that its sums start from are not made.
+
+// CHECK-LABEL: func.func @slice
+// CHECK-NOT: linalg.fill
+// CHECK: bufferization.to_buffer %{{.*}} read_only : tensor<32x16xf32> to memref<32x16xf32, strided<[?, 1], offset: ?>>
+func.func @slice(%x: tensor<?x16xf32>, %w: tensor<4x32x16xf32>, %n: index) -> tensor<?x32xf32> {
+  %z = arith.constant 0.0 : f32
+  %mine = tensor.extract_slice %w[2, 0, 0] [1, 32, 16] [1, 1, 1] : tensor<4x32x16xf32> to tensor<32x16xf32>
+  %e = tensor.empty(%n) : tensor<?x32xf32>
+  %f = linalg.fill ins(%z : f32) outs(%e : tensor<?x32xf32>) -> tensor<?x32xf32>
+  %y = "pit.contract"(%f) ({
+    %a = "pit.element"(%x) {map = affine_map<(m, n, k) -> (m, k)>, compact = false} : (tensor<?x16xf32>) -> f32
+    %b = "pit.element"(%mine) {map = affine_map<(m, n, k) -> (n, k)>, compact = false} : (tensor<32x16xf32>) -> f32
+    "pit.yield"(%a, %b) : (f32, f32) -> ()
+  }, {
+  ^bb0(%s: f32):
+    "pit.yield"(%s) : (f32) -> ()
+  }) {indexing_maps = [affine_map<(m, n, k) -> (m, n)>], group = array<i64>, block = array<i64>, compact = false,
+      combine = "store", operandSegmentSizes = array<i32: 1, 0>,
+      iterator_types = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>,
+                        #linalg.iterator_type<reduction>]} : (tensor<?x32xf32>) -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}

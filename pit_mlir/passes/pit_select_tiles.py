@@ -19,6 +19,7 @@ from pit_mlir.passes.contractions.absorb import (
 )
 from pit_mlir.passes.contractions.blocks import choose_block
 from pit_mlir.passes.contractions.form import form
+from pit_mlir.passes.contractions.join import join_users
 from pit_mlir.passes.rules.functions import functions_of
 
 Absorb = Callable[[ContractOp], ContractOp | None]
@@ -46,6 +47,7 @@ class SelectTiles(Pass):
     statistics: ClassVar[Mapping[str, str]] = {
         "num-contracts": "Contractions formed",
         "num-absorbed": "Operations that became part of a contraction",
+        "num-joined": "Element-wise operations joined with the next one, so that a contraction can take them",
     }
 
     def run(self, op: ir.Operation, report: Report) -> None:
@@ -101,6 +103,7 @@ def grow(op: ContractOp, report: Report) -> None:
     """Takes in what stands around `op`, as far as it goes."""
     where = location_text(op.operation.location)
     taken: list[str] = []
+    report.count("num-joined", join_users(op))
     for name, absorb in STEPS:
         while (grown := absorb(op)) is not None:
             op = grown

@@ -3,11 +3,13 @@
 import copy
 import re
 
+import expert_models
 import pytest
 import torch
 from expert_models import DIM, HIDDEN, Batched, Chosen, Combined, Gated, Loop, Switch
 
 import pit_mlir as pit
+from pit_mlir.runtime.memory import peak_bytes
 
 STYLES = [Switch, Combined, Gated, Loop, Batched, Chosen]
 
@@ -66,16 +68,38 @@ def test_bf16(style: type[torch.nn.Module]) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_nothing_is_computed_for_all_experts(style: type[torch.nn.Module]) -> None:
+@pytest.mark.parametrize(("dtype", "name"), [(torch.float32, "f32"), (torch.bfloat16, "bf16")])
+def test_nothing_is_computed_for_all_experts(
+    style: type[torch.nn.Module], dtype: torch.dtype, name: str
+) -> None:
     """No tensor of experts x tokens x features is left, and every expert's product lists its tokens."""
-    x = torch.randn(37, DIM)
-    compiled = pit.compile(model_of(style), (x,))
+    x = torch.randn(37, DIM).to(dtype)
+    compiled = pit.compile(model_of(style).to(dtype), (x,))
     text = str(compiled.ir)
     for features in (DIM, HIDDEN):
-        for shape in (f"5x37x{features}", f"37x5x{features}", f"37x{features}xf32>) -> tensor<37x{HIDDEN}"):
+        for shape in (
+            f"5x37x{features}",
+            f"37x5x{features}",
+            f"37x{features}x{name}>) -> tensor<37x{HIDDEN}",
+        ):
             uses = [line for line in text.splitlines() if shape in line and "tensor.empty" not in line]
             assert not uses, uses[0]
     assert "pit.contract" in text
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_memory(style: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call allocates beside its results is little next to the weights, and to what all experts would take."""
+    dim, hidden, experts, tokens = 192, 384, 32, 512
+    monkeypatch.setattr(expert_models, "DIM", dim)
+    monkeypatch.setattr(expert_models, "HIDDEN", hidden)
+    model = model_of(style, experts, 2)
+    x = torch.randn(tokens, dim)
+    compiled = pit.compile(model, (x,))
+    held = 4 * (sum(weight.numel() for weight in model.parameters()) + 2 * x.numel())
+    peak = peak_bytes(lambda: compiled(x)) - 4 * x.numel()
+    assert peak < 0.2 * held
+    assert 2 * peak < 4 * experts * tokens * hidden
 
 
 def test_weights_are_not_copied_for_each_token() -> None:

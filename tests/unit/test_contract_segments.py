@@ -85,3 +85,22 @@ def test_experts(up: str, down: str, data: st.DataObject) -> None:
         + init
     )
     assert_close(actual, expected, "f32", sizes["h"] * sizes["d"])
+
+
+@pytest.mark.parametrize("down", ["d, h", "h, d"])
+def test_few_and_many_rows(down: str) -> None:
+    """Segments of no row, one, a few that are read in place, many that are packed, and more than a block in one call."""
+    counts = (0, 1, 2, 5, 16, 17, 33, 449)
+    rng = numpy.random.default_rng(3)
+    tokens, dim, hidden = sum(counts), 37, 70
+    gate = numpy.zeros((tokens, len(counts)), numpy.float32)
+    gate[numpy.arange(tokens), numpy.repeat(numpy.arange(len(counts)), counts)] = rng.random(tokens) + 0.5
+    # A few tokens have a second expert.
+    gate[:30, 6] += 1
+    x, init = (rng.standard_normal((tokens, dim)).astype(numpy.float32) for _ in range(2))
+    w = rng.standard_normal((len(counts), hidden, dim)).astype(numpy.float32)
+    v = rng.standard_normal((len(counts), *((dim, hidden) if down == "d, h" else (hidden, dim))))
+    [actual] = cached(experts("h, d", down)).run_numpy(gate, x, w, v.astype(numpy.float32), init)
+    wide = numpy.einsum("td,ehd->eth", x.astype(float), w)
+    expected = numpy.einsum(f"te,eth,e{down.replace(', ', '')}->td", gate.astype(float), wide, v) + init
+    assert_close(actual, expected, "f32", hidden * dim)
