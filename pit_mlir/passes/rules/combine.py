@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pit_mlir.analysis.axes import RESHAPES
 from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.gathers import Gather
 from pit_mlir.analysis.zeros import Zeros
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.diagnostics import Report
@@ -94,11 +95,11 @@ def addend_of(view: Structured) -> ir.Value | None:
 
 
 def is_computed(value: ir.Value) -> bool:
-    """Whether `value` is neither an argument nor a constant, reshaped or not."""
+    """Whether `value` is neither an argument nor a constant, reshaped or not, nor a part of one that a key chose."""
     maker = owner(value)
     while maker is not None and maker.name in RESHAPES:
         maker = owner(maker.operands[0])
-    return maker is not None and maker.name != "arith.constant"
+    return maker is not None and maker.name != "arith.constant" and Gather.of(maker.results[0]) is None
 
 
 def combine(view: Structured, found: Combination) -> None:
