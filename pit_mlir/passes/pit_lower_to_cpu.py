@@ -143,7 +143,8 @@ def lower_function(function: ir.Operation, report: Report) -> None:
 
 def erase_dead(function: ir.Operation) -> None:
     """Erases what computes tensors that nothing uses: bufferization would compute them."""
-    for op in reversed(list(function.regions[0].blocks[0].operations)):
+    bodies = [list(block.operations) for block in function.regions[0].blocks]
+    for op in reversed([op for body in bodies for op in body]):
         name, results = op.operation.name, list(op.operation.results)
         is_pure = name in COUNTED or name.startswith(("linalg.", "tensor."))
         # What has no results writes to buffers.
