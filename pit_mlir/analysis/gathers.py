@@ -76,6 +76,13 @@ def is_elementwise(view: Structured) -> bool:
     return sorted(output) == list(range(len(view.iterators))) and None not in map(projection, view.maps)
 
 
+def is_arithmetic(view: Structured) -> bool:
+    """Whether the body of `view` is arithmetic on its inputs alone, which may be done again where it is wanted."""
+    names = [op.operation.name for op in view.body.operations][:-1]
+    reads_output = any(True for _ in view.scalars[-1].uses)
+    return all(name.startswith("arith.") for name in names) and bool(view.inputs) and not reads_output
+
+
 def yields_element(view: Structured, extract: ir.Operation) -> bool:
     """Whether `view` yields what is computed from the element that `extract` reads, and from nothing else."""
     read = extract.results[0]

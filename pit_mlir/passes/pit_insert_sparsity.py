@@ -13,6 +13,7 @@ from pit_mlir.passes.rules.combine import combine_contractions
 from pit_mlir.passes.rules.confine import confine_projections
 from pit_mlir.passes.rules.functions import functions_of
 from pit_mlir.passes.rules.live_index import share_keys
+from pit_mlir.passes.rules.lookup import look_up_terms
 from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
 from pit_mlir.passes.rules.spread import spread_masks, spread_results
@@ -28,6 +29,8 @@ RESULTS: tuple[Rule, ...] = (
 ROWS: tuple[Rule, ...] = (
     # R5: what experts computed is added up where a router sent it.
     combine_contractions,
+    # R2: what is left of products with one-hot rows looks their one term up.
+    look_up_terms,
     # R3 over rows: what a mask over (batch, token), or over rows, makes 0.
     spread_masks,
     # R3 over rows that the model's author marked.
@@ -77,6 +80,7 @@ class InsertSparsity(Pass):
         "num-images": "Convolutions of live images, or to live channels (R3)",
         "num-marked": "Values that are rows by a mark (R3)",
         "num-combined": "Sums over rows that are added where a mask is live (R5)",
+        "num-looked-up": "Sums whose one term is looked up by a key (R2)",
         "num-partitioned": "Products with parts of a tensor that a key chooses (R6)",
         "num-accumulated": "Sums with rows that are added to what is there (R5)",
         "num-confined": "Projections restricted to what a mask behind them leaves live (R3)",

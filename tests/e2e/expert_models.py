@@ -114,3 +114,31 @@ class Chosen(Stacked):
         hidden = functional.relu(torch.einsum("td,tkhd->tkh", x, self.up[chosen]))
         outputs = torch.einsum("tkh,tkdh->tkd", hidden, self.down[chosen])
         return (outputs * weights[..., None]).sum(1)
+
+
+class ExpertChoice(Stacked):
+    """Each expert chooses as many tokens as it has places; they are dispatched and combined by one-hot rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, tokens = functional.softmax(self.router(x), -1).t().topk(self.chosen, -1)
+        places = functional.one_hot(tokens, x.shape[0]).to(x.dtype)
+        inputs = torch.einsum("ect,td->ecd", places, x)
+        hidden = functional.relu(torch.einsum("ecd,ehd->ech", inputs, self.up))
+        outputs = torch.einsum("ech,edh->ecd", hidden, self.down)
+        return torch.einsum("ect,ec,ecd->td", places, weights, outputs)
+
+
+class Capacity(Stacked):
+    """The best expert alone, with so many places each: tokens that find none are dropped."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, chosen = functional.softmax(self.router(x), -1).max(-1)
+        expert = functional.one_hot(chosen, self.experts)
+        place = expert.cumsum(0) * expert - 1
+        kept = (place >= 0) & (place < self.chosen)
+        places = functional.one_hot(place.clamp(0, self.chosen - 1), self.chosen).to(x.dtype)
+        dispatch = places * kept[..., None].to(x.dtype)
+        inputs = torch.einsum("tec,td->ecd", dispatch, x)
+        hidden = functional.relu(torch.einsum("ecd,ehd->ech", inputs, self.up))
+        outputs = torch.einsum("ech,edh->ecd", hidden, self.down)
+        return torch.einsum("ecd,tec->td", outputs, dispatch * weight[:, None, None])

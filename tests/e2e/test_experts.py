@@ -6,7 +6,7 @@ import re
 import expert_models
 import pytest
 import torch
-from expert_models import DIM, HIDDEN, Batched, Chosen, Combined, Gated, Loop, Switch
+from expert_models import DIM, HIDDEN, Batched, Capacity, Chosen, Combined, ExpertChoice, Gated, Loop, Switch
 
 import pit_mlir as pit
 from pit_mlir.runtime.memory import peak_bytes
@@ -115,6 +115,21 @@ def test_weights_are_not_copied_for_each_token() -> None:
         assert f"37x2x{HIDDEN}" not in text
         assert re.search(r"37x2x\d+x\d+|74x\d+x\d+", text) is None
         assert_equal(compiled, model, x, 1e-5)
+
+
+@pytest.mark.parametrize("style", [ExpertChoice, Capacity])
+@pytest.mark.parametrize("tokens", [7, 33])
+def test_places_of_experts(style: type[torch.nn.Module], tokens: int) -> None:
+    """Experts with a number of places each; all tokens alike, so that they compete for the same."""
+    model = model_of(style, 4, 5)
+    x = torch.randn(tokens, DIM)
+    compiled = pit.compile(model, (x,))
+    assert_equal(compiled, model, x, 1e-5)
+    if style is Capacity:
+        assert_equal(compiled, model, x[:1].expand(tokens, DIM).contiguous(), 1e-5)
+    if style is ExpertChoice:
+        assert f"-> tensor<4x5x{tokens}xf32>" not in str(compiled.ir)
+        assert f"-> tensor<{tokens}x5x4xf32>" not in str(compiled.ir)
 
 
 def test_rows_of_a_table_are_no_experts() -> None:

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 
 from pit_mlir.analysis.evaluate import Scalar
 from pit_mlir.analysis.extents import extent
+from pit_mlir.analysis.gathers import is_arithmetic, is_elementwise
 from pit_mlir.analysis.zeros import Fact, Source, Zeros
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.bodies import copied_yields
+from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.detect import detect
+from pit_mlir.dialect.element import operand_element
 from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import (
@@ -32,6 +34,8 @@ from pit_mlir.dialect.structured import (
     projection,
     projection_map,
 )
+from pit_mlir.passes.rules.functions import erase_unused
+from pit_mlir.passes.rules.live_index import index_by_key
 
 
 @dataclass(frozen=True)
@@ -187,30 +191,57 @@ def assumed(fact: Fact) -> str:
 
 
 def restrict(view: Structured, restriction: Restriction) -> None:
-    """Puts a `pit.generic` over the live points in place of `view`."""
+    """Puts a `pit.generic` over the live points in place of `view`.
+
+    Where they are named by a key, what is masked is not read as a whole any more: each point computes it anew.
+    """
     segments, axis = split(view, restriction)
     with ir.InsertionPoint(view.op), view.location:
         source = live_mask(restriction.fact.source)
-        index = detect(
-            source,
-            axis=[restriction.dims.index(iterator) for iterator in axis],
-            segments=[restriction.dims.index(iterator) for iterator in segments],
-        )
+        dims = [[restriction.dims.index(iterator) for iterator in some] for some in (axis, segments)]
+        # A list along one iterator has blocks of rows that share it; one along several is followed point by point.
+        keyed = index_by_key(source, *dims) if len(axis) > 1 and None not in restriction.dims else None
+        kept = [n for n in range(len(view.inputs)) if keyed is None or n != restriction.number]
+
+        def body(*scalars: ir.Value) -> list[ir.Value]:
+            known = dict(zip((view.scalars[n] for n in kept), scalars, strict=False))
+            known |= dict(zip(view.scalars[len(view.inputs) :], scalars[len(kept) :], strict=True))
+            if keyed is not None:
+                masked = view.inputs[restriction.number]
+                positions = projection(view.maps[restriction.number]) or ()
+                known[view.scalars[restriction.number]] = recomputed(masked, positions, len(view.iterators))
+            return copied(view.yields, view.body, known)
+
         new = pit_generic(
-            view.inputs,
+            [view.inputs[n] for n in kept],
             view.outputs,
-            index,
-            view.maps,
+            keyed or detect(source, axis=dims[0], segments=dims[1]),
+            [*(view.maps[n] for n in kept), *view.output_maps],
             view.iterators,
             group=[*segments, *axis],
-            body=lambda *scalars: copied_yields(view, scalars),
+            body=body,
         ).operation
     for name in view.op.attributes:
-        if name.startswith("pit."):
+        if name == "pit.axes" or (name.startswith("pit.") and keyed is None):
             new.attributes[name] = view.op.attributes[name]
     for old, result in zip(view.op.results, new.results, strict=True):
         old.replace_all_uses_with(result)
     view.op.erase()
+    erase_unused(view.inputs[restriction.number])
+
+
+def recomputed(value: ir.Value, positions: Sequence[int], iterators: int) -> ir.Value:
+    """The element of `value` over the iterators `positions`, from elements of what it is made of one by one."""
+    maker = owner(value)
+    view = None if maker is None else Structured.on_tensors(maker)
+    if view is None or not is_elementwise(view) or not is_arithmetic(view):
+        return operand_element(value, projection_map(iterators, positions))
+    point = dict(zip(projection(view.output_maps[0]) or (), positions, strict=True))
+    known = {
+        scalar: recomputed(source, [point[p] for p in projection(map_) or ()], iterators)
+        for scalar, source, map_ in zip(view.scalars, view.inputs, view.maps, strict=False)
+    }
+    return copied(view.yields, view.body, known)[0]
 
 
 def split(view: Structured, restriction: Restriction) -> tuple[list[int], list[int]]:
