@@ -516,7 +516,11 @@ func.func @top_of_joined(%x: tensor<?x?x4xf32>) -> tensor<?x?x2xf32> {
 // CHECK-SAME: (%[[X:.*]]: tensor<?x7x4x40xf32>
 // CHECK: tensor.collapse_shape %[[X]] {{\[\[0, 1\], \[2\], \[3\]\]}} : tensor<?x7x4x40xf32> into tensor<?x4x40xf32>
 // CHECK-NOT: tensor.expand_shape
-func.func @split_less(%x: tensor<?x7x4x40xf32>, %n: index) -> tensor<?x4x40xf32> {
+func.func @split_less(%x: tensor<?x7x4x40xf32>) -> tensor<?x4x40xf32> {
+  %c0 = arith.constant 0 : index
+  %c7 = arith.constant 7 : index
+  %b = tensor.dim %x, %c0 : tensor<?x7x4x40xf32>
+  %n = arith.muli %b, %c7 : index
   %joined = tensor.collapse_shape %x [[0, 1], [2, 3]] : tensor<?x7x4x40xf32> into tensor<?x160xf32>
   %split = tensor.expand_shape %joined [[0], [1, 2, 3]] output_shape [%n, 1, 4, 40] : tensor<?x160xf32> into tensor<?x1x4x40xf32>
   %y = tensor.collapse_shape %split [[0, 1], [2], [3]] : tensor<?x1x4x40xf32> into tensor<?x4x40xf32>

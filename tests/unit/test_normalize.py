@@ -57,7 +57,11 @@ def assert_same_results(text: str, entry: str, size: int = 3) -> str:
     return normal
 
 
-@pytest.mark.parametrize("text", [text for text in CASES if "softmax dim" not in text], ids=function_name)
+# Upstream has no code for these on tensors.
+RUNNABLE = [text for text in CASES if "softmax dim" not in text and "tm_tensor" not in text]
+
+
+@pytest.mark.parametrize("text", RUNNABLE, ids=function_name)
 @pytest.mark.parametrize("size", [0, 1, 7, 33])
 def test_results_stay(text: str, size: int) -> None:
     if size != 7 and "?" not in text:
