@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils import parametrize, prune
 
 import pit_mlir
@@ -27,7 +27,7 @@ class Masked(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         weight = self.apply_mask(self.weight, mask)
-        return x @ weight if self.transposed else F.linear(x, weight)
+        return x @ weight if self.transposed else functional.linear(x, weight)
 
 
 class Pruned(nn.Module):
@@ -39,7 +39,7 @@ class Pruned(nn.Module):
         self.pruned = pruned
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.pruned(self.weight))
+        return functional.linear(x, self.pruned(self.weight))
 
 
 def product(weight: Tensor, mask: Tensor) -> Tensor:
@@ -201,7 +201,7 @@ def test_magnitudes(pruned: Callable[[Tensor], Tensor]) -> None:
     for rows in ROWS:
         model.weight.copy_(torch.randn(OUT, IN))
         x = torch.randn(rows, IN)
-        assert_close(ours(x), F.linear(x.double(), pruned(model.weight).double()))
+        assert_close(ours(x), functional.linear(x.double(), pruned(model.weight).double()))
 
 
 class Mask(nn.Module):
