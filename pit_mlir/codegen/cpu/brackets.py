@@ -7,6 +7,7 @@ from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import bufferization, ir, linalg, memref
 from pit_mlir.codegen.cpu.build import Index, value
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.slices import slice_in_place, strided_buffer
 from pit_mlir.dialect.structured import owner
 from pit_mlir.target import Host
 
@@ -27,18 +28,7 @@ def read(source: ir.Value) -> ir.Value:
 
 def read_in_place(source: ir.Value) -> ir.Value:
     """As `read`, but a slice is read where it lies, in rows whose elements are neighbours, and not copied together."""
-    maker = owner(source)
-    if maker is None or maker.name != "tensor.extract_slice":
-        return read(source)
-    type_ = ir.RankedTensorType(source.type)
-    whole = ir.RankedTensorType(maker.operands[0].type).shape
-    if not type_.shape or type_.shape[-1] != whole[-1] or set(maker.attributes["static_strides"]) != {1}:
-        return read(source)
-    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
-    layout = ir.StridedLayoutAttr.get(dynamic, [dynamic] * (type_.rank - 1) + [1])
-    return bufferization.to_buffer(
-        ir.MemRefType.get(type_.shape, type_.element_type, layout), source, read_only=True
-    )
+    return read(source) if slice_in_place(source) is None else strided_buffer(source)
 
 
 def sizes(source: ir.Value) -> list[Index]:

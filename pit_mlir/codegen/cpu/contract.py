@@ -21,6 +21,7 @@ from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.outline import outline
+from pit_mlir.codegen.cpu.slices import is_even
 from pit_mlir.codegen.cpu.windows import read_windows
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import owner
@@ -125,7 +126,8 @@ def access_text(access: Access) -> str:
     """What of `access` a kernel depends on."""
     maker = owner(access.source) if access.has_windows else None
     windows = "" if maker is None else str(maker.attributes["map"])
-    return str((access.positions, access.compact, str(access.element), windows))
+    even = [is_even(access.source, dim) for dim in range(len(access.positions) - 1)]
+    return str((access.positions, access.compact, str(access.element), windows, even))
 
 
 def fingerprint(plan: ContractPlan) -> list[str]:

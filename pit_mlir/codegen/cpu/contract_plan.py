@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.slices import is_even
 from pit_mlir.dialect.element import ElementOp, elements
 from pit_mlir.dialect.structured import projection
 from pit_mlir.dialect.window import is_window
@@ -433,8 +434,8 @@ def are_neighbours(first: int, second: int, accesses: Sequence[Access]) -> bool:
 
 
 def lies_evenly(iterators: Sequence[int], access: Access) -> bool:
-    """Whether `access` carries all `iterators`, one dimension after the other: together they have one stride."""
+    """Whether `access` carries all `iterators`, one dimension after the other, and together they have one stride."""
     if access.has_windows or any(position not in access.positions for position in iterators):
         return False
     dims = [access.positions.index(position) for position in iterators]
-    return all(second == first + 1 for first, second in pairwise(dims))
+    return all(second == first + 1 and is_even(access.source, first) for first, second in pairwise(dims))
