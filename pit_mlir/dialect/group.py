@@ -36,7 +36,8 @@ def group_size(index: ir.Value) -> int | None:
 def tells_rows_apart(index: ir.Value, group: Sequence[int]) -> bool:
     """Whether the coordinates `group` differ between any two rows of `index`; not known without its maker.
 
-    All coordinates do. Where each element of the source has one key, its place alone does.
+    All coordinates do, but those that have one value only. Where each element of the source has one key, its place
+    alone does.
     """
     maker, blocks = detection(index), segment_blocks(index)
     if maker is None or blocks is None:
@@ -45,7 +46,16 @@ def tells_rows_apart(index: ir.Value, group: Sequence[int]) -> bool:
     needed = range(segments + len(axis))
     if is_by_key(maker) and len(axis) == ir.RankedTensorType(maker.operands[0].type).rank:
         needed = range(segments, segments + len(axis))
-    return set(needed) <= set(group)
+    return set(needed) <= set(group) | single_coordinates(index)
+
+
+def single_coordinates(index: ir.Value) -> set[int]:
+    """The coordinates of the axis of `index` that have one value only: they run over a dimension of size 1."""
+    maker, blocks = detection(index), segment_blocks(index)
+    if maker is None or blocks is None:
+        return set()
+    shape = ir.RankedTensorType(maker.operands[0].type).shape
+    return {len(blocks) + number for number, dim in enumerate(maker.attributes["axis"]) if shape[dim] == 1}
 
 
 def verify_iterators(group: Sequence[int], index: ir.Value, iterators: int) -> None:

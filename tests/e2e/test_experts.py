@@ -164,6 +164,39 @@ def test_weights_of_experts_without_tokens_are_not_read(style: type[torch.nn.Mod
     assert torch.equal(compiled(x), expected)
 
 
+class InBatch(torch.nn.Module):
+    """`model` on the one sequence of a batch."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x[0])[None]
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize("style", [Switch, Combined, Gated, Batched, Chosen])
+def test_one_token(style: type[torch.nn.Module], in_batch: bool) -> None:
+    """With a single token, known as such, a program computes the chosen experts alone: rows are then experts."""
+    model = model_of(style, 5, 2)
+    x = torch.randn(1, 1, DIM) if in_batch else torch.randn(1, DIM)
+    whole = InBatch(model) if in_batch else model
+    compiled = pit.compile(whole, (x,))
+    assert_equal(compiled, whole, x, 1e-5)
+    # Nothing over experts x features is computed; weights are read where they lie, none is copied.
+    made = [line.split(" = ")[-1] for line in str(compiled.ir).splitlines() if "tensor.empty" not in line]
+    results = [line.split("->")[-1] for line in made if "->" in line and "pit.element" not in line]
+    shapes = [rf"x{HIDDEN}x{DIM}x", rf"x{DIM}x{HIDDEN}x", rf"<5x{HIDDEN}x", rf"<5x{DIM}x"]
+    assert not [line for line in results if any(re.search(shape, line) for shape in shapes)]
+    with torch.no_grad():
+        chosen = model.router(x.reshape(1, DIM)).topk(1 if style is Switch else 2, -1).indices[0].tolist()
+        expected = compiled(x).clone()
+        others = [number for number in range(5) if number not in chosen]
+        model.up[others] = model.down[others] = float("nan")
+    assert torch.equal(compiled(x), expected)
+
+
 class Dispatched(torch.nn.Module):
     """Takes the rows of each expert out, and adds what it computed back to them: their number depends on the data."""
 

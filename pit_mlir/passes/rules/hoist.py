@@ -6,11 +6,13 @@ group are read through I; those that carry a part of it, through the projection 
 
 from collections.abc import Sequence
 
+from pit_mlir.analysis.axes import RESHAPES
+from pit_mlir.analysis.gathers import is_elementwise
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.bodies import copied_yields
 from pit_mlir.dialect.generic import pit_generic
-from pit_mlir.dialect.group import group_size
-from pit_mlir.dialect.structured import Structured, empty_generic
+from pit_mlir.dialect.group import group_size, single_coordinates
+from pit_mlir.dialect.structured import Iterator, Structured, empty_generic, owner
 from pit_mlir.passes.rules.rows import Demanded, Plan, Refusal, Rows
 
 
@@ -27,13 +29,19 @@ def plan_generic(op: ir.Operation, demanded: Demanded) -> Plan | Refusal:
     rows = next(iter(demanded.values()))
     reads = [operand_rows(map_, group, rows.index, rows.group) for map_ in view.maps]
     partial = [number for number, read in enumerate(reads) if read is not None and not read.is_whole]
-    is_listed = len(group) == group_size(rows.index)
-    if is_listed and any(copied_iterators(view, number, group) for number in partial):
+    missing = set(range(group_size(rows.index) or 0)) - set(rows.group)
+    is_listed = missing <= single_coordinates(rows.index)
+    lying = {number for number in partial if copied_iterators(view, number, group)}
+    if missing:
+        # All is added up at one place: each row has a matrix of its own, once.
+        lying |= {number for number, read in enumerate(reads) if read and is_matrix(view, number, group)}
+    if is_listed and lying:
         if len({output.type for output in view.outputs}) > 1:
             return Refusal("its outputs have different types")
         # Read where they lie, at the coordinates of each row: the weights of an expert serve all its rows.
-        reads = [read if read is None or read.is_whole else None for read in reads]
-        return Plan(tuple(reads), lambda operands: build_listed(view, group, rows.index, reads, operands))
+        lying |= set(partial)
+        reads = [None if number in lying else read for number, read in enumerate(reads)]
+        return Plan(tuple(reads), lambda operands: build_listed(view, group, rows, reads, operands))
     return Plan(tuple(reads), lambda operands: build_compact(view, group, reads, operands))
 
 
@@ -111,6 +119,27 @@ def copied_iterators(view: Structured, number: int, group: Sequence[int]) -> lis
     return sorted(own - carried - set(group))
 
 
+def is_matrix(view: Structured, number: int, group: Sequence[int]) -> bool:
+    """Whether input `number` is data that lies in memory, a matrix for each row: its rows would be a copy of it."""
+    if number >= len(view.inputs) or not lies_in_memory(view.inputs[number]):
+        return False
+    own = {position for expression in view.maps[number].results for position in iterators_in(expression)}
+    return {view.iterators[position] for position in own - set(group)} == {"parallel", "reduction"}
+
+
+def lies_in_memory(value: ir.Value) -> bool:
+    """Whether `value` is an argument, reshaped, cast or not: nothing that takes longer than to read it."""
+    maker = owner(value)
+    if maker is None:
+        return True
+    if maker.name in RESHAPES:
+        return lies_in_memory(maker.operands[0])
+    view = Structured.on_tensors(maker)
+    return (
+        view is not None and len(view.inputs) == 1 and is_elementwise(view) and lies_in_memory(view.inputs[0])
+    )
+
+
 def iterators_in(expression: ir.AffineExpr) -> set[int]:
     """The iterators that an indexing expression depends on."""
     if isinstance(expression, ir.AffineDimExpr):
@@ -145,29 +174,44 @@ def build_compact(
 def build_listed(
     view: Structured,
     group: Sequence[int],
-    index: ir.Value,
+    rows: Rows,
     reads: Sequence[Rows | None],
     operands: Sequence[ir.Value],
 ) -> list[ir.Value]:
-    """The `pit.generic` of `view` over `index`: what `reads` names is compact, the rest is read where it lies."""
-    count = len(view.inputs)
+    """The `pit.generic` of `view` over `rows`: what `reads` names is compact, the rest is read where it lies.
+
+    Coordinates with one value that the rows lack are iterators of their own, which no operand carries.
+    """
+    count, old = len(view.inputs), len(view.iterators)
+    known = dict(zip(rows.group, group, strict=True))
+    added = [c for c in range(group_size(rows.index) or 0) if c not in known]
+    known |= {coordinate: old + number for number, coordinate in enumerate(added)}
+    whole = [known[coordinate] for coordinate in sorted(known)]
     maps = [
-        map_ if read is None else rows_map(map_, read, group)
-        for map_, read in zip(view.maps, reads, strict=True)
+        ir.AffineMap.get(old + len(added), 0, list(map_.results))
+        for map_ in (
+            map_ if read is None else rows_map(map_, read, whole)
+            for map_, read in zip(view.maps, reads, strict=True)
+        )
     ]
+    more: list[Iterator] = ["parallel"] * len(added)
     op = pit_generic(
         operands[:count],
         operands[count:],
-        index,
+        rows.index,
         maps,
-        view.iterators,
-        group=group,
+        [*view.iterators, *more],
+        group=whole,
         compact=[number for number, read in enumerate(reads) if read is not None],
         body=lambda *scalars: copied_yields(view, scalars),
     ).operation
     for name in view.op.attributes:
         if name.startswith("pit."):
             op.attributes[name] = view.op.attributes[name]
+    for name in PER_ITERATOR:
+        if name in op.attributes:
+            each = ir.StringAttr.get("parallel") if name == "pit.axes" else ir.ArrayAttr.get([])
+            op.attributes[name] = ir.ArrayAttr.get([*op.attributes[name], *([each] * len(added))])
     return list(op.results)
 
 
