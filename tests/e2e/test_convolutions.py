@@ -129,6 +129,26 @@ def test_masked_channels(shape: tuple[int, ...], dtype: torch.dtype) -> None:
     assert "terms of its sums" in str(compiled.explain())
 
 
+@pytest.mark.parametrize("depth", [1, 2, 16], ids="{} of 33 channels live at least".format)
+def test_channels_listed_inside_of_windows(depth: int) -> None:
+    """A list of channels is one of all their places inside of windows, whatever lies in order in the weights."""
+    layer, images = nn.Conv2d(33, 19, (3, 2), stride=(1, 2)), torch.randn(3, 33, 8, 7)
+
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor, channels: Tensor) -> Tensor:
+            return self.layer(x * channels[:, None, None])
+
+    model = Listed().eval()
+    compiled = pit_mlir.compile(model, (images, torch.ones(33, dtype=torch.bool)))
+    for live in (torch.arange(33) < depth, torch.arange(33) % depth == 0, torch.ones(33).bool()):
+        given = images * live[:, None, None]
+        agree(compiled(given, live), doubled(model, given, live))
+
+
 class Pruned(Channels):
     """Masks on the weights: filters, or channels of the input."""
 

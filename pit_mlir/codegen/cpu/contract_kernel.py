@@ -21,7 +21,7 @@ def build_kernel(frame: Frame) -> None:
     if frame.plan.listed == "strips":
         build_strips(frame)
         return
-    if frame.plan.has_tables:
+    if frame.plan.has_tables or frame.plan.lists_part:
         build_tabulated(frame)
         return
     if frame.plan.keys:

@@ -281,8 +281,8 @@ class ContractPlan:
             found = collapse(role, sorted(members, key=key), every, fixed)
             if reads_windows and role == "column":
                 found = self.join_columns(found, every, fixed)
-            if reads_windows and role == "depth" and self.listed != "depth" and members:
-                found = [Axis(role, tuple(join_order(members, accesses)))]
+            if reads_windows and role == "depth" and members:
+                found = [Axis(role, tuple(self.join_depth(members, accesses)))]
             if self.listed == "rows" and role == "row":
                 # Rows outside the list run outside; the list itself is one axis.
                 axes += [Axis("outer", axis.iterators) for axis in found]
@@ -313,18 +313,18 @@ class ContractPlan:
     @property
     def has_runs(self) -> bool:
         """Whether an entry of the list stands for a run of steps: the listed axis of the depth is not the last one."""
-        return self.listed == "depth" and self.axes[-1].iterators != self.group[-1:]
+        return self.listed == "depth" and self.group[-1] not in self.axes[-1].iterators
+
+    @property
+    def lists_part(self) -> bool:
+        """Whether the list is one along a part of an axis: channels of a depth that goes on inside of windows."""
+        return self.listed == "depth" and self.group[-1:] not in [axis.iterators for axis in self.axes]
 
     def order_in_depth(self, axis: Axis) -> int:
-        """Where `axis` of a listed depth comes: what an operand holds one after another is a run of each entry.
-
-        Windows hold nothing one after another: the form for them has the list innermost.
-        """
+        """Where `axis` of a listed depth comes: what an operand holds one after another is a run of each entry."""
         if axis.iterators == self.group[-1:]:
             return 1
         accesses = [a for r in (*self.row_elements, *self.column_elements) if (a := Access.of(r))]
-        if any(access.has_windows for access in accesses):
-            return 0
         last = {access.positions[-1] for access in accesses if access.positions}
         return 2 if axis.iterators[-1] in last else 0
 
@@ -335,6 +335,13 @@ class ContractPlan:
         joined = collapse("column", members, [self.result, *epilogue], fixed)[-1:]
         rest = [position for position in members if not any(position in axis.iterators for axis in joined)]
         return collapse("column", rest, every, fixed) + joined
+
+    def join_depth(self, members: Sequence[int], accesses: Sequence[Access]) -> list[int]:
+        """The iterators of the depth in the order in which they run as one axis, a listed one first or last."""
+        order = join_order(members, accesses)
+        if self.listed == "depth" and self.group[-1] != order[-1]:
+            order.sort(key=lambda position: position != self.group[-1])
+        return order
 
 
 def join_order(members: Sequence[int], accesses: Sequence[Access]) -> list[int]:

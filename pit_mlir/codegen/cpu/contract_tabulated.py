@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 
-from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -25,10 +25,11 @@ from pit_mlir.codegen.cpu.build import (
     value,
     zero,
 )
-from pit_mlir.codegen.cpu.contract_frame import Factors, Task, index_at
+from pit_mlir.codegen.cpu.contract_frame import Factors, Frame, Task, index_at, scratch
 from pit_mlir.codegen.cpu.contract_packed import COLUMNS_OF_STEP, Buffers, PackedForm
-from pit_mlir.codegen.cpu.contract_views import View, first_lanes
-from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, vectors
+from pit_mlir.codegen.cpu.contract_plan import Access
+from pit_mlir.codegen.cpu.contract_views import View, every_lane, first_lanes
+from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, scaled_entries, vectors
 
 Offset = Callable[[View], Index]
 
@@ -36,59 +37,96 @@ Offset = Callable[[View], Index]
 class TabulatedForm(PackedForm):
     """Builds the tasks of the packed form where factors lie by tables along the columns or the depth."""
 
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame)
+        self.shares = False
+
     def build_depth(self, task: Task, buffers: Buffers, factors: Factors) -> None:
-        """The steps along the depth, as in the packed form."""
+        """The steps along the depth, or those of them that are listed."""
         axis, tile = self.frame.depth_axes[0], self.tile
-        extent = self.frame.extents[axis]
+        entries, extent = self.steps_of(task)
         with loop(0, maximum(extent, 1), tile.depth) as first:
             count = minimum(tile.depth, sub(extent, first))
-            self.pack_rows(task, buffers, factors.rows, first, count)
+            here = None if entries is None else entries.moved(first)
+            self.pack_steps(task, buffers, factors.rows, here, first, count)
             panels = Panels(buffers.columns, tile.width, buffers.panel_pitch, 0, tile.lanes)
 
-            def step_offset(view: View, step: Index, first: Index = first) -> Index:
-                return place_along(view, axis, add(first, step))
+            def step_offset(view: View, step: Index, first: Index = first, here: View | None = here) -> Index:
+                place = add(first, step) if here is None else index_at(here, step)
+                return place_along(view, axis, place)
 
-            self.pack_columns(task, panels, factors.columns, count, step_offset)
-            self.multiply(task, buffers, count, compare("eq", first, 0))
+            with loop(0, task.columns, COLUMNS_OF_STEP) as column:
+                wide = minimum(COLUMNS_OF_STEP, sub(task.columns, column))
+                part = replace(task, column=add(task.column, column), columns=wide)
+                self.pack_columns(part, panels, factors.columns, count, step_offset)
+                panel = floor_div(column, tile.width)
+                self.multiply(part, buffers, count, compare("eq", first, 0), first_panel=panel)
 
-    def multiply_gathered(
-        self, task: Task, buffers: Buffers, factor: Factor, entries: View, count: Index, fresh: ir.Value
+    def build_listed_depth(self, task: Task, buffers: Buffers, factors: Factors) -> None:
+        """As without a list, which is written out for the task."""
+        self.build_depth(task, buffers, factors)
+
+    def live_rows(self, task: Task, buffers: Buffers, factor: Factor, high: Index) -> Buffers:
+        """All rows: what lies by tables is not searched."""
+        return buffers
+
+    def steps_of(self, task: Task) -> tuple[View | None, Index]:
+        """The places along the depth that are listed for `task`, in order, and how many; None where all are.
+
+        An entry stands for all places that share it: those of a channel inside of a window.
+        """
+        frame, plan = self.frame, self.plan
+        [axis] = frame.depth_axes
+        extent, iterators = frame.extents[axis], plan.axes[axis].iterators
+        if plan.listed != "depth":
+            return None, extent
+        entries, listed = frame.list_of(task)
+        if len(iterators) == 1:
+            return entries, listed
+        i32, whole = ir.IntegerType.get_signless(32), frame.group_extents[-1]
+        parts = floor_div(extent, maximum(whole, 1))
+        count = mul(listed, parts)
+        places = scratch(i32, count)
+        is_outside = iterators[0] == plan.group[-1]
+        with loop(0, listed) as number, loop(0, parts) as part:
+            entry = index_at(entries, number)
+            place = add(mul(entry, parts), part) if is_outside else add(mul(part, whole), entry)
+            at = add(mul(number, parts), part) if is_outside else add(mul(part, listed), number)
+            memref.store(arith.index_cast(i32, value(place)), places, [value(at)])
+        return View(Access(places, (0,), False), places, 0, (), ()), count
+
+    def pack_steps(
+        self, task: Task, buffers: Buffers, factor: Factor, entries: View | None, first: Index, count: Index
     ) -> None:
-        """Packs the listed steps of the columns, as many columns as the cache holds, and multiplies."""
-        axis, tile = self.frame.depth_axes[-1], self.tile
-
-        def step_offset(view: View, step: Index) -> Index:
-            return mul(index_at(entries, step), view.strides[axis])
-
-        with loop(0, task.columns, COLUMNS_OF_STEP) as column:
-            wide = minimum(COLUMNS_OF_STEP, sub(task.columns, column))
-            part = replace(task, column=add(task.column, column), columns=wide)
-            panels = Panels(buffers.columns, tile.width, buffers.panel_pitch, 0, tile.lanes)
-            self.pack_columns(part, panels, factor, count, step_offset)
-            self.multiply(part, buffers, count, fresh, first_panel=floor_div(column, tile.width))
-
-    def pack_rows(self, task: Task, buffers: Buffers, factor: Factor, first: Index, count: Index) -> None:
-        """Packs `count` steps of the rows from step `first` of the depth on."""
+        """Packs `count` steps of the rows: those at `entries`, or those from step `first` of the depth on."""
         frame, tile = self.frame, self.tile
         axis = frame.depth_axes[0]
         rows = Rows(buffers.rows, tile.pitch, 0, tile.lanes)
         if not any(axis in view.tables for view in factor.views.values()):
-            here = factor.moved(lambda view: mul(first, view.strides[axis]))
+            here = factor if entries else factor.moved(lambda view: mul(first, view.strides[axis]))
             if self.rows_lie_across(here):
                 [row_axis] = frame.row_axes
                 across = here.moved(lambda view: mul(task.row, view.strides[row_axis]))
-                rows.pack_transposed(across, task.rows, row_axis, axis, count)
-            else:
+                if entries is None:
+                    rows.pack_transposed(across, task.rows, row_axis, axis, count)
+                else:
+                    rows.pack_listed_transposed(across, task.rows, row_axis, axis, entries, count)
+            elif entries is None:
                 rows.pack(here, task.rows, frame.row_offset_in(task), axis, count)
+            else:
+                rows.pack_listed(here, task.rows, frame.row_offset_in(task), axis, entries, count)
             return
         offset = frame.row_offset_in(task)
         with loop(0, task.rows) as row:
             at = factor.moved(lambda view: offset(view, row))
 
+            def load(view: View, step: Index, mask: ir.Value | None) -> ir.Value:
+                if entries is None:
+                    return along(view, axis, add(first, step), tile.lanes, mask)
+                return along_listed(view, axis, entries.load(step, 1, tile.lanes, mask), mask)
+
             def body(step: ir.Value, mask: ir.Value | None) -> None:
-                packed = at.compute(
-                    lambda view: along(view, axis, add(first, step), tile.lanes, mask), tile.lanes
-                )
+                packed = at.compute(lambda view: load(view, step, mask), tile.lanes)
                 vector.store(packed, buffers.rows, [value(add(mul(row, tile.pitch), step))])
 
             vectors(count, tile.lanes, body)
@@ -189,6 +227,18 @@ def along(view: View, axis: int, first: Index, lanes: int, mask: ir.Value | None
         return view.gather(view.base, offsets_from(view.tables[axis], first, lanes), mask)
     stride = view.strides[axis]
     return view.load(mul(first, stride), stride, lanes, mask)
+
+
+def along_listed(view: View, axis: int, places: ir.Value, mask: ir.Value | None) -> ir.Value:
+    """The elements of `view` at `places`, a vector, of `axis`."""
+    lanes, stride = ir.VectorType(places.type).shape[0], view.strides[axis]
+    if axis in view.tables:
+        table, present = view.tables[axis], every_lane(lanes) if mask is None else mask
+        offsets = vector.gather(places.type, table, [value(0)], places, present, zero(places.type))
+        return view.gather(view.base, offsets, mask)
+    if isinstance(stride, int) and stride == 0:
+        return view.load(0, 0, lanes, mask)
+    return view.gather(view.base, scaled_entries(places, stride), mask)
 
 
 def place_along(view: View, axis: int, place: Index) -> Index:
