@@ -23,8 +23,9 @@ def rewrite_pipeline(
         # After the last upstream pass that drops attributes.
         f"pit-prove-permutation{{floats={floats}}}",
         "pit-infer-zeros",
-        # Padding first: the experts that a router chooses are then chosen by live tokens alone.
-        *(("pit-insert-sparsity{only=results}", "pit-simplify") if padding else ()),
+        # What is returned first, as padding and dead images: experts are then chosen by what is live of it alone.
+        "pit-insert-sparsity{only=results}",
+        "pit-simplify",
         # The rules: R2, R3 and R5 bring the indices in, R1 and R4 move them and cancel what meets.
         "pit-insert-sparsity{only=rows}",
         "pit-simplify",

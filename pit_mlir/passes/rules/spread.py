@@ -23,7 +23,7 @@ from pit_mlir.analysis.masks import is_float, is_mask_argument, mask_of
 from pit_mlir.analysis.zeros import Zeros
 from pit_mlir.bindings import arith, ir, linalg, tensor
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.detect import detect
+from pit_mlir.dialect.detect import detect, is_by_key
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.sread import sread
 from pit_mlir.dialect.structured import Structured, owner, projection
@@ -62,7 +62,7 @@ def spread_where(is_wanted: Callable[[ir.Operation], bool], function: ir.Operati
         if view is None or is_read_by_rows(view.op) or not is_wanted(view.op):
             continue
         masked = find_mask(view, zeros)
-        if masked is not None:
+        if masked is not None and not is_live(masked.mask):
             with op.location:
                 spread(op.operation, masked)
             report.count("num-masked")
@@ -190,6 +190,18 @@ def spread(op: ir.Operation, masked: Masked) -> None:
         written = swrite(rows, zeros_like(result), index, axis=masked.axis)
     for user, number in users:
         user.operands[number] = written
+
+
+def is_live(mask: ir.Value) -> bool:
+    """Whether `mask` is those of its own rows that are not 0: an index of it lists them all once more."""
+    read = owner(mask)
+    if read is None or read.name != "pit.sread":
+        return False
+    made = owner(read.operands[1])
+    if made is None or made.name != "pit.detect" or is_by_key(made):
+        return False
+    is_exact = ir.IntegerAttr(made.attributes["micro_tile"]).value == 1
+    return is_exact and made.operands[0] == read.operands[0]
 
 
 def is_read_by_rows(op: ir.Operation) -> bool:
