@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pit_mlir.analysis.evaluate import LEAST_INFINITE
 from pit_mlir.analysis.expressions import (
     Apply,
     Constant,
@@ -113,14 +114,22 @@ class _Finder:
                     return first
                 given = self.holds(condition, True), self.holds(condition, False)
                 return either(both(given[0], first), both(given[1], second))
-            case Apply("arith.addf" | "arith.minimumf", args=(first, second)):
+            case Apply("arith.addf", args=(value, Constant(shift)) | (Constant(shift), value)):
+                # Exact: what a lowest constant has sunk, a large one may lift again.
+                return self.live(value, limit - shift)
+            case Apply("arith.addf", args=(first, second)):
+                if may_lift(first) or may_lift(second):
+                    return TRUE
+                return both(self.live(first, limit), self.live(second, limit))
+            case Apply("arith.minimumf", args=(first, second)):
                 return both(self.live(first, limit), self.live(second, limit))
             case Apply("arith.maximumf", args=(first, second)):
                 return either(self.live(first, limit), self.live(second, limit))
             case Apply("arith.mulf" | "arith.divf" as name, args=(value, Constant(factor))) if factor > 0:
                 scaled = limit / factor if name == "arith.mulf" else limit * factor
                 if self.depends(value):
-                    return self.live(value, scaled)
+                    # What is not low by itself is no mask: other scores are scaled as well.
+                    return self.live(value, scaled) if scaled <= -LEAST_INFINITE else TRUE
             case _:
                 pass
         if self.depends(part) or not may_mask(part):
@@ -205,6 +214,27 @@ def may_mask(expression: Expression) -> bool:
         else isinstance(part, Leaf) and may_hold_lowest(part.value)
         for part in parts(expression)
     )
+
+
+def may_lift(expression: Expression) -> bool:
+    """Whether a number that is large beside all data may be in the float `expression`, other than to lower it."""
+    match expression:
+        case Constant(value, "float"):
+            return value >= LEAST_INFINITE
+        case Apply("arith.subf" | "arith.negf", args=args):
+            *kept, taken = args
+            return any(map(may_lift, kept)) or may_lower(taken)
+        case Apply("arith.select", args=(_, yes, no)):
+            return may_lift(yes) or may_lift(no)
+        case Apply(args=args):
+            return any(map(may_lift, args))
+        case _:
+            return False
+
+
+def may_lower(expression: Expression) -> bool:
+    """Whether `expression` has a constant of at most minus what is large beside all data."""
+    return any(isinstance(part, Constant) and part.value <= -LEAST_INFINITE for part in parts(expression))
 
 
 def is_lowest(constant: Constant | None) -> bool:

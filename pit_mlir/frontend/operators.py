@@ -270,10 +270,21 @@ def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return torch.where(mask, source.flatten()[place.clamp(min=0)].view(x.shape), x)
 
 
-def scatter_from_end(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """`aten.scatter` along a dimension that is counted from the end, on which torch-mlir crashes."""
-    return aten.scatter.src(x, dim + x.dim(), index, source) if dim < 0 else NotImplemented
+def from_start(operator: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`operator` along a dimension counted from the start: torch-mlir crashes on one that is counted from the end."""
 
+    def counted(x: Tensor, dim: int, *others: Any, **options: Any) -> Tensor:
+        return operator(x, dim + x.dim(), *others, **options) if dim < 0 else NotImplemented
+
+    return counted
+
+
+SCATTERS = (
+    aten.scatter.src,
+    aten.scatter.value,
+    aten.scatter_add.default,
+    aten.scatter_reduce.two,
+)
 
 OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.maximum.default: maximum,
@@ -306,7 +317,7 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     aten.split.Tensor: split,
     aten.split_with_sizes.default: split_with_sizes,
     aten.masked_scatter.default: masked_scatter,
-    aten.scatter.src: scatter_from_end,
+    **{operator: from_start(operator) for operator in SCATTERS},
     **INDEXING,
     aten.div.Tensor_mode: divide,
     aten.div.Scalar_mode: divide,

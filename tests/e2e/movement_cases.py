@@ -124,6 +124,16 @@ SCATTERS: Group = {
         lambda: (torch.randn(3, 7), torch.randperm(7)[:4].expand(3, 4).contiguous(), torch.randn(3, 4)),
     ),
     "scatter value": Case(lambda x, i: x.scatter(1, i, 2.0), both(reals((3, 7)), integers(0, 7, (3, 4)))),
+    "scatter value from the end": Case(
+        lambda x, i: torch.zeros_like(x).scatter(-1, i, 1.0), both(reals((3, 7)), integers(0, 7, (3, 4)))
+    ),
+    "scatter_add from the end": Case(
+        lambda x, i: x.scatter_add(-1, i, torch.ones_like(x)), both(reals((3, 7)), integers(0, 7, (3, 4)))
+    ),
+    "scatter_reduce from the end": Case(
+        lambda x, i: x.scatter_reduce(-1, i, torch.ones_like(x), "amax"),
+        both(reals((3, 7)), integers(0, 7, (3, 4))),
+    ),
     "scatter dim 0": Case(lambda x, s: x.scatter(0, torch.tensor([[2, 0, 1]]), s), reals((3, 3), (1, 3))),
     "scatter_add": Case(
         lambda x, i, s: x.scatter_add(1, i, s), both(reals((3, 7)), integers(0, 7, (3, 9)), reals((3, 9)))

@@ -45,6 +45,8 @@ BODIES: dict[str, Body] = {
     "masked gate": lambda m, x, mask: (functional.silu(m.gate(x)) * mask) * m.up(x),
     "predicted": predicted_late,
     "predicted gates": lambda m, x, _: torch.where(m.predicted(x), functional.relu(m.gate(x)) * m.up(x), 0.0),
+    "predicted dead": lambda m, x, _: functional.relu(m.gate(x)).masked_fill(m.predicted(x), 0.0),
+    "predicted otherwise": lambda m, x, _: torch.where(~m.predicted(x), m.gate(x), 0.0),
     "predicted numbers": lambda m, x, _: functional.relu(m.gate(x)) * m.predicted(x).to(x.dtype),
 }
 PROJECTIONS = {"gate and up": 3, "masked gate": 3, "predicted gates": 3}
@@ -68,7 +70,7 @@ def test_projections_run_over_the_mask(name: str) -> None:
     model = Masked(BODIES[name]).eval()
     x, mask = torch.randn(5, DIM), (torch.rand(5, HIDDEN) > 0.6).long()
     compiled = pit.compile(model, (x, mask))
-    indices = 1 if name in ("masked_fill", "masked gate") else 2
+    indices = 1 if name in ("masked_fill", "masked gate", "predicted otherwise") else 2
     assert lists_of(compiled) == (indices, PROJECTIONS.get(name, 2), 0)
     for live in (mask, torch.ones_like(mask), torch.zeros_like(mask)):
         assert_near(compiled(x, live), exact(model, x, live), 1e-5)

@@ -238,3 +238,19 @@ def test_attention_without_a_mask_says_so() -> None:
     assert blocks_in(compiled) == 0
     assert "looks at all keys" in str(compiled.explain())
     assert_equal(compiled(q, k, v), exactly(Slopes(), q, k, v))
+
+
+class Lifted(nn.Module):
+    """Lowest numbers that are taken back again: every key counts."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        scores = (q @ k.mT).masked_fill(~mask, -1e31) + 1e31
+        return scores.softmax(-1) @ v
+
+
+def test_lowest_numbers_that_are_lifted() -> None:
+    """What was lowered and then lifted by as much is no mask."""
+    q, k, v = tensors(1, 2, 130)
+    mask = random_mask(130)
+    compiled = pit.compile(Lifted(), (q, k, v, mask))
+    torch.testing.assert_close(compiled(q, k, v, mask), Lifted()(q, k, v, mask), rtol=1e-5, atol=1e-5)

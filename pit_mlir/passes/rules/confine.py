@@ -54,7 +54,8 @@ def confine_projections(function: ir.Operation, report: Report) -> None:
         if chosen is not None:
             confined[view.op.results[0]] = chosen
     for chosen in confined.values():
-        maker = owner(chosen.source.tensor)
+        with chosen.view.location:
+            maker = owner(live_mask(chosen.source))
         if maker is not None:
             sink(chosen.view.op, maker)
         if "reduction" in chosen.view.iterators:
