@@ -4,6 +4,7 @@ Prints the median time of both and their ratio; results are compared before anyt
 is part of our time.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -112,6 +113,7 @@ def case(name: str, program: Program, x: torch.Tensor, w: torch.Tensor, *, trans
 
 def main() -> None:
     """Every case, one line each."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
     for type_ in (torch.float32, torch.bfloat16):

@@ -16,6 +16,8 @@ from rich.table import Table
 
 ROUNDS = 9
 WARM_UP = 2
+WIDTH = 200
+"""Columns of a table in a file or a pipe."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def show(title: str, rows: Sequence[Row]) -> None:
         ours = next(iter(row.times.values())).median
         floor = f"{ours / row.floor:.2f}" if row.floor else ""
         table.add_row(row.case, *times, *ratios, floor, f"{row.error:.0e}")
-    Console().print(table)
+    console = Console()
+    # Figures that are cut are of no use: what is not a terminal has room.
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

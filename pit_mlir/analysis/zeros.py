@@ -115,6 +115,8 @@ class Zeros:
             self._keep(op.results[0], written(op))
         elif op.name in RESHAPES or op.name in ("tensor.cast", "linalg.copy"):
             self._keep(op.results[0], moved(op, self.about))
+        elif op.name == "tm_tensor.scatter":
+            self._keep(op.results[0], scattered(op))
         elif view is not None and view.index is None:
             for number, result in enumerate(op.results):
                 if is_plain(view, number):
@@ -326,6 +328,16 @@ def written(op: ir.Operation) -> list[Fact]:
     return [Fact(0, Source(mask, dims), "mask", f"rows at {location_text(op.location)}")]
 
 
+def scattered(op: ir.Operation) -> list[Fact]:
+    """The fact about what a `tm_tensor.scatter` puts into zeros: its values tell where it put something."""
+    result = op.results[0]
+    start = constant_of(op.operands[2])
+    if start is None or start.value != 0 or not is_float(result):
+        return []
+    source = Source(result, tuple(range(ir.RankedTensorType(result.type).rank)))
+    return [Fact(0, source, "mask", f"scatter at {location_text(op.location)}", exact=True)]
+
+
 def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> list[Fact]:
     """The facts about the result of an operation that moves its source: dimensions that stay whole are renamed.
 
@@ -353,7 +365,10 @@ def moved(op: ir.Operation, facts_of: Callable[[ir.Value], Sequence[Fact]]) -> l
             )
             continue
         places = [None if dim is None else dims.index(dim) if dim in dims else -1 for dim in fact.source.dims]
-        if -1 not in places:
+        if -1 in places and fact.source.tensor == source:
+            # A mask that tells of itself, of which a part is taken, as one expert's column of all gates.
+            facts.append(replace(fact, source=Source(result, tuple(range(rank)), fact.source.where_zero)))
+        elif -1 not in places:
             source_there = Source(fact.source.tensor, tuple(places), fact.source.where_zero)
             facts.append(replace(fact, source=source_there))
     return [fact for fact in facts if fact.kind != "value" or fact.is_zero]

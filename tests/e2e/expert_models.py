@@ -77,6 +77,18 @@ class Loop(nn.Module):
         return out
 
 
+class Scattered(Loop):
+    """The weights of the chosen experts are scattered into zeros."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, chosen = functional.softmax(self.router(x), -1).topk(self.chosen, -1)
+        gates = torch.zeros(len(x), len(self.experts), dtype=x.dtype).scatter(-1, chosen, weights)
+        out = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            out = out + gates[:, number, None] * expert(x)
+        return out
+
+
 class Batched(Stacked):
     """The weights of the experts that each token chose, gathered for it: SwiGLU with biases, weights either way round."""
 

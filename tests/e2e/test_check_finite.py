@@ -58,9 +58,17 @@ def test_weights_are_read_at_every_call() -> None:
     model.linear.weight[1, 2] = math.inf
     with pytest.raises(pit.InputError, match=r"weight 'linear\.weight' is inf at \[1, 2\]"):
         fast(X, counts)
-    unchecked = pit.compile(model, (X, counts))
-    # What the option is for: where all of column 2 is 0, the infinity is left out.
-    assert unchecked(with_value(X, (slice(None), 2), -1.0), counts).isfinite().all()
+
+
+def test_what_is_left_out_may_be_infinite() -> None:
+    """What the option is for: a column of weights is not read where all of x is 0 there, and most of it is."""
+    model, x = nn.Sequential(nn.ReLU(), nn.Linear(64, 48)).eval(), torch.full((40, 64), -1.0)
+    x[:, 5] = 1.0
+    model[1].weight[1, 2] = math.inf
+    assert pit.compile(model, (x,))(x).isfinite().all()
+    checked = pit.compile(model, (x,), options=CHECKED)
+    with pytest.raises(pit.InputError, match=r"is inf at \[1, 2\]"):
+        checked(x)
 
 
 def test_frozen_weights_are_read_with_the_snapshot() -> None:

@@ -6,7 +6,19 @@ import re
 import expert_models
 import pytest
 import torch
-from expert_models import DIM, HIDDEN, Batched, Capacity, Chosen, Combined, ExpertChoice, Gated, Loop, Switch
+from expert_models import (
+    DIM,
+    HIDDEN,
+    Batched,
+    Capacity,
+    Chosen,
+    Combined,
+    ExpertChoice,
+    Gated,
+    Loop,
+    Scattered,
+    Switch,
+)
 
 import pit_mlir as pit
 from pit_mlir.runtime.memory import peak_bytes
@@ -226,3 +238,11 @@ def test_dispatch_by_the_number_of_rows_is_an_error_with_advice(skips_empty: boo
     assert str(caught.value).startswith(f"{__file__}:{line}:")
     assert "out = out + expert(x) * weight[:, None]" in str(caught.value)
     assert 'set_experts_implementation("pit")' in str(caught.value)
+
+
+def test_gates_that_are_scattered() -> None:
+    """A column of what was scattered into zeros says which rows an expert has."""
+    model, x = Scattered(5, 2).eval(), torch.randn(33, DIM)
+    compiled = pit.compile(model, (x,))
+    assert_equal(compiled, model, x, 1e-5)
+    assert compiled.explain().summary.compact >= 20

@@ -54,11 +54,7 @@ def split_less(reshapes: Iterable[ir.Operation]) -> None:
         split: list[list[int]] = []
         for ours, theirs in zip(reassociation(collapse), reassociation(op), strict=True):
             sizes = [before[dim] for dim in ours]
-            if (
-                len(ours) > 1
-                and 1 not in sizes
-                and sizes == [after[dim] for dim in theirs if after[dim] != 1]
-            ):
+            if is_told(sizes) and sizes == [after[dim] for dim in theirs if after[dim] != 1]:
                 joined += [[dim] for dim in ours]
                 split += _with_units(theirs, after)
             else:
@@ -67,6 +63,12 @@ def split_less(reshapes: Iterable[ir.Operation]) -> None:
         if len(joined) > len(list(reassociation(collapse))):
             with ir.InsertionPoint(op), op.location:
                 _reshape_twice(source, joined, split, op)
+
+
+def is_told(sizes: Sequence[int]) -> bool:
+    """Whether equal `sizes` of several dimensions are the same sizes: of one that is dynamic, the others tell it."""
+    dynamic = ir.ShapedType.get_dynamic_size()
+    return len(sizes) > 1 and 0 not in sizes and 1 not in sizes and sizes.count(dynamic) <= 1
 
 
 def _with_units(dims: Sequence[int], shape: Sequence[int]) -> list[list[int]]:
