@@ -132,3 +132,20 @@ def test_what_is_read_elsewhere_is_whole() -> None:
     assert lists_of(compiled) == (1, 1, 0)
     for have, want in zip(compiled(x, mask), model(x, mask), strict=True):
         assert_near(have, want.double(), 1e-5)
+
+
+class Returned(Masked):
+    """The hidden layer is returned beside what is made of it."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        hidden = self.body(self, x, mask)
+        return self.down(hidden), hidden
+
+
+@pytest.mark.usefixtures("inference")
+def test_hidden_layer_that_is_returned() -> None:
+    """What leaves the program is 0 where it is masked."""
+    model = Returned(BODIES["product"]).eval()
+    x, mask = torch.randn(5, DIM), (torch.rand(5, HIDDEN) > 0.6).long()
+    for found, expected in zip(pit.compile(model, (x, mask))(x, mask), model(x, mask), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

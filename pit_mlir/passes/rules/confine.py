@@ -63,7 +63,11 @@ def confine_projections(function: ir.Operation, report: Report) -> None:
             report.count("num-confined")
             report.remark(where, explanation(chosen), topic="list")
     followers = [value for value, chosen in confined.items() if "reduction" not in chosen.view.iterators]
-    inner = [value for value in followers if all(reader in followers for reader in results_reading(value))]
+    inner = [
+        value
+        for value in followers
+        if all(reader is not None and reader in followers for reader in results_reading(value))
+    ]
     indices: Indices = {}
     for value, chosen in confined.items():
         if value not in inner:
