@@ -201,6 +201,7 @@ class Exposer:
             and maker is not None
             and maker.name == "pit.sread"
             and source[1] == min(maker.attributes["axis"])
+            and maker.operands[1] in self.index_numbers
         ):
             return Rows(self.index_numbers[maker.operands[1]])
         if source not in self.places:
