@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
@@ -119,6 +119,12 @@ class Lists:
         """How many entries there could be."""
         return math.prod(self.extents)
 
+    def segment(self, number: int) -> "Lists":
+        """One segment as an index without segments."""
+        one = slice(number, number + 1)
+        axis = self.extents[self.exposed.segments :]
+        return Lists(self.exposed, self.begin[one], self.count[one], self.entries, axis)
+
     def owned(self) -> tuple[Array, Array]:
         """Segment and coordinate of every entry."""
         segment = numpy.repeat(numpy.arange(len(self.count)), self.count)
@@ -134,9 +140,14 @@ def sample_of(exposure: Exposure, results: Sequence[Array]) -> Sample:
     for exposed in exposure.indices:
         begin, count, entries, extents = results[exposed.result : exposed.result + 4]
         lists.append(Lists(exposed, begin, count, entries, tuple(map(int, extents))))
+    patterns = tuple(pattern_of(one, numbers) for one in lists)
+    lists += [lists[index].segment(number) for index, number in exposure.segments]
+    # What runs on a segment is restricted by the pattern of the index that it is of.
+    pattern_numbers = [*range(len(patterns)), *(index for index, _ in exposure.segments)]
+    work = [work_of(work, lists, numbers) for work in exposure.work]
     return Sample(
-        tuple(pattern_of(one, numbers) for one in lists),
-        tuple(work_of(work, lists, numbers) for work in exposure.work),
+        patterns,
+        tuple(one if one.index is None else replace(one, index=pattern_numbers[one.index]) for one in work),
     )
 
 

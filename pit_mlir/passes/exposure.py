@@ -13,6 +13,7 @@ from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.lists import lists
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.pit import IndexType
+from pit_mlir.dialect.segment import SegmentOp
 from pit_mlir.dialect.size import size
 from pit_mlir.dialect.structured import Structured, maps_of, owner, projection
 
@@ -77,9 +78,14 @@ class ExposedWork:
 
 @dataclass
 class Exposure:
-    """The plan of the further results of a function; the last of them holds so many `numbers`."""
+    """The plan of the further results of a function; the last of them holds so many `numbers`.
+
+    `segments` have (the number of an index, a segment of it), each an index that other operations share the lists of:
+    their numbers are behind those of `indices`.
+    """
 
     indices: list[ExposedIndex] = field(default_factory=list[ExposedIndex])
+    segments: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     work: list[ExposedWork] = field(default_factory=list[ExposedWork])
     numbers: int = 0
 
@@ -158,6 +164,12 @@ class Exposer:
         self.exposure.indices.append(exposed)
         self.results += lists(index)
 
+    def add_segment(self, op: SegmentOp) -> None:
+        """One segment of an index whose lists are results."""
+        self.index_numbers[op.operation.results[0]] = len(self.exposure.indices) + len(self.exposure.segments)
+        number = ir.IntegerAttr(op.operation.attributes["number"]).value
+        self.exposure.segments.append((self.index_numbers[op.operation.operands[0]], number))
+
     def add_work(self, op: ir.Operation) -> None:
         """The extents of the iterators of `op`, if it is a contraction or an attention."""
         accesses = list(accesses_of(op))
@@ -201,7 +213,6 @@ class Exposer:
             and maker is not None
             and maker.name == "pit.sread"
             and source[1] == min(maker.attributes["axis"])
-            and maker.operands[1] in self.index_numbers
         ):
             return Rows(self.index_numbers[maker.operands[1]])
         if source not in self.places:
@@ -287,6 +298,9 @@ def expose(function: ir.Operation, micro_tiles: Sequence[int]) -> Exposure:
                 exposer.add_index(op.opview, len(type_.results), micro_tiles)
             elif isinstance(op.opview, BlockMaskOp):
                 exposer.add_pairs(op.opview, len(type_.results), micro_tiles)
+        for op in operations:
+            if isinstance(op.opview, SegmentOp):
+                exposer.add_segment(op.opview)
         for op in operations:
             exposer.add_work(op)
         i64 = ir.IntegerType.get_signless(64)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from expert_models import DIM, HIDDEN, Combined
+from expert_models import DIM, HIDDEN, Combined, Loop
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -70,6 +70,19 @@ def test_loads_of_experts_are_those_of_the_router() -> None:
         listed = [work for work in sample.work if work.index is not None]
         assert [work.done for work in listed] == [2 * count * DIM * HIDDEN] * 2
         assert [work.dense for work in listed] == [6 * count * DIM * HIDDEN] * 2
+
+
+def test_work_of_experts_that_share_one_pass() -> None:
+    """Each module of a loop runs on one segment of an index by key: its rows are those of its own list."""
+    model, x = Loop(6, 2).eval(), torch.randn(37, DIM)
+    sample = pit.compile(model, (x,)).explain(x).sample
+    assert sample is not None
+    (pattern,) = sample.patterns
+    assert (pattern.segments, pattern.capacity, pattern.live) == (6, 37, 74)
+    listed = [work for work in sample.work if work.index is not None]
+    of_each = [int(load) * DIM * HIDDEN for load in pattern.loads]
+    assert sorted(work.done for work in listed) == sorted(2 * of_each)
+    assert {work.dense for work in listed} == {37 * DIM * HIDDEN} and {work.index for work in listed} == {0}
 
 
 class Attention(nn.Module):
