@@ -21,7 +21,7 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 import pit_mlir as pit
-from bench.protocol import Row, interleaved, relative_error, show, write
+from bench.before import Row, interleaved, relative_error, show, write
 from bench.twins import block_mask, dense_twin
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}

@@ -14,7 +14,7 @@ import typer
 from torch import Tensor, nn
 
 import pit_mlir
-from bench.protocol import Row, interleaved, relative_error, show, write
+from bench.before import Row, interleaved, relative_error, show, write
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import typer
 from transformers import DynamicCache, MixtralConfig, MixtralForCausalLM
 
 import pit_mlir.hf  # noqa: F401  (registers "pit")
-from bench.protocol import Row, interleaved, relative_error, show, write
+from bench.before import Row, interleaved, relative_error, show, write
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 SIDES = {

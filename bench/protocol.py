@@ -3,67 +3,112 @@
 Absolute times of a shared machine mean little; ratios of runs that took turns do.
 """
 
-import json
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 ROUNDS = 9
 WARM_UP = 2
-WIDTH = 200
-"""Columns of a table in a file or a pipe."""
+OURS = "pit"
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16, "f64": torch.float64}
+TOLERANCE = {"f32": 1e-4, "bf16": 5e-2, "f16": 1e-2, "f64": 1e-9}
+"""The largest difference from the exact result that passes, relative to its largest value."""
+
+Side = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Times:
     """Milliseconds of one side."""
 
-    least: float
+    min: float
     median: float
-    most: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: `zeros` is a share of 0 to 1, `granularity` the block that is zero or not as a whole."""
+
+    case: str
+    shape: str
+    dtype: str = "f32"
+    zeros: float | None = None
+    granularity: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.case, self.shape, self.dtype, self.granularity]
+        return " ".join(part for part in parts if part) + ("" if self.zeros is None else f" zeros {self.zeros:g}")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One case: `times` by side, the first being ours; `error` relative to the largest value of the dense result.
+    """One case, measured: `times` by side, ours among them; `errors` by side, relative to the largest exact value.
 
-    `floor`: the milliseconds that bytes and operations need on this machine at least, None where nobody worked it out.
+    `index`: what making the indices alone takes, which is part of ours. `floor`: the milliseconds that bytes and
+    operations need on this machine at least; None where nobody worked it out. `figures`: what else was measured.
     """
 
-    case: str
-    error: float
+    case: Case
     times: Mapping[str, Times]
+    errors: Mapping[str, float]
+    index: Times | None = None
     floor: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def ours(self) -> Times:
+        """Our times."""
+        return self.times[OURS]
 
     def ratio(self, side: str) -> float:
         """How many times faster than `side` ours is."""
-        ours, other = next(iter(self.times.values())), self.times[side]
-        return other.median / ours.median
+        return self.times[side].median / self.ours.median
+
+    def flat(self) -> list[dict[str, Any]]:
+        """As it is written: one dictionary for each peer, or one without a peer."""
+        peers = [side for side in self.times if side != OURS] or [None]
+        return [
+            {
+                **asdict(self.case),
+                "peer": peer,
+                "peer_ms": asdict(self.times[peer]) if peer else None,
+                "pit_ms": asdict(self.ours),
+                "index_ms": asdict(self.index) if self.index else None,
+                "ratio": self.ratio(peer) if peer else None,
+                "max_error": self.errors.get(OURS),
+                "peer_error": self.errors.get(peer) if peer else None,
+                "floor_ms": self.floor,
+                **self.figures,
+            }
+            for peer in peers
+        ]
 
 
 def interleaved(
-    sides: Mapping[str, Callable[[], object]],
+    sides: Mapping[str, Side],
     rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
+    fresh: Callable[[], tuple[Any, ...]] = tuple,
 ) -> dict[str, Times]:
     """The times of `sides`, called in turn, `rounds` times after a warm-up.
 
-    Each round starts with another side: what the one before leaves in the caches would favour always the same.
-    `clock` may be `time.thread_time` where sides run on one thread: others of the machine then count less.
+    Every round gets arguments of its own from `fresh`, the same for all sides: a pattern that was seen before is not
+    dynamic. Each round starts with another side: what the one before leaves in the caches would favour always the
+    same. `clock` may be `time.thread_time` where sides run on one thread: others of the machine then count less.
     """
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + WARM_UP):
+        args = fresh()
         turn = list(sides.items())
         first = number % len(turn)
         for name, run in (*turn[first:], *turn[:first]):
             start = clock()
-            run()
+            run(*args)
             if number >= WARM_UP:
                 taken[name].append((clock() - start) * 1e3)
     return {name: Times(min(ms), statistics.median(ms), max(ms)) for name, ms in taken.items()}
@@ -75,31 +120,3 @@ def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
         return 0.0
     difference = (actual.to(expected.dtype) - expected).abs().max()
     return (difference / expected.abs().max().clamp_min(1e-30)).item()
-
-
-def show(title: str, rows: Sequence[Row]) -> None:
-    """Prints one line a case: the median of each side, how many times faster ours is, the error."""
-    table = Table(title=title, title_justify="left")
-    sides = list(dict.fromkeys(name for row in rows for name in row.times))
-    table.add_column("case")
-    for name in sides:
-        table.add_column(f"{name} ms", justify="right")
-    for name in sides[1:]:
-        table.add_column(f"over {name}", justify="right")
-    table.add_column("over floor", justify="right")
-    table.add_column("error", justify="right")
-    for row in rows:
-        times = [f"{row.times[name].median:.3f}" if name in row.times else "" for name in sides]
-        ratios = [f"{row.ratio(name):.2f}x" if name in row.times else "" for name in sides[1:]]
-        ours = next(iter(row.times.values())).median
-        floor = f"{ours / row.floor:.2f}" if row.floor else ""
-        table.add_row(row.case, *times, *ratios, floor, f"{row.error:.0e}")
-    console = Console()
-    # Figures that are cut are of no use: what is not a terminal has room.
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
-
-
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Writes `rows` as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pit_mlir
-from bench.protocol import ROUNDS, Row, interleaved, relative_error, show, write
+from bench.before import ROUNDS, Row, interleaved, relative_error, show, write
 from bench.twins import block_mask, dense_twin, index_of
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}

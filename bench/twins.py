@@ -13,8 +13,10 @@ from pit_mlir.passes.pipelines import rewrite_pipeline
 
 TYPES = {
     torch.float32: "f32",
-    torch.bfloat16: "bf16",
+    torch.float64: "f64",
+    torch.float16: "f16",
     torch.int16: "i16",
+    torch.int8: "i8",
     torch.bool: "i1",
 }
 INDEX = """
@@ -42,13 +44,13 @@ def dense_twin(
 
 
 def index_of(x: torch.Tensor, *, segment: int, axis: int, block: int) -> Callable[[], Any]:
-    """What makes the index of a matrix `x`: a list along `axis` for each `block` neighbours along `segment`."""
+    """What makes the index of a matrix like `x`: a list along `axis` for each `block` neighbours along `segment`."""
     # numpy has no bf16; its bits are as good to look for what is not zero.
     x = x.view(torch.int16) if x.dtype == torch.bfloat16 else x
     shape = "x".join(map(str, x.shape))
     text = INDEX.format(shape=shape, type=TYPES[x.dtype], segment=segment, axis=axis, block=block)
     program = pit_mlir.compile(text)
-    return lambda: program(x.numpy())
+    return lambda now=x: program((now.view(torch.int16) if now.dtype == torch.bfloat16 else now).numpy())
 
 
 def block_mask(shape: Sequence[int], block: Sequence[int], zeros: float) -> torch.Tensor:
