@@ -7,7 +7,7 @@ and hands each to `run.measure`. `start(main, ...)` makes a command of it.
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -19,7 +19,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import pit_mlir
 from bench import results
-from bench.protocol import DTYPES, OURS, ROUNDS, TOLERANCE, Case, Row, Side, Times, interleaved, relative_error
+from bench.protocol import (
+    DTYPES,
+    OURS,
+    ROUNDS,
+    TOLERANCE,
+    Case,
+    Row,
+    Side,
+    Times,
+    interleaved,
+    relative_error,
+)
 
 T = TypeVar("T")
 EXTRA = "pip install 'pit_mlir[bench]'"
@@ -81,11 +92,15 @@ def positive(values: Sequence[int], option: str) -> list[int]:
     return list(values)
 
 
-Dtypes = Annotated[list[str], typer.Option("--dtype", help=f"{', '.join(DTYPES)}. Repeat for more.", show_default=True)]
+Dtypes = Annotated[
+    list[str], typer.Option("--dtype", help=f"{', '.join(DTYPES)}. Repeat for more.", show_default=True)
+]
 Zeros = Annotated[list[float], typer.Option("--zeros", help="Share of zeros, 0 to 1. Repeat for more.")]
 Granularities = Annotated[
     list[str],
-    typer.Option("--granularity", help="Block that is zero or not as a whole, rows x columns. Repeat for more."),
+    typer.Option(
+        "--granularity", help="Block that is zero or not as a whole, rows x columns. Repeat for more."
+    ),
 ]
 
 
@@ -124,8 +139,15 @@ class Run:
 
     def each(self, cases: Sequence[T], name: Callable[[T], object] = str) -> Iterator[T]:
         """`cases` one by one, the progress shown on a terminal."""
-        columns = (TextColumn("{task.description:<50}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as shown:
+        columns = (
+            TextColumn("{task.description:<50}"),
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        ) as shown:
             self.progress = shown
             task = shown.add_task("", total=len(cases))
             for case in cases:
@@ -150,28 +172,39 @@ class Run:
         fresh: Callable[[], tuple[Any, ...]],
         exact: Callable[..., torch.Tensor],
         *,
-        index: Side | None = None,
+        index: Callable[..., Callable[[], object]] | None = None,
         floor: float | Callable[..., float] | None = None,
-        tolerance: float | None = None,
+        compared: Collection[str] | None = None,
+        trusted: Collection[str] | None = None,
         figures: Mapping[str, float] | None = None,
-    ) -> None:
+    ) -> Row:
         """Compares all `sides` with `exact` on arguments from `fresh`, then times them on others; keeps the row.
 
-        `floor` may depend on the arguments. A side that is wrong ends the case, which is told.
+        `index` makes of the arguments what lists their live parts; `floor` may depend on the arguments. All sides are
+        compared, or those named; one that is wrong is an error, unless only others are `trusted`.
         """
         args = fresh()
         expected = exact(*args)
-        bound = TOLERANCE[case.dtype] if tolerance is None else tolerance
-        errors = {side: relative_error(run(*args), expected) for side, run in sides.items()}
+        bound = TOLERANCE[case.dtype]
+        seen = [side for side in sides if compared is None or side in compared]
+        errors = {side: relative_error(sides[side](*args), expected) for side in seen}
         for side, error in errors.items():
-            if not error <= bound:
+            if not error <= bound and (trusted is None or side in trusted):
                 raise Wrong(f"{side} is wrong by {error:.1e} of the largest value, {bound:.0e} passes")
         del expected
-        timed = dict(sides) | ({"index": index} if index else {})
-        times: dict[str, Times] = interleaved(timed, self.rounds, self.clock, fresh)
-        alone = times.pop("index", None) if index else None
         least = floor(*args) if callable(floor) else floor
-        self.add(Row(case, times, errors, alone, least, figures or {}))
+        times = interleaved(sides, self.rounds, self.clock, fresh)
+        alone = self.alone(index, fresh) if index else None
+        row = Row(case, times, errors, alone, least, figures or {})
+        self.add(row)
+        return row
+
+    def alone(
+        self, index: Callable[..., Callable[[], object]], fresh: Callable[[], tuple[Any, ...]]
+    ) -> Times:
+        """The times of what `index` makes of fresh arguments."""
+        side = {"index": lambda ready: ready()}
+        return interleaved(side, self.rounds, self.clock, lambda: (index(*fresh()),))["index"]
 
     def attempt(self, name: object, work: Callable[[], None]) -> None:
         """Does `work`; what the compiler cannot do, or does wrong, is told, and the other cases go on."""
@@ -179,7 +212,9 @@ class Run:
             work()
         except (pit_mlir.PitError, Wrong) as error:
             self.failures.append(f"{name}: {' '.join(str(error).split())}")
-            self.console.print(f"not measured: {self.failures[-1]}", style="red", markup=False, soft_wrap=True)
+            self.console.print(
+                f"not measured: {self.failures[-1]}", style="red", markup=False, soft_wrap=True
+            )
 
     def add(self, row: Row) -> None:
         """Keeps a row, on disk as well."""
@@ -211,9 +246,17 @@ def shared(peers: Sequence[str], defaults: Sequence[str]) -> list[inspect.Parame
     """The options that every family has."""
     threads = min(2, torch.get_num_threads())
     options: list[tuple[str, Any, Any]] = [
-        ("peer", Annotated[list[str], typer.Option(help=f"{', '.join(peers)}; or none. Repeat for more.")], list(defaults)),
+        (
+            "peer",
+            Annotated[list[str], typer.Option(help=f"{', '.join(peers)}; or none. Repeat for more.")],
+            list(defaults),
+        ),
         ("threads", Annotated[int, typer.Option(help="Threads of every side.")], threads),
-        ("rounds", Annotated[int, typer.Option(help="Calls of every side that are timed, after two that are not.")], ROUNDS),
+        (
+            "rounds",
+            Annotated[int, typer.Option(help="Calls of every side that are timed, after two that are not.")],
+            ROUNDS,
+        ),
         ("seed", Annotated[int, typer.Option(help="Where random numbers begin.")], 0),
         (
             "cpu_time",
@@ -223,14 +266,22 @@ def shared(peers: Sequence[str], defaults: Sequence[str]) -> list[inspect.Parame
             ],
             False,
         ),
-        ("json", Annotated[Path | None, typer.Option(help="Write the rows to this file.", metavar="FILE")], None),
+        (
+            "json",
+            Annotated[Path | None, typer.Option(help="Write the rows to this file.", metavar="FILE")],
+            None,
+        ),
     ]
     kind = inspect.Parameter.KEYWORD_ONLY
     return [inspect.Parameter(name, kind, default=value, annotation=type_) for name, type_, value in options]
 
 
 def command(
-    main: Callable[..., None], name: str, title: str, peers: Sequence[str], defaults: Sequence[str] | None = None
+    main: Callable[..., None],
+    name: str,
+    title: str,
+    peers: Sequence[str],
+    defaults: Sequence[str] | None = None,
 ) -> Callable[..., None]:
     """`main(run, ...)` as a function of its options and the shared ones, as typer wants it."""
 

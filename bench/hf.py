@@ -72,8 +72,8 @@ def measure(model: MixtralForCausalLM, case: str, tokens: int, rounds: int) -> R
 
 
 def main(
-    tokens: Annotated[list[int], typer.Option(help="tokens of a call")] = [256, 1],  # noqa: B006
-    dtypes: Annotated[list[str], typer.Option("--dtype", help="f32 or bf16")] = ["f32"],  # noqa: B006
+    tokens: Annotated[list[int], typer.Option(help="tokens of a call")] = [256, 1],
+    dtypes: Annotated[list[str], typer.Option("--dtype", help="f32 or bf16")] = ["f32"],
     hidden: Annotated[int, typer.Option(help="features of a token")] = 1024,
     intermediate: Annotated[int, typer.Option(help="features inside of an expert")] = 1792,
     experts: Annotated[int, typer.Option(help="experts of a layer")] = 8,

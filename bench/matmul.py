@@ -2,17 +2,18 @@
 
 A (m, k) times B (k, n). The sparse side's zeros are drawn anew for every call, in whole blocks of the granularity
 (rows x columns of that side, as it stands in the formula). With `--declare mark` its values hold the zeros and
-`pit.mark` says so; with `--declare mask` the model multiplies by a mask that it is given, in all sides. With `--sparse none`
-nothing is sparse, and `--size 1024` is short for `--sparse none --shape 1024x1024x1024`.
+`pit.mark` says so; with `--declare mask` the model multiplies by a mask that it is given, in all sides. With
+`--sparse none` nothing is sparse, and `--size 1024` is short for `--sparse none --shape 1024x1024x1024`.
 
-B is (n, k) as nn.Linear keeps it, or (k, n); read live in every call, or a frozen weight. `index ms` is what listing the live
-parts alone takes, which is part of ours.
+B is (n, k) as nn.Linear keeps it, or (k, n); read live in every call, or a frozen weight. `index ms` is what listing
+the live parts alone takes, which is part of ours.
 
 Peers: `torch`, dense; `dense`, the same compiler without lists; `csr`, `bsr`: torch's sparse formats, the conversion
-included; `gather`: what one writes by hand, nonzero, index_select and a product for each block of rows (or of columns).
+included; `gather`: what one writes by hand, nonzero, index_select and a product for each block of rows (or of
+columns).
 
-The floor: reading the sparse side once, and the operations on what is live in rows of 8, at the limits of the machine;
-dense: the operations, or the bytes of all three, whichever takes longer.
+The floor: reading the sparse side once, and the operations on what is live in rows of 8, at the limits of the
+machine; dense: the operations, or the bytes of all three, whichever takes longer.
 """
 
 import itertools
@@ -203,10 +204,12 @@ class Products:
             raise Absent("takes part with --sparse a")
         high, wide = block
         if max(high, wide) < 16:
-            raise Absent("takes part with blocks of 16 or more: below, there is no gathering by hand that pays")
+            raise Absent(
+                "takes part with blocks of 16 or more: below, there is no gathering by hand that pays"
+            )
         return lambda *args: gathered(*self.matrices(*args), block)
 
-    def index(self, block: tuple[int, int]) -> Side | None:
+    def index(self, block: tuple[int, int]) -> Callable[..., Callable[[], object]] | None:
         """What lists the live parts of the sparse side, as by rows or columns of its blocks."""
         p = self.problem
         if p.sparse == "none":
@@ -216,7 +219,7 @@ class Products:
         transposed = p.sparse == "b" and p.nk
         segments = block[1] if transposed else block[0]
         listed = index_of(example[place], segment=0, axis=1, block=max(segments, TILE))
-        return lambda *args: listed(args[place])
+        return lambda *args: partial(listed, args[place])
 
     def floor(self, block: tuple[int, int], zeros: float, threads: int) -> float:
         """Milliseconds that bytes and operations need at least."""
@@ -253,12 +256,19 @@ def gathered(a: Tensor, b: Tensor, block: tuple[int, int]) -> Tensor:
 
 def check(problem: Problem, block: tuple[int, int], text: str) -> None:
     """A block must divide the sparse side."""
-    for side, length, name in zip(block, problem.sparse_shape, "mk" if problem.sparse == "a" else "kn", strict=True):
+    for side, length, name in zip(
+        block, problem.sparse_shape, "mk" if problem.sparse == "a" else "kn", strict=True
+    ):
         need(length % side == 0, f"--granularity {text}", f"{side} to divide {name} = {length}")
 
 
 def problems(
-    shapes: list[tuple[int, ...]], dtype: list[str], layout: list[str], sparse: str, declare: str, weight: list[str]
+    shapes: list[tuple[int, ...]],
+    dtype: list[str],
+    layout: list[str],
+    sparse: str,
+    declare: str,
+    weight: list[str],
 ) -> list[Problem]:
     """All combinations."""
     found = [
@@ -266,21 +276,27 @@ def problems(
         for shape, type_, lies, kept in itertools.product(shapes, dtype, layout, weight)
     ]
     if sparse == "b" and "frozen" in weight and declare == "mark":
-        raise Mistake("--weight frozen --sparse b: expected --declare mask: frozen weights have the same zeros always")
+        raise Mistake(
+            "--weight frozen --sparse b: expected --declare mask: frozen weights have the same zeros always"
+        )
     return found
 
 
 def main(
     run: Run,
-    shape: Annotated[list[str], typer.Option(help="m x k x n. Repeat for more.")] = ["4096x4096x512"],  # noqa: B006
-    size: Annotated[list[int], typer.Option(help="A dense square product of this side. Repeat for more.")] = [],  # noqa: B006
-    dtype: Dtypes = ["f32"],  # noqa: B006
+    shape: Annotated[list[str], typer.Option(help="m x k x n. Repeat for more.")] = ["4096x4096x512"],
+    size: Annotated[
+        list[int], typer.Option(help="A dense square product of this side. Repeat for more.")
+    ] = [],
+    dtype: Dtypes = ["f32"],
     granularity: Granularities = GRID,
-    zeros: Zeros = [0.0, 0.5, 0.9, 0.95, 0.99],  # noqa: B006
+    zeros: Zeros = [0.0, 0.5, 0.9, 0.95, 0.99],
     sparse: Annotated[str, typer.Option(help="The sparse side: a, b, none.")] = "a",
     declare: Annotated[str, typer.Option(help="How zeros come: mark, mask.")] = "mark",
-    layout: Annotated[list[str], typer.Option(help="How B lies: nk (nn.Linear), kn. Repeat for more.")] = ["nk"],  # noqa: B006
-    weight: Annotated[list[str], typer.Option(help="B is read live, or frozen. Repeat for more.")] = ["live"],  # noqa: B006
+    layout: Annotated[list[str], typer.Option(help="How B lies: nk (nn.Linear), kn. Repeat for more.")] = [
+        "nk"
+    ],
+    weight: Annotated[list[str], typer.Option(help="B is read live, or frozen. Repeat for more.")] = ["live"],
 ) -> None:
     """Measures all combinations."""
     shapes = [sides_of(text, 3, "--shape") for text in shape]

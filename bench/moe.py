@@ -1,216 +1,247 @@
-"""Mixtures of experts against torch: `python -m bench.moe --tokens 16 --tokens 256 --skew one`.
+"""Layers of mixtures of experts: `python -m bench.moe --shape qwen3-30b --tokens 16 --dtype bf16`.
 
-Sides: the compiled model; the same model by this compiler without its rules for sparsity (all experts for all
-tokens); torch on the model as it is written; by hand, `torch.nn.functional.grouped_mm` on tokens sorted by expert,
-and a loop of gathers, products and `index_add_`. A case is style, type, skew, tokens. The floor is what the products
-or the weights of the chosen experts cost at least, whichever is more.
+SwiGLU experts with a router, of the sizes of known models or of any other: `--shape 1024x3584x8x2` is hidden x
+intermediate x experts x top-k, and `--shape mixtral/4` has both matrix sides divided by 4 where memory demands it.
+Our model is a sum over all experts, in which most weights are 0 (`--style`: or a dispatch by one-hot rows, or a
+loop). `--weight live` reads the weights in every call, `frozen` packs them once. Tokens are drawn anew for every
+call; `index ms` is what sorting them by expert alone takes.
+
+Peers, routing included: `zentorch` (zentorch_fused_moe, on copies, as it rewrites weights), `grouped` (grouped_mm on
+sorted tokens), `gathered` (a loop that gathers), `torch` (the model as written), `dense` (ours without rules for
+sparsity). `--update` shows at the end whose results are right after weights were updated in place.
+
+The floor: the operations of the chosen experts, or reading their weights once, whichever takes longer.
 """
 
-import copy
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from unittest import mock
 
 import torch
 import typer
 from torch import Tensor, nn
-from torch.nn import functional
 
 import pit_mlir as pit
-from bench.protocol import Row, interleaved, relative_error, show, write
+from bench import experts
+from bench.experts import SKEWS, STYLES, Experts, Zentorch
+from bench.family import Dtypes, Run, chosen, need, positive, sides_of, start
+from bench.machine import limits
+from bench.protocol import DTYPES, OURS, TOLERANCE, Case, Side
+from bench.twins import keys_of
 from pit_mlir.passes.pipelines import rewrite_pipeline
 
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-GFLOPS_OF_CORE = {"f32": 117.0, "bf16": 234.0}
-GIGABYTES = 40.0
-"""What a core multiplies and memory delivers a second, as measured on the machine the figures are from."""
-SKEWS = ("balanced", "skewed", "one")
+SHAPES = {
+    "mixtral": (4096, 14336, 8, 2),
+    "deepseek-v3": (7168, 2048, 256, 8),
+    "qwen3-30b": (2048, 768, 128, 8),
+    "qwen3-235b": (4096, 1536, 128, 8),
+    "qwen2-57b": (3584, 2560, 64, 8),
+    "gpt-oss-20b": (2880, 2880, 32, 4),
+    "gpt-oss-120b": (2880, 2880, 128, 4),
+    "llama-4-scout": (5120, 8192, 16, 1),
+    "olmoe": (2048, 1024, 64, 8),
+    "switch-base": (768, 3072, 64, 1),
+}
+"""Hidden, intermediate of an expert, experts, experts of a token."""
+PEERS = ("zentorch", "grouped", "gathered", "torch", "dense")
 
 
-class Experts(nn.Module):
-    """A router, and SwiGLU experts whose weights are one tensor for each of the three products."""
+@dataclass(frozen=True)
+class Layer:
+    """A layer to measure."""
 
-    def __init__(self, hidden: int, intermediate: int, experts: int, chosen: int) -> None:
-        super().__init__()
-        self.router = nn.Linear(hidden, experts)
-        self.gate = nn.Parameter(torch.randn(experts, intermediate, hidden) * hidden**-0.5)
-        self.up = nn.Parameter(torch.randn(experts, intermediate, hidden) * hidden**-0.5)
-        self.down = nn.Parameter(torch.randn(experts, hidden, intermediate) * intermediate**-0.5)
-        self.experts, self.chosen = experts, chosen
+    title: str
+    shape: tuple[int, int, int, int]
+    style: str
+    dtype: str
+    weight: str
 
-    def route(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The weights and the numbers of the experts of each token, best first."""
-        # In f32: scores that are equal in bf16 would be chosen by rounding.
-        scores = functional.linear(x.float(), self.router.weight.float(), self.router.bias.float())
-        weights, chosen = functional.softmax(scores, -1).topk(self.chosen, -1)
-        return weights.to(x.dtype), chosen
+    @property
+    def bytes(self) -> int:
+        """The size of the experts."""
+        hidden, intermediate, count, _ = self.shape
+        return 3 * hidden * intermediate * count * DTYPES[self.dtype].itemsize
 
-
-class Combined(Experts):
-    """All experts for all tokens, as far as the text goes; the sum weighs those that were not chosen with 0."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        weights, chosen = self.route(x)
-        gates = (functional.one_hot(chosen, self.experts).to(x.dtype) * weights[..., None]).sum(1)
-        gate = functional.silu(torch.einsum("td,ehd->eth", x, self.gate))
-        hidden = gate * torch.einsum("td,ehd->eth", x, self.up)
-        return torch.einsum("etd,te->td", torch.einsum("eth,edh->etd", hidden, self.down), gates)
+    def __str__(self) -> str:
+        return f"{self.title} {self.dtype} {self.style} {self.weight}"
 
 
-class Dispatched(Experts):
-    """Tokens are dispatched to their experts and combined by products with one-hot rows."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        weights, chosen = self.route(x)
-        one_hot = functional.one_hot(chosen, self.experts).to(x.dtype)
-        inputs = torch.einsum("te,td->etd", one_hot.sum(1), x)
-        gate = functional.silu(torch.einsum("etd,ehd->eth", inputs, self.gate))
-        hidden = gate * torch.einsum("etd,ehd->eth", inputs, self.up)
-        outputs = torch.einsum("eth,edh->etd", hidden, self.down)
-        return torch.einsum("etd,te->td", outputs, (one_hot * weights[..., None]).sum(1))
-
-
-class Loop(Experts):
-    """One expert after another adds its outputs, times a weight that is 0 for the tokens of others."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        weights, chosen = self.route(x)
-        out = torch.zeros_like(x)
-        for number in range(self.experts):
-            hidden = functional.silu(x @ self.gate[number].T) * (x @ self.up[number].T)
-            share = (weights * (chosen == number)).sum(-1)
-            out = out + (hidden @ self.down[number].T) * share[:, None]
-        return out
+def shape_of(text: str) -> tuple[str, tuple[int, int, int, int]]:
+    """The title and the sizes of `text`: a name, a name divided, or sizes."""
+    name, _, divisor = text.partition("/")
+    if name not in SHAPES:
+        need(
+            "x" in text and not divisor,
+            f"--shape {text}",
+            f"one of {', '.join(SHAPES)}, with /2 or /4, or HxIxExK",
+        )
+        sizes: Any = sides_of(text, 4, "--shape")
+        need(sizes[3] <= sizes[2], f"--shape {text}", f"top-k of at most {sizes[2]} experts")
+        return text, sizes
+    hidden, intermediate, count, top = SHAPES[name]
+    scale = int(divisor) if divisor.isdigit() else 1
+    need(not divisor or (scale > 0 and divisor.isdigit()), f"--shape {text}", "a positive number behind /")
+    fits = hidden % scale == 0 and intermediate % scale == 0
+    need(fits, f"--shape {text}", f"a divisor of {hidden} and {intermediate}")
+    return text, (hidden // scale, intermediate // scale, count, top)
 
 
-STYLES: dict[str, type[Experts]] = {"combined": Combined, "dispatched": Dispatched, "loop": Loop}
+def available() -> int:
+    """Bytes of memory that are free."""
+    fields = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    return next(1024 * int(words[1]) for words in fields if words[0] == "MemAvailable:")
 
 
-def gathered(model: Experts, x: Tensor) -> Tensor:
-    """A loop over the experts that gathers the tokens of each."""
-    weights, chosen = model.route(x)
-    out = torch.zeros_like(x)
-    for number in range(model.experts):
-        token, rank = (chosen == number).nonzero(as_tuple=True)
-        if len(token):
-            mine = x[token]
-            hidden = functional.silu(mine @ model.gate[number].T) * (mine @ model.up[number].T)
-            out.index_add_(0, token, (hidden @ model.down[number].T) * weights[token, rank, None])
-    return out
+def require_memory(layer: Layer, peers: list[str]) -> None:
+    """Weights, our packed copy, zentorch's, must fit."""
+    copies = 1 + (layer.weight == "frozen") + ("zentorch" in peers)
+    # What is made on the way to a copy, and everything else.
+    needed = layer.bytes * (copies + 0.7) + (1 << 30)
+    need(
+        needed <= available(),
+        f"--shape {layer.title} --dtype {layer.dtype}",
+        f"{needed / 2**30:.0f} GiB of free memory, there are {available() / 2**30:.0f}: divide its sides, "
+        f"as --shape {layer.title.split('/')[0]}/4",
+    )
 
 
-def grouped(model: Experts, x: Tensor) -> Tensor:
-    """Tokens sorted by expert, one grouped product for each of the three weights."""
-    weights, chosen = model.route(x)
-    order = chosen.flatten().argsort(stable=True)
-    ends = torch.bincount(chosen.flatten(), minlength=model.experts).cumsum(0).to(torch.int32)
-    token = order // model.chosen
-    mine = x[token]
-    gate = functional.silu(functional.grouped_mm(mine, model.gate.mT, offs=ends))
-    hidden = gate * functional.grouped_mm(mine, model.up.mT, offs=ends)
-    outputs = functional.grouped_mm(hidden, model.down.mT, offs=ends)
-    return torch.zeros_like(x).index_add_(0, token, outputs * weights.flatten()[order, None])
+def compile_any(model: nn.Module, hidden: int, freeze: bool) -> pit.CompiledModule:
+    """`model` compiled for any number of tokens."""
+    example = torch.zeros(12, hidden, dtype=next(model.parameters()).dtype)
+    options = pit.CompileOptions(freeze=freeze)
+    return pit.compile(
+        model, (example,), dynamic_shapes=({0: torch.export.Dim("tokens", min=0)},), options=options
+    )
 
 
-def skew(model: Experts, kind: str) -> None:
-    """Makes the router like some experts: "skewed" as 1 / rank, "one" the first ones for all tokens."""
-    rank = torch.arange(1, model.experts + 1, dtype=torch.float32)
-    bias = {"balanced": rank * 0, "skewed": -rank.log(), "one": -rank * 100}[kind]
-    with torch.no_grad():
-        model.router.bias.copy_(bias)
-
-
-def compile_dense(model: nn.Module, x: Tensor) -> pit.CompiledModule:
+def compile_dense(model: nn.Module, hidden: int, freeze: bool) -> pit.CompiledModule:
     """`model` compiled without the rules that find and use sparsity."""
 
-    def without(*args: object, **kwargs: object) -> tuple[str, ...]:
-        steps = rewrite_pipeline(*args, **kwargs)  # type: ignore[arg-type]
+    def without(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+        steps = rewrite_pipeline(*args, **kwargs)
         return tuple(step for step in steps if not step.startswith("pit-insert-sparsity"))
 
     with mock.patch.object(sys.modules["pit_mlir.compile"], "rewrite_pipeline", without):
-        return compile_any(model, x)
+        return compile_any(model, hidden, freeze)
 
 
-def compile_any(model: nn.Module, x: Tensor) -> pit.CompiledModule:
-    """`model` compiled for any number of tokens."""
-    example = x.new_zeros(12, x.shape[1])
-    return pit.compile(model, (example,), dynamic_shapes=({0: torch.export.Dim("tokens", min=0)},))
-
-
-def floor(model: Experts, x: Tensor, dtype: str, threads: int) -> float:
+def floor(model: Experts, dtype: str, threads: int, x: Tensor) -> float:
     """Milliseconds that the products, or the weights of the chosen experts, take at least."""
-    used = int((torch.bincount(model.route(x)[1].flatten(), minlength=model.experts) > 0).sum())
+    used = len(model.route(x)[1].unique())
     elements = model.gate[0].numel() * 3
-    flops = 2 * elements * len(x) * model.chosen / (GFLOPS_OF_CORE[dtype] * threads * 1e9)
-    reading = used * elements * x.element_size() / (GIGABYTES * 1e9)
-    return max(flops, reading) * 1e3
+    flops = 2.0 * elements * len(x) * model.chosen
+    reading = limits().packed_ms(used * elements * x.element_size())
+    return max(limits().compute_ms(flops, dtype, threads), reading)
 
 
-Side = Callable[[Tensor], Tensor]
+def refresh(sides: dict[str, Side], layer: Layer) -> None:
+    """Frozen programs of ours take what weights are now."""
+    for side in sides.values():
+        if isinstance(side, pit.CompiledModule) and layer.weight == "frozen":
+            side.refresh()
 
 
-def sides_of(model: Experts, hidden: int, names: Sequence[str]) -> dict[str, Side]:
-    """What is compared, ours first; what is compiled serves any number of tokens."""
-    example = model.up.new_zeros(12, hidden)
-    made: dict[str, Callable[[], Side]] = {
-        "dense": lambda: compile_dense(model, example),
-        "torch": lambda: model,
-        "grouped": lambda: partial(grouped, model),
-        "gathered": lambda: partial(gathered, model),
-    }
-    return {"pit": compile_any(model, example)} | {name: made[name]() for name in names}
+def updated(
+    run: Run,
+    layer: Layer,
+    case: Case,
+    model: Experts,
+    sides: dict[str, Side],
+    tokens: Callable[[], tuple[Tensor]],
+) -> None:
+    """Each expert gets the weights of the one before, in place: who still answers right?"""
+    for weight in (model.gate, model.up, model.down):
+        last = weight[-1].clone()
+        for number in range(model.experts - 1, 0, -1):
+            weight[number].copy_(weight[number - 1])
+        weight[0].copy_(last)
+    for side in sides.values():
+        if isinstance(side, Zentorch):
+            side.update()
+    refresh(sides, layer)
+    case = Case(f"{case.case} updated", case.shape, case.dtype)
+    row = run.measure(case, sides, tokens, partial(experts.exact, model), trusted=(OURS,))
+    for name, error in row.errors.items():
+        if error > TOLERANCE[case.dtype]:
+            run.notes[f"{case}: {name} is wrong by {error:.0%} of the largest value"] = None
 
 
-def measure(model: Experts, x: Tensor, dtype: str, sides: Mapping[str, Side], rounds: int, name: str) -> Row:
-    """Compares all sides on `x`, then times them."""
-    exact = gathered(copy.deepcopy(model).double(), x.double()) if dtype == "f32" else gathered(model, x)
-    errors = {side: relative_error(run(x), exact) for side, run in sides.items()}
-    for side, error in errors.items():
-        assert error < (1e-4 if dtype == "f32" else 5e-2), f"{name}: {side} is wrong by {error}"
-    times = interleaved({side: partial(run, x) for side, run in sides.items()}, rounds)
-    return Row(name, errors["pit"], times, floor(model, x, dtype, torch.get_num_threads()))
+def measure(run: Run, layer: Layer, skews: list[str], counts: list[int], updates: bool) -> None:
+    """All rows of a layer."""
+    hidden, frozen = layer.shape[0], layer.weight == "frozen"
+    model = STYLES[layer.style](*layer.shape, dtype=DTYPES[layer.dtype]).eval()
+    sides: dict[str, Side] = {OURS: compile_any(model, hidden, frozen)} | run.others(
+        {
+            "zentorch": lambda: Zentorch(model),
+            "grouped": lambda: partial(experts.grouped, model),
+            "gathered": lambda: partial(experts.gathered, model),
+            "torch": lambda: model,
+            "dense": lambda: compile_dense(model, hidden, frozen),
+        }
+    )
+
+    def tokens(count: int) -> tuple[Tensor]:
+        return (torch.randn(count, hidden).to(DTYPES[layer.dtype]),)
+
+    sizes = "x".join(map(str, layer.shape))
+    title = layer.title if layer.title == sizes else f"{layer.title} {sizes}"
+    for kind in skews:
+        experts.skew(model, kind)
+        refresh(sides, layer)
+        for count in counts:
+            keys = keys_of(model.route(*tokens(count))[1], layer.shape[2])
+            case = Case(f"{layer.style} {layer.weight} {kind}", f"{title} T={count}", layer.dtype)
+            run.attempt(
+                case,
+                lambda case=case, count=count, keys=keys: run.measure(
+                    case,
+                    sides,
+                    partial(tokens, count),
+                    partial(experts.exact, model),
+                    index=lambda x: partial(keys, model.route(x)[1]),
+                    floor=partial(floor, model, layer.dtype, run.threads),
+                ),
+            )
+    if updates:
+        case = Case(f"{layer.style} {layer.weight} {skews[-1]}", f"{title} T={counts[-1]}", layer.dtype)
+        updated(run, layer, case, model, sides, partial(tokens, counts[-1]))
 
 
 def main(
-    hidden: int = 1024,
-    intermediate: int = 3584,
-    experts: int = 8,
-    top_k: int = 2,
-    tokens: Annotated[list[int] | None, typer.Option(help="Tokens of a case; repeat for more.")] = None,
-    dtype: Annotated[list[str] | None, typer.Option(help=f"{', '.join(DTYPES)}; repeat for more.")] = None,
-    skewed: Annotated[
-        list[str] | None, typer.Option("--skew", help=f"{', '.join(SKEWS)}; repeat for more.")
-    ] = None,
-    style: Annotated[list[str] | None, typer.Option(help=f"{', '.join(STYLES)}; repeat for more.")] = None,
-    side: Annotated[
-        list[str] | None, typer.Option(help="dense, torch, grouped, gathered; repeat for more.")
-    ] = None,
-    threads: int = 2,
-    rounds: int = 9,
-    output: Annotated[Path | None, typer.Option(help="Write the rows as JSON.")] = None,
+    run: Run,
+    shape: Annotated[
+        list[str], typer.Option(help=f"{', '.join(SHAPES)}, with /4 divided, or numbers. Repeat for more.")
+    ] = ["mixtral/4"],
+    tokens: Annotated[list[int], typer.Option(help="Tokens of a call. Repeat for more.")] = [1, 16, 64, 256],
+    dtype: Dtypes = ["bf16", "f32"],
+    weight: Annotated[list[str], typer.Option(help="live, frozen. Repeat for more.")] = ["live"],
+    skew: Annotated[
+        list[str], typer.Option(help=f"How tokens choose: {', '.join(SKEWS)}. Repeat for more.")
+    ] = ["balanced"],
+    style: Annotated[list[str], typer.Option(help=f"{', '.join(STYLES)}. Repeat for more.")] = ["combined"],
+    update: Annotated[
+        bool, typer.Option("--update", help="At the end, update weights in place and compare.")
+    ] = False,
 ) -> None:
-    """Measures every combination of what is given; the default is a quarter of Mixtral-8x7B."""
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(False)
-    rows: list[Row] = []
-    for kind in style or ["combined"]:
-        for type_ in dtype or ["f32", "bf16"]:
-            model = STYLES[kind](hidden, intermediate, experts, top_k).to(DTYPES[type_]).eval()
-            sides = sides_of(model, hidden, side or ["grouped", "gathered"])
-            for how in skewed or ["balanced"]:
-                skew(model, how)
-                for count in tokens or [1, 16, 256]:
-                    x = torch.randn(count, hidden).to(DTYPES[type_])
-                    name = f"{kind} {type_} {how} {count}"
-                    rows.append(measure(model, x, type_, sides, rounds, name))
-    show(f"{hidden} x {intermediate}, {experts} experts, top {top_k}, {threads} threads", rows)
-    if output is not None:
-        write(output, rows)
+    """Measures all combinations."""
+    positive(tokens, "--tokens")
+    chosen(skew, SKEWS, "--skew")
+    layers = [
+        Layer(*shape_of(text), kind, type_, kept)
+        for text in shape
+        for kind in chosen(style, list(STYLES), "--style")
+        for type_ in chosen(dtype, list(DTYPES), "--dtype")
+        for kept in chosen(weight, ("live", "frozen"), "--weight")
+    ]
+    for layer in layers:
+        require_memory(layer, run.peers)
+    for layer in run.each(layers):
+        run.attempt(layer, lambda layer=layer: measure(run, layer, skew, tokens, update))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    start(main, "moe", "mixtures of experts", PEERS, ("zentorch", "grouped"))

@@ -15,7 +15,7 @@ ROUNDS = 9
 WARM_UP = 2
 OURS = "pit"
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16, "f64": torch.float64}
-TOLERANCE = {"f32": 1e-4, "bf16": 5e-2, "f16": 1e-2, "f64": 1e-9}
+TOLERANCE = {"f32": 1e-4, "bf16": 5e-2, "f16": 1e-2, "f64": 1e-9, "mask": 0.0}
 """The largest difference from the exact result that passes, relative to its largest value."""
 
 Side = Callable[..., Any]
@@ -42,7 +42,9 @@ class Case:
 
     def __str__(self) -> str:
         parts = [self.case, self.shape, self.dtype, self.granularity]
-        return " ".join(part for part in parts if part) + ("" if self.zeros is None else f" zeros {self.zeros:g}")
+        return " ".join(part for part in parts if part) + (
+            "" if self.zeros is None else f" zeros {self.zeros:g}"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where results lie, and how they look: `bench/results/<machine>/<family>.json`, a list of rows; a table in a terminal."""
+"""Where results lie, and how they look: `bench/results/<machine>/<family>.json`, a list of rows; a table."""
 
 import importlib.metadata
 import json

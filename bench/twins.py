@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
 
+import ml_dtypes
+import numpy
 import torch
 from torch import nn
 
@@ -14,15 +16,18 @@ from pit_mlir.passes.pipelines import rewrite_pipeline
 TYPES = {
     torch.float32: "f32",
     torch.float64: "f64",
+    torch.bfloat16: "bf16",
     torch.float16: "f16",
     torch.int16: "i16",
     torch.int8: "i8",
+    torch.uint8: "i8",
+    torch.int64: "i64",
     torch.bool: "i1",
 }
 INDEX = """
 func.func @main(%x: tensor<{shape}x{type}>) -> tensor<i64> {{
-  %I = "pit.detect"(%x) {{segments = array<i64: {segment}>, axis = array<i64: {axis}>, block = array<i64: {block}>,
-      micro_tile = 1 : i64}} : (tensor<{shape}x{type}>) -> !pit.index
+  %I = "pit.detect"(%x) {{segments = array<i64{segments}>, axis = array<i64: {axis}>, block = array<i64: {block}>,
+      {values}micro_tile = 1 : i64}} : (tensor<{shape}x{type}>) -> !pit.index
   %n = "pit.size"(%I) : (!pit.index) -> index
   %count = arith.index_cast %n : index to i64
   %t = tensor.from_elements %count : tensor<i64>
@@ -43,14 +48,28 @@ def dense_twin(
         return pit_mlir.compile(model, args, options=options)
 
 
-def index_of(x: torch.Tensor, *, segment: int, axis: int, block: int) -> Callable[[], Any]:
+def index_of(x: torch.Tensor, *, segment: int, axis: int, block: int) -> Callable[..., Any]:
     """What makes the index of a matrix like `x`: a list along `axis` for each `block` neighbours along `segment`."""
-    # numpy has no bf16; its bits are as good to look for what is not zero.
-    x = x.view(torch.int16) if x.dtype == torch.bfloat16 else x
+    return listing(x, segments=f": {segment}", axis=axis, block=block, values="")
+
+
+def keys_of(x: torch.Tensor, values: int) -> Callable[..., Any]:
+    """What lists the rows of integers like `x` (row, choice) that hold 0, 1, .. `values` - 1."""
+    return listing(x, segments="", axis=0, block=1, values=f"values = {values} : i64, ")
+
+
+def listing(x: torch.Tensor, **words: Any) -> Callable[..., Any]:
+    """A program that makes an index of a tensor like `x`, which it is called with; of `x` itself without."""
     shape = "x".join(map(str, x.shape))
-    text = INDEX.format(shape=shape, type=TYPES[x.dtype], segment=segment, axis=axis, block=block)
-    program = pit_mlir.compile(text)
-    return lambda now=x: program((now.view(torch.int16) if now.dtype == torch.bfloat16 else now).numpy())
+    program = pit_mlir.compile(INDEX.format(shape=shape, type=TYPES[x.dtype], **words))
+    return lambda now=x: torch.from_numpy(program(as_array(now)))
+
+
+def as_array(x: torch.Tensor) -> numpy.ndarray[Any, Any]:
+    """`x` for numpy, which has bf16 from ml_dtypes alone."""
+    if x.dtype != torch.bfloat16:
+        return x.numpy()
+    return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
 
 
 def block_mask(shape: Sequence[int], block: Sequence[int], zeros: float) -> torch.Tensor:
