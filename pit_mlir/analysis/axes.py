@@ -200,3 +200,12 @@ RESHAPES: dict[str, Callable[[ir.Operation], Kept]] = {
     "tensor.collapse_shape": _collapse,
     "pit.window": _window,
 }
+
+
+def unreshaped(value: ir.Value) -> ir.Value:
+    """What `value` is made of by `RESHAPES` alone; of tensors that are joined the first."""
+    maker = owner(value)
+    while maker is not None and maker.name in RESHAPES:
+        value = maker.operands[0]
+        maker = owner(value)
+    return value

@@ -14,7 +14,7 @@ left is their plain sum.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pit_mlir.analysis.axes import RESHAPES
+from pit_mlir.analysis.axes import unreshaped
 from pit_mlir.analysis.extents import extent
 from pit_mlir.analysis.gathers import Gather, is_elementwise
 from pit_mlir.analysis.zeros import Zeros
@@ -111,12 +111,8 @@ def is_worth(view: Structured, number: int, is_one_list: bool) -> bool:
 
 def is_sum(value: ir.Value) -> bool:
     """Whether a reduction makes `value`, or what it is computed from element by element."""
-    maker = owner(value)
-    if maker is None:
-        return False
-    if maker.name in RESHAPES:
-        return is_sum(maker.operands[0])
-    view = Structured.on_tensors(maker)
+    maker = owner(unreshaped(value))
+    view = None if maker is None else Structured.on_tensors(maker)
     if view is None:
         return False
     return "reduction" in view.iterators or (is_elementwise(view) and any(is_sum(v) for v in view.inputs))
@@ -124,10 +120,9 @@ def is_sum(value: ir.Value) -> bool:
 
 def is_computed(value: ir.Value) -> bool:
     """Whether `value` is neither an argument nor a constant, reshaped or not, nor a part of one that a key chose."""
+    value = unreshaped(value)
     maker = owner(value)
-    while maker is not None and maker.name in RESHAPES:
-        maker = owner(maker.operands[0])
-    return maker is not None and maker.name != "arith.constant" and Gather.of(maker.results[0]) is None
+    return maker is not None and maker.name != "arith.constant" and Gather.of(value) is None
 
 
 def combine(view: Structured, found: Combination) -> None:

@@ -121,10 +121,9 @@ def moved(told: Told, out: Sequence[int], own: Sequence[int]) -> Told:
     """What is told of a result over the iterators `out`, of an operand over the iterators `own`."""
     found: dict[Source, Fact] = {}
     for source, fact in told.items():
-        iterators = [None if dim is None else out[dim] for dim in source.dims]
-        if all(iterator in own for iterator in iterators):
-            dims = tuple(own.index(iterator) for iterator in iterators if iterator is not None)
-            found[replace(source, dims=dims)] = fact
+        iterators = iterators_of(source, out)
+        if len(iterators) == len(source.dims) and all(iterator in own for iterator in iterators):
+            found[replace(source, dims=tuple(map(own.index, iterators)))] = fact
     return found
 
 

@@ -6,7 +6,7 @@ group are read through I; those that carry a part of it, through the projection 
 
 from collections.abc import Sequence
 
-from pit_mlir.analysis.axes import RESHAPES
+from pit_mlir.analysis.axes import unreshaped
 from pit_mlir.analysis.gathers import is_elementwise
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.bodies import copied_yields
@@ -129,13 +129,9 @@ def is_matrix(view: Structured, number: int, group: Sequence[int]) -> bool:
 
 def lies_in_memory(value: ir.Value) -> bool:
     """Whether `value` is an argument, reshaped, cast or not: nothing that takes longer than to read it."""
-    maker = owner(value)
-    if maker is None:
-        return True
-    if maker.name in RESHAPES:
-        return lies_in_memory(maker.operands[0])
-    view = Structured.on_tensors(maker)
-    return (
+    maker = owner(unreshaped(value))
+    view = None if maker is None else Structured.on_tensors(maker)
+    return maker is None or (
         view is not None and len(view.inputs) == 1 and is_elementwise(view) and lies_in_memory(view.inputs[0])
     )
 

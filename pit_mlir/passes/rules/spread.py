@@ -9,7 +9,7 @@ Fact needed: the value of the body at mask = 0, by its image; the iterators' ver
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pit_mlir.analysis.axes import RESHAPES
+from pit_mlir.analysis.axes import unreshaped
 from pit_mlir.analysis.expressions import (
     Apply,
     Expression,
@@ -164,10 +164,7 @@ def masks_weight(view: Structured, mask: Leaf) -> bool:
 
 def is_argument(value: ir.Value) -> bool:
     """Whether `value` is an argument, reshaped or not."""
-    maker = owner(value)
-    while maker is not None and maker.name in RESHAPES:
-        maker = owner(maker.operands[0])
-    return maker is None
+    return owner(unreshaped(value)) is None
 
 
 def is_returned(op: ir.Operation) -> bool:
