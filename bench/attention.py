@@ -1,17 +1,19 @@
 """Masked attention against torch: `python -m bench.attention --length 2048 --density 0.35 --dtype f32`.
 
-Sides: the compiled model; the same model by this compiler without lists, which looks at all keys and masks; torch's
-scaled dot product attention with the mask as a tensor; FlexAttention, compiled, where this machine can. A case is a
-pattern (a window with global tokens, causal, random blocks of 128 by 128), type and length. The mask is made inside our
-model and given to torch, whose block mask is not timed either; ours lists its blocks in every call. The floor is what
-the live pairs cost at least.
+A case is a pattern, type and length: `window`, near tokens and global ones; `causal`; `blocks`, random blocks of
+`--block`, a share `--density` of them live, and those on the diagonal. Masks of positions are made inside our model;
+that of blocks is an argument, drawn anew for every call, and its lists are made in every call.
+
+Peers: `torch`, scaled dot product attention with the mask as a tensor; `flex`, FlexAttention, compiled, whose block
+mask is made before the clock starts (with `flex_mask` it is part of the time); `dense`, the same compiler without
+lists, which looks at all keys and masks.
+
+The floor: the operations on live pairs, or reading q, k, v and writing the result once, whichever takes longer.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -21,14 +23,13 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 import pit_mlir as pit
-from bench.before import Row, interleaved, relative_error, show, write
+from bench.family import Absent, Dtypes, Run, chosen, need, positive, share, start
+from bench.machine import limits
+from bench.protocol import DTYPES, OURS, Case, Side
 from bench.twins import block_mask, dense_twin
 
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-GFLOPS_OF_CORE = {"f32": 117.0, "bf16": 117.0}
-"""What a core multiplies a second, as measured on the machine the figures are from; bf16 is computed in f32."""
 PATTERNS = ("window", "causal", "blocks")
-BLOCK = 128
+PEERS = ("torch", "flex", "flex_mask", "dense")
 
 
 class Window(nn.Module):
@@ -63,96 +64,134 @@ class Causal(nn.Module):
 class Blocks(nn.Module):
     """A mask that is given: random blocks, a share `density` of them, and those on the diagonal."""
 
-    def __init__(self, density: float) -> None:
+    def __init__(self, density: float, block: int) -> None:
         super().__init__()
-        self.density = density
+        self.density, self.block = density, block
 
     def live(self, length: int) -> Tensor:
         """Which pairs count (length, length)."""
-        diagonal = torch.arange(length) // BLOCK
-        return block_mask((length, length), (BLOCK, BLOCK), 1 - self.density) | (
-            diagonal[:, None] == diagonal[None]
-        )
+        diagonal = torch.arange(length) // self.block
+        random = block_mask((length, length), (self.block, self.block), 1 - self.density)
+        return random | (diagonal[:, None] == diagonal[None])
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, live: Tensor) -> Tensor:
         return scaled_dot_product_attention(q, k, v, attn_mask=live)
 
 
-def flexible(qkv: tuple[Tensor, Tensor, Tensor], live: Tensor) -> Callable[[], Tensor] | None:
-    """FlexAttention with the same mask; None, and a note, where it cannot be compiled."""
-    mask = create_block_mask(
-        lambda b, h, q, k: live[q, k], None, None, *live.shape, device="cpu", BLOCK_SIZE=BLOCK
-    )
-    compiled = torch.compile(flex_attention)
-    try:
-        compiled(*qkv, block_mask=mask)
-    except (RuntimeError, NotImplementedError, TorchDynamoException) as error:
-        print(f"no FlexAttention here: {str(error).splitlines()[0]}", file=sys.stderr)
-        return None
-    return lambda: compiled(*qkv, block_mask=mask)
+class Flexible:
+    """FlexAttention, compiled once; each mask's block mask is made once unless its making `is_timed`."""
+
+    def __init__(self, qkv: tuple[Tensor, ...], live: Tensor, block: int, is_timed: bool) -> None:
+        self.block, self.is_timed, self.made = block, is_timed, {}
+        self.compiled: Any = torch.compile(flex_attention)
+        try:
+            self(*qkv, live)
+        except (RuntimeError, NotImplementedError, TorchDynamoException) as error:
+            raise Absent(f"FlexAttention cannot be compiled here: {str(error).splitlines()[0]}") from None
+
+    def prepare(self, live: Tensor) -> Any:
+        """The block mask of `live`."""
+        return create_block_mask(
+            lambda b, h, q, k: live[q, k], None, None, *live.shape, device="cpu", BLOCK_SIZE=self.block
+        )
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, live: Tensor) -> Tensor:
+        mask = self.prepare(live) if self.is_timed else self.made.get(id(live)) or self.prepare(live)
+        return self.compiled(q, k, v, block_mask=mask)
 
 
-def measure(model: nn.Module, name: str, qkv: tuple[Tensor, Tensor, Tensor], rounds: int, flex: bool) -> Row:
+def measure(run: Run, case: Case, model: nn.Module, qkv: tuple[Tensor, ...], block: int) -> None:
     """Compiles, compares all sides, then times them."""
     batch, heads, length, dim = qkv[0].shape
-    live = model.live(length)  # type: ignore[operator]
-    inputs = (*qkv, live) if isinstance(model, Blocks) else qkv
-    sides: dict[str, Callable[[], Tensor]] = {
-        "pit": partial(pit.compile(model, inputs), *inputs),
-        "dense": partial(dense_twin(model, inputs), *inputs),
-        "torch": partial(scaled_dot_product_attention, *qkv, attn_mask=live),
+    fixed = model.live(length)  # type: ignore[operator]
+    given = isinstance(model, Blocks)
+    inputs = (*qkv, fixed) if given else qkv
+
+    def ours(compiled: Side) -> Side:
+        return compiled if given else lambda q, k, v, _: compiled(q, k, v)
+
+    prepared: list[Flexible] = []
+
+    def flexible(is_timed: bool) -> Side:
+        made = Flexible(qkv, fixed, block, is_timed)
+        if not is_timed:
+            prepared.append(made)
+        return made
+
+    peers: dict[str, Callable[[], Side]] = {
+        "torch": lambda: lambda q, k, v, live: scaled_dot_product_attention(q, k, v, attn_mask=live),
+        "flex": partial(flexible, False),
+        "flex_mask": partial(flexible, True),
+        "dense": lambda: ours(dense_twin(model, inputs)),
     }
-    other = flexible(qkv, live) if flex else None
-    if other is not None:
-        sides["flex"] = other
-    exact = scaled_dot_product_attention(*(x.double() for x in qkv), attn_mask=live)
-    errors = {side: relative_error(run(), exact) for side, run in sides.items()}
-    for side, error in errors.items():
-        assert error < (1e-4 if qkv[0].dtype == torch.float32 else 5e-2), (
-            f"{name}: {side} is wrong by {error}"
-        )
-    pairs = int(live.sum()) * batch * heads
-    type_ = next(name for name, dtype in DTYPES.items() if dtype == qkv[0].dtype)
-    floor = 4e3 * pairs * dim / (GFLOPS_OF_CORE[type_] * 1e9 * torch.get_num_threads())
-    return Row(name, errors["pit"], interleaved(sides, rounds), floor)
+    sides = {OURS: ours(pit.compile(model, inputs))} | run.others(peers)
+
+    def fresh() -> tuple[Tensor, ...]:
+        live = model.live(length) if given else fixed  # type: ignore[operator]
+        for side in prepared:
+            side.made = {id(live): side.prepare(live)}
+        return (*qkv, live)
+
+    def floor(q: Tensor, k: Tensor, v: Tensor, live: Tensor) -> float:
+        pairs = 4.0 * int(live.sum()) * batch * heads * dim
+        return max(limits().compute_ms(pairs, case.dtype, run.threads), limits().read_ms(4 * q.nbytes))
+
+    def exact(q: Tensor, k: Tensor, v: Tensor, live: Tensor) -> Tensor:
+        return scaled_dot_product_attention(q.double(), k.double(), v.double(), attn_mask=live)
+
+    run.measure(case, sides, fresh, exact, floor=floor)
 
 
 def main(
-    length: Annotated[list[int] | None, typer.Option(help="Tokens; repeat for more.")] = None,
+    run: Run,
+    length: Annotated[list[int], typer.Option(help="Tokens. Repeat for more.")] = [2048],
+    pattern: Annotated[list[str], typer.Option(help=f"{', '.join(PATTERNS)}. Repeat for more.")] = list(
+        PATTERNS
+    ),
+    dtype: Dtypes = ["f32"],
+    density: Annotated[
+        list[float], typer.Option(help="Share of random blocks that live. Repeat for more.")
+    ] = [0.35],
+    block: Annotated[int, typer.Option(help="Side of a block.")] = 128,
     window: Annotated[int, typer.Option(help="Tokens that are seen on either side.")] = 128,
     globals_: Annotated[int, typer.Option("--globals", help="Global tokens.")] = 4,
-    density: Annotated[float, typer.Option(help="Share of random blocks that are live.")] = 0.35,
-    batch: int = 1,
-    heads: int = 8,
+    batch: Annotated[int, typer.Option(help="Sequences.")] = 1,
+    heads: Annotated[int, typer.Option(help="Heads.")] = 8,
     dim: Annotated[int, typer.Option(help="Width of a head.")] = 64,
-    dtype: Annotated[list[str] | None, typer.Option(help=f"{', '.join(DTYPES)}; repeat for more.")] = None,
-    pattern: Annotated[
-        list[str] | None, typer.Option(help=f"{', '.join(PATTERNS)}; repeat for more.")
-    ] = None,
-    flex: Annotated[bool, typer.Option(help="Compile FlexAttention too.")] = True,
-    threads: int = 2,
-    rounds: int = 9,
-    output: Annotated[Path | None, typer.Option(help="Write the rows as JSON.")] = None,
 ) -> None:
     """Measures every combination of what is given."""
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(False)
-    models: dict[str, nn.Module] = {
-        "window": Window(window, globals_),
-        "causal": Causal(),
-        "blocks": Blocks(density),
-    }
-    rows: list[Row] = []
-    for type_ in dtype or ["f32"]:
-        for tokens in length or [2048]:
-            q, k, v = (torch.randn(batch, heads, tokens, dim).to(DTYPES[type_]) for _ in range(3))
-            for name in pattern or PATTERNS:
-                rows.append(measure(models[name], f"{name} {type_} {tokens}", (q, k, v), rounds, flex))
-    show("attention", rows)
-    if output is not None:
-        write(output, rows)
+    positive([*length, block, batch, heads, dim], "--length, --block, --batch, --heads, --dim")
+    chosen(pattern, PATTERNS, "--pattern")
+    need(min(window, globals_) >= 0, "--window, --globals", "at least 0")
+    models: list[tuple[str, nn.Module]] = []
+    for name in pattern:
+        if name == "blocks":
+            models += [(name, Blocks(share(value, "--density"), block)) for value in density]
+            for tokens in length:
+                need(tokens % block == 0, f"--block {block}", f"a divisor of --length {tokens}")
+        else:
+            models.append((name, Causal() if name == "causal" else Window(window, globals_)))
+    cases = [
+        (named, tokens, type_)
+        for type_ in chosen(dtype, list(DTYPES), "--dtype")
+        for tokens in length
+        for named in models
+    ]
+
+    def case(problem: tuple[tuple[str, nn.Module], int, str]) -> Case:
+        (name, model), tokens, type_ = problem
+        live = float(model.live(tokens).float().mean())  # type: ignore[operator]
+        granularity = f"{block}x{block}" if name == "blocks" else None
+        return Case(
+            f"attention {name}", f"{batch}x{heads}x{tokens}x{dim}", type_, round(1 - live, 3), granularity
+        )
+
+    for problem in run.each(cases, lambda problem: problem[0][0]):
+        (_, model), tokens, type_ = problem
+        qkv = tuple(torch.randn(batch, heads, tokens, dim).to(DTYPES[type_]) for _ in range(3))
+        named = case(problem)
+        run.attempt(named, lambda named=named, model=model, qkv=qkv: measure(run, named, model, qkv, block))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    start(main, "attention", "masked attention", PEERS, ("torch", "flex"))

@@ -1,12 +1,14 @@
 """Convolutions against torch, dense and with channels or images that a mask leaves out: `python -m bench.convolution`.
 
-The floor is what the multiplications take at the pace of a large matrix product of torch on this machine.
+Peers: `torch`; `dense`, the same compiler without lists, where a mask leaves something out.
+
+The floor: the multiplications at the limits of the machine.
 """
 
-import time
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -14,7 +16,14 @@ import typer
 from torch import Tensor, nn
 
 import pit_mlir
-from bench.before import Row, interleaved, relative_error, show, write
+from bench.family import Absent, Dtypes, Run, Zeros, chosen, need, share, start
+from bench.machine import limits
+from bench.protocol import DTYPES, OURS, Side
+from bench.protocol import Case as Measured
+from bench.twins import dense_twin
+
+PEERS = ("torch", "dense")
+MASKS = ("images", "channels", "filters")
 
 
 @dataclass(frozen=True)
@@ -76,71 +85,82 @@ class Masked(nn.Module):
                 return self.layer(x) * mask[:, None, None]
 
 
-def pace() -> float:
-    """Multiplications a millisecond of a large product of torch."""
-    left, right = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    taken: list[float] = []
-    for _ in range(9):
-        start = time.perf_counter()
-        torch.mm(left, right)
-        taken.append((time.perf_counter() - start) * 1e3)
-    return 1024**3 / min(taken)
+def named(case: Case, dtype: str, zeros: float | None = None, granularity: str | None = None) -> Measured:
+    """What a row says."""
+    return Measured(case.name, f"{case.images}x{case.channels}x{case.size}", dtype, zeros, granularity)
 
 
-def dense(case: Case, dtype: torch.dtype, products: float) -> Row:
+def dense(run: Run, case: Case, dtype: str) -> None:
     """One convolution, nothing left out."""
-    layer = case.layer().to(dtype)
-    x = torch.randn(case.images, case.channels, case.size, case.size, dtype=dtype)
-    expected = layer.double()(x.double())
-    layer = layer.to(dtype)
-    ours = pit_mlir.compile(layer, (x,))
-    times = interleaved({"pit": lambda: ours(x), "torch": lambda: layer(x)})
-    error = relative_error(ours(x), expected)
-    return Row(f"{case.name} {dtype}", error, times, case.multiplications(expected) / products)
+    layer = case.layer().to(DTYPES[dtype])
+    exact = copy.deepcopy(layer).double()
+
+    def fresh() -> tuple[Tensor]:
+        return (torch.randn(case.images, case.channels, case.size, case.size).to(DTYPES[dtype]),)
+
+    x = fresh()
+    operations = 2.0 * case.multiplications(layer(*x))
+    sides: dict[str, Side] = {OURS: pit_mlir.compile(layer, x)} | run.others(
+        {"torch": lambda: layer} | NO_TWIN
+    )
+    floor = limits().compute_ms(operations, dtype, run.threads)
+    run.measure(named(case, dtype), sides, fresh, lambda x: exact(x.double()), floor=floor)
 
 
-def masked(case: Case, side: str, shares: Sequence[float]) -> list[Row]:
-    """A convolution of which `shares` of the images, channels or filters are live; all of it by our dense path, too."""
+def masked(run: Run, case: Case, side: str, shares: Sequence[float]) -> None:
+    """A convolution of which `shares` of the images, channels or filters are zero; all of it by our dense path, too."""
     model = Masked(case, side)
-    x = torch.randn(case.images * 4, case.channels, case.size, case.size)
-    count = {"images": len(x), "channels": case.channels, "filters": case.filters}[side]
+    exact = copy.deepcopy(model).double()
+    images = case.images * 4
+    count = {"images": images, "channels": case.channels, "filters": case.filters}[side]
+    x = torch.randn(images, case.channels, case.size, case.size)
     ours = pit_mlir.compile(model, (x, torch.ones(count, dtype=torch.bool)))
-    whole = pit_mlir.compile(model.layer, (x,))
-    rows: list[Row] = []
-    for share in shares:
-        mask = torch.arange(count) % 10 < share * 10
-        expected = model.double()(x.double(), mask)
-        model.float()
-        sides = {
-            "pit": lambda mask=mask: ours(x, mask),
-            "pit dense": lambda: whole(x),
-            "torch": lambda mask=mask: model(x, mask),
-        }
-        name = f"{case.name}, {share:.0%} of the {side}"
-        rows.append(Row(name, relative_error(ours(x, mask), expected), interleaved(sides)))
-    return rows
+    whole = {
+        "torch": lambda: model,
+        "dense": lambda: dense_twin(model, (x, torch.ones(count, dtype=torch.bool))),
+    }
+    sides: dict[str, Side] = {OURS: ours} | run.others(whole)
+    for zeros in shares:
+        run.measure(
+            named(case, "f32", zeros, side),
+            sides,
+            lambda zeros=zeros: (x, torch.rand(count) >= zeros),
+            lambda x, mask: exact(x.double(), mask),
+        )
+
+
+def no_twin() -> Side:
+    """Why there is no dense twin where nothing is sparse."""
+    raise Absent("the same as ours where nothing is sparse")
+
+
+NO_TWIN = {"dense": no_twin}
 
 
 def main(
-    output: Annotated[Path | None, typer.Option(help="Also write the rows here, as JSON.")] = None,
-    threads: Annotated[int, typer.Option(help="Threads of both sides.")] = 1,
+    run: Run,
     only: Annotated[str, typer.Option(help="Cases whose name holds this.")] = "",
-    half: Annotated[bool, typer.Option(help="Also in bf16.")] = False,
+    dtype: Dtypes = ["f32"],
+    mask: Annotated[
+        list[str], typer.Option(help=f"What a mask leaves out: {', '.join(MASKS)}; or none.")
+    ] = list(MASKS),
+    zeros: Zeros = [0.0, 0.5, 0.9],
 ) -> None:
-    """Every case, one line each."""
-    torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    cases: Sequence[Case] = [case for case in CASES if only in case.name]
-    with torch.no_grad():
-        products = pace()
-        rows = [dense(case, torch.float32, products) for case in cases]
-        rows += [dense(case, torch.bfloat16, products) for case in cases if half]
-        for side in ("images", "channels", "filters"):
-            rows += [row for case in cases if case == CASES[1] for row in masked(case, side, (1.0, 0.5, 0.1))]
-    show(f"convolutions, {threads} threads", rows)
-    if output is not None:
-        write(output, rows)
+    """Every case, one line each; the masked ones are of the second."""
+    cases = [case for case in CASES if only in case.name]
+    need(bool(cases), f"--only {only}", f"part of one of {'; '.join(case.name for case in CASES)}")
+    shares = [share(value, "--zeros") for value in zeros]
+    masks = chosen([name for name in mask if name != "none"], MASKS, "--mask")
+    work = [(f"{case.name} {type_}", partial(dense, run, case, type_)) for type_ in dtype for case in cases]
+    work += [
+        (f"masked {name}", partial(masked, run, CASES[1], name, shares))
+        for name in masks
+        if CASES[1] in cases
+    ]
+    chosen(dtype, list(DTYPES), "--dtype")
+    for name, measure in run.each(work, lambda work: work[0]):
+        run.attempt(name, measure)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    start(main, "convolution", "convolutions", PEERS, ("torch",))

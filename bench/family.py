@@ -174,20 +174,20 @@ class Run:
         *,
         index: Callable[..., Callable[[], object]] | None = None,
         floor: float | Callable[..., float] | None = None,
-        compared: Collection[str] | None = None,
+        checks: Mapping[str, Side] | None = None,
         trusted: Collection[str] | None = None,
         figures: Mapping[str, float] | None = None,
     ) -> Row:
         """Compares all `sides` with `exact` on arguments from `fresh`, then times them on others; keeps the row.
 
         `index` makes of the arguments what lists their live parts; `floor` may depend on the arguments. All sides are
-        compared, or those named; one that is wrong is an error, unless only others are `trusted`.
+        compared, or what `checks` makes of some; one that is wrong is an error, unless only others are `trusted`.
         """
         args = fresh()
         expected = exact(*args)
         bound = TOLERANCE[case.dtype]
-        seen = [side for side in sides if compared is None or side in compared]
-        errors = {side: relative_error(sides[side](*args), expected) for side in seen}
+        seen = sides if checks is None else checks
+        errors = {side: relative_error(check(*args), expected) for side, check in seen.items()}
         for side, error in errors.items():
             if not error <= bound and (trusted is None or side in trusted):
                 raise Wrong(f"{side} is wrong by {error:.1e} of the largest value, {bound:.0e} passes")
@@ -312,7 +312,8 @@ def command(
     parameters += shared(peers, peers if defaults is None else defaults)
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    wrapper.__doc__ = sys.modules[main.__module__].__doc__
+    about = sys.modules[main.__module__].__doc__ or ""
+    wrapper.__doc__ = "\n\n".join(" ".join(part.split()) for part in about.split("\n\n"))
     return wrapper
 
 

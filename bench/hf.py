@@ -1,15 +1,15 @@
 """A Mixtral of `transformers` with its own implementations and ours: `python -m bench.hf --tokens 256 --tokens 1`.
 
 One model, whose implementations are switched between the calls. Many tokens are a prompt at once; one token is a step
-of generation after a prompt of 256. Sides: both of ours; ours for experts alone; `transformers` with its loop over the
-experts, with `grouped_mm`, with `batched_mm` (one token only: it copies the weights for each), all with torch's
-attention. A case is type, tokens.
+of generation after a prompt of 256.
+
+Peers: `transformers` with its loop over the experts (`eager`), with `grouped_mm`, with `batched_mm` (one token only: it
+copies the weights for each), all with torch's attention; `pit experts`: ours for experts alone.
 """
 
 import copy
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -17,9 +17,10 @@ import typer
 from transformers import DynamicCache, MixtralConfig, MixtralForCausalLM
 
 import pit_mlir.hf  # noqa: F401  (registers "pit")
-from bench.before import Row, interleaved, relative_error, show, write
+from bench.family import Absent, Dtypes, Run, chosen, need, positive, start
+from bench.protocol import DTYPES, OURS, Case
 
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+PEERS = ("eager", "grouped_mm", "batched_mm", "pit experts")
 SIDES = {
     "pit": ("pit", "pit"),
     "pit experts": ("pit", "sdpa"),
@@ -63,47 +64,53 @@ def sides_of(model: MixtralForCausalLM, tokens: int) -> dict[str, Callable[[], t
     return {side: partial(step_run, model, cache, ids, side) for side in SIDES}
 
 
-def measure(model: MixtralForCausalLM, case: str, tokens: int, rounds: int) -> Row:
-    """One case: the answers are compared first."""
+def measure(run: Run, model: MixtralForCausalLM, case: Case, tokens: int) -> None:
+    """One case: the answers are compared with the loop of `transformers`."""
     sides = sides_of(model, tokens)
-    answers = {side: run() for side, run in sides.items()}
-    error = relative_error(answers["pit"].double(), answers["eager"].double())
-    return Row(case, error, interleaved(sides, rounds))
+    peers = {side: lambda side=side: found(sides, side) for side in PEERS}
+    expected = sides["eager"]().double()
+    run.measure(case, {OURS: sides["pit"]} | run.others(peers), tuple, lambda: expected)
+
+
+def found(sides: dict[str, Callable[[], torch.Tensor]], side: str) -> Callable[[], torch.Tensor]:
+    """A peer, where it takes part."""
+    if side not in sides:
+        raise Absent("takes part with one token: it copies the weights for each")
+    return sides[side]
 
 
 def main(
-    tokens: Annotated[list[int], typer.Option(help="tokens of a call")] = [256, 1],
-    dtypes: Annotated[list[str], typer.Option("--dtype", help="f32 or bf16")] = ["f32"],
-    hidden: Annotated[int, typer.Option(help="features of a token")] = 1024,
-    intermediate: Annotated[int, typer.Option(help="features inside of an expert")] = 1792,
-    experts: Annotated[int, typer.Option(help="experts of a layer")] = 8,
-    chosen: Annotated[int, typer.Option(help="experts of a token")] = 2,
-    layers: Annotated[int, typer.Option(help="layers")] = 2,
-    rounds: Annotated[int, typer.Option(help="calls of each side")] = 9,
-    output: Annotated[Path | None, typer.Option(help="a file for the figures, as JSON")] = None,
+    run: Run,
+    tokens: Annotated[list[int], typer.Option(help="Tokens of a call. Repeat for more.")] = [256, 1],
+    dtype: Dtypes = ["f32"],
+    hidden: Annotated[int, typer.Option(help="Features of a token.")] = 1024,
+    intermediate: Annotated[int, typer.Option(help="Features inside of an expert.")] = 1792,
+    experts: Annotated[int, typer.Option(help="Experts of a layer.")] = 8,
+    top_k: Annotated[int, typer.Option(help="Experts of a token.")] = 2,
+    layers: Annotated[int, typer.Option(help="Layers.")] = 2,
 ) -> None:
     """Measures a Mixtral with random weights."""
-    torch.manual_seed(0)
+    positive([*tokens, hidden, intermediate, experts, top_k, layers], "sizes")
+    need(hidden % 256 == 0, f"--hidden {hidden}", "a multiple of 256")
+    need(top_k <= experts, f"--top-k {top_k}", f"at most {experts} experts")
     config = MixtralConfig(
         vocab_size=1000,
         hidden_size=hidden,
         intermediate_size=intermediate,
         num_hidden_layers=layers,
         num_attention_heads=hidden // 64,
-        num_key_value_heads=hidden // 256 or 1,
+        num_key_value_heads=hidden // 256,
         num_local_experts=experts,
-        num_experts_per_tok=chosen,
+        num_experts_per_tok=top_k,
     )
     model = MixtralForCausalLM(config).eval()
-    rows: list[Row] = []
-    with torch.inference_mode():
-        for dtype in dtypes:
-            typed = copy.deepcopy(model).to(DTYPES[dtype])
-            rows += [measure(typed, f"{dtype}, {count} tokens", count, rounds) for count in tokens]
-    show(f"Mixtral, {experts} experts, {chosen} of them a token", rows)
-    if output is not None:
-        write(output, rows)
+    types = chosen(dtype, list(DTYPES), "--dtype")
+    models = {type_: copy.deepcopy(model).to(DTYPES[type_]) for type_ in types}
+    shape = f"{layers}x{hidden}x{intermediate}x{experts}x{top_k}"
+    cases = [(Case("mixtral", f"{shape} T={count}", type_), count) for type_ in types for count in tokens]
+    for case, count in run.each(cases, lambda case: case[0]):
+        run.attempt(case, partial(measure, run, models[case.dtype], case, count))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    start(main, "hf", "Mixtral of transformers", PEERS, ("eager", "grouped_mm"))

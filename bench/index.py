@@ -95,7 +95,7 @@ def measure(run: Run, pattern: Pattern, case: Case, zeros: float) -> None:
         {OURS: ours} | run.others(pattern.peers()),
         partial(pattern.fresh, values, zeros),
         pattern.listed,
-        compared=(OURS,),
+        checks={OURS: ours},
         floor=limits().read_ms(example.numel() * example.element_size()),
     )
 

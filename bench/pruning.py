@@ -1,15 +1,20 @@
-"""Weights under a mask that changes in every call: `python -m bench.pruning --rows 16 --zeros 0.9 --mask bool`.
+"""Weights under a mask that changes in every call: `python -m bench.pruning --tokens 16 --zeros 0.9 --mask bool`.
 
-Sides: ours; the same compiler without lists; torch, the masking included; and the making of the index alone, which is
-part of ours. A case is type, layout of the weight, block of the mask, rows, share of zeros. With `--repeated` the mask
-has one value a block and the model repeats it. Ours may not exceed the dense twin by more than the index takes: the
-last line names the cases that do, beyond what runs of one side differ by.
+x times a weight under a mask, drawn anew for every call; the weight is (n, k) as nn.Linear keeps it, or (k, n), and
+the granularity is that of the weight, outputs x inputs. With `--repeated` the mask has one value a block and the
+model repeats it. `index ms` is what listing the live parts of the mask alone takes. Ours may not exceed the dense
+twin by more than that: notes at the end name the cases that do, beyond what runs of one side differ by.
+
+Peers: `torch`, the masking included; `dense`, the same compiler without lists; `premasked`, torch with a weight that
+somebody has masked before.
+
+The floor: the weight and its mask read once, and the operations on live blocks.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from itertools import cycle
-from pathlib import Path
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -18,16 +23,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pit_mlir
-from bench.before import ROUNDS, Row, interleaved, relative_error, show, write
+from bench.family import Dtypes, Granularities, Run, Zeros, block_of, chosen, need, positive, share, start
+from bench.machine import limits
+from bench.protocol import DTYPES, OURS, Case, Row, Side
 from bench.twins import block_mask, dense_twin, index_of
 
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-MASKS = 4
-"""Masks that calls take in turn."""
+PEERS = ("torch", "dense", "premasked")
 
 
 class Pruned(nn.Module):
-    """x times a weight under a mask; the weight is (n, k), or (k, n) if `transposed`."""
+    """x times a weight under a mask; the weight is (n, k), or (k, n) if `transposed`; the model repeats `block`."""
 
     def __init__(self, outputs: int, inputs: int, *, transposed: bool, block: tuple[int, int] | None) -> None:
         super().__init__()
@@ -35,110 +40,147 @@ class Pruned(nn.Module):
         self.weight = nn.Parameter(torch.randn(shape) * inputs**-0.5)
         self.transposed, self.block = transposed, block
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def masked(self, mask: Tensor) -> Tensor:
+        """The weight under `mask`."""
         if self.block is not None:
             mask = mask.repeat_interleave(self.block[0], 0).repeat_interleave(self.block[1], 1)
-        weight = self.weight.masked_fill(~mask, 0.0) if mask.dtype == torch.bool else self.weight * mask
+        return self.weight.masked_fill(~mask, 0.0) if mask.dtype == torch.bool else self.weight * mask
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        weight = self.masked(mask)
         return x @ weight if self.transposed else functional.linear(x, weight)
 
-
-def sides_of(block: str) -> tuple[int, int]:
-    """`32x64` as numbers, outputs first."""
-    outputs, inputs = block.split("x")
-    return int(outputs), int(inputs)
-
-
-def case(
-    model: Pruned, name: str, rows: int, zeros: list[float], block: tuple[int, int], mask: str, cpu_time: bool
-) -> list[Row]:
-    """The rows of the table of one model, one for each share of zeros; `block` is that of the weight as it lies."""
-    shape = list(model.weight.shape)
-    x = torch.randn(rows, shape[0] if model.transposed else shape[1]).to(model.weight.dtype)
-
-    def drawn(share: float) -> Tensor:
-        if model.block is not None:
-            return block_mask([-(-s // b) for s, b in zip(shape, block, strict=True)], (1, 1), share)
-        made = block_mask(shape, block, share)
-        return made if mask == "bool" else made.to(model.weight.dtype)
-
-    args = (x, drawn(0.5))
-    ours, dense = pit_mlir.compile(model, args), dense_twin(model, args)
-    found: list[Row] = []
-    for share in zeros:
-        masks = [drawn(share) for _ in range(MASKS)]
-        error = max(relative_error(ours(x, m), exact(model, x, m)) for m in masks)
-        index = index_of(masks[0], segment=int(model.transposed), axis=1 - int(model.transposed), block=32)
-        sides = {
-            side: in_turn(run, x, masks) for side, run in (("ours", ours), ("dense", dense), ("torch", model))
-        }
-        clock = time.thread_time if cpu_time else time.perf_counter
-        times = interleaved({**sides, "index": index}, ROUNDS, clock)
-        found.append(Row(f"{name} rows={rows} zeros={share}", error, times))
-    return found
+    def exact(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The result in f64."""
+        weight = self.masked(mask).double()
+        return x.double() @ (weight if self.transposed else weight.T)
 
 
-def in_turn(run: Callable[..., object], x: Tensor, masks: Sequence[Tensor]) -> Callable[[], object]:
-    """Calls `run` with `x` and each of `masks` in turn."""
-    turns = cycle(masks)
-    return lambda: run(x, next(turns))
+@dataclass(frozen=True)
+class Layer:
+    """A layer to measure: `block` is that of the weight as it lies."""
+
+    tokens: int
+    inputs: int
+    outputs: int
+    dtype: str
+    layout: str
+    granularity: str
+    mask: str
+    repeated: bool
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the weight is (k, n)."""
+        return self.layout == "kn"
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """The block of the weight as it lies."""
+        outputs, inputs = block_of(self.granularity)
+        return (inputs, outputs) if self.transposed else (outputs, inputs)
+
+    @property
+    def weight_shape(self) -> tuple[int, int]:
+        """The weight as it lies."""
+        return (self.inputs, self.outputs) if self.transposed else (self.outputs, self.inputs)
+
+    def case(self, zeros: float) -> Case:
+        """What a row says."""
+        words = f"masked weight {self.layout} {'repeated' if self.repeated else self.mask}"
+        return Case(words, f"{self.tokens}x{self.inputs}x{self.outputs}", self.dtype, zeros, self.granularity)
+
+    def drawn(self, zeros: float) -> Tensor:
+        """A mask."""
+        high, wide = self.block
+        if self.repeated:
+            return block_mask([self.weight_shape[0] // high, self.weight_shape[1] // wide], (1, 1), zeros)
+        made = block_mask(self.weight_shape, self.block, zeros)
+        return made if self.mask == "bool" else made.to(DTYPES[self.dtype])
 
 
-def exact(model: Pruned, x: Tensor, mask: Tensor) -> Tensor:
-    """The result in f64."""
-    weight = model.weight.double()
-    if model.block is not None:
-        mask = mask.repeat_interleave(model.block[0], 0).repeat_interleave(model.block[1], 1)
-    weight = weight * mask.double()
-    return x.double() @ (weight if model.transposed else weight.T)
+def measure(run: Run, layer: Layer, shares: list[float]) -> None:
+    """All rows of a layer."""
+    block = layer.block if layer.repeated else None
+    model = Pruned(layer.outputs, layer.inputs, transposed=layer.transposed, block=block)
+    model.to(DTYPES[layer.dtype]).eval()
+    x = torch.randn(layer.tokens, layer.inputs).to(DTYPES[layer.dtype])
+    args = (x, layer.drawn(0.5))
+    whole = model.weight.clone()
+    peers: dict[str, Callable[[], Side]] = {
+        "torch": lambda: model,
+        "dense": lambda: dense_twin(model, args),
+        "premasked": lambda: lambda x, _: x @ whole if layer.transposed else functional.linear(x, whole),
+    }
+    sides = {OURS: pit_mlir.compile(model, args)} | run.others(peers)
+    segment = int(layer.transposed)
+    listed = index_of(args[1], segment=segment, axis=1 - segment, block=1 if layer.repeated else 32)
+    read = limits().read_ms((whole.numel() + args[1].numel()) * whole.element_size())
+    flops = 2.0 * layer.tokens * layer.inputs * layer.outputs
+    for zeros in shares:
+        row: list[Row] = []
+        run.attempt(
+            layer.case(zeros),
+            lambda zeros=zeros, row=row: row.append(
+                run.measure(
+                    layer.case(zeros),
+                    sides,
+                    lambda: (x, layer.drawn(zeros)),
+                    model.exact,
+                    index=lambda _, mask: partial(listed, mask),
+                    floor=read + (1 - zeros) * limits().compute_ms(flops, layer.dtype, run.threads),
+                    checks={name: side for name, side in sides.items() if name != "premasked"},
+                )
+            ),
+        )
+        if row and "dense" in sides:
+            bound(run, row[0])
 
 
-def excess(row: Row) -> float:
-    """By how many milliseconds ours exceeds the dense twin and the index, each at its best."""
-    return row.times["ours"].least - row.times["dense"].least - row.times["index"].least
+def bound(run: Run, row: Row) -> None:
+    """Notes a row whose list costs more than the dense twin and the index, each at its best."""
+    assert row.index is not None
+    excess = row.ours.min - row.times["dense"].min - row.index.min
+    if excess > 0.1 * row.times["dense"].min:
+        run.notes[f"{row.case}: {excess:.2f} ms beyond dense and the index"] = None
 
 
 def main(
-    outputs: Annotated[int, typer.Option(help="rows of a weight (n, k)")] = 2048,
+    run: Run,
+    tokens: Annotated[list[int], typer.Option(help="Rows of x. Repeat for more.")] = [1, 16, 256, 2048],
     inputs: Annotated[int, typer.Option(help="k")] = 2048,
-    rows: Annotated[list[int] | None, typer.Option(help="rows of x")] = None,
-    zeros: Annotated[list[float] | None, typer.Option(help="shares of zeros")] = None,
-    block: Annotated[list[str] | None, typer.Option(help="blocks of the mask, outputs x inputs")] = None,
-    type_: Annotated[list[str] | None, typer.Option("--type", help="f32, bf16")] = None,
-    layout: Annotated[list[str] | None, typer.Option(help="nk as nn.Linear keeps it, kn")] = None,
-    mask: Annotated[str, typer.Option(help="the mask's type: same as the weight's, or bool")] = "same",
-    repeated: Annotated[bool, typer.Option(help="the model repeats a mask of blocks")] = False,
-    cpu_time: Annotated[
-        bool, typer.Option(help="one thread, its own time: for a machine with others on it")
+    outputs: Annotated[int, typer.Option(help="n")] = 2048,
+    dtype: Dtypes = ["f32", "bf16"],
+    granularity: Granularities = ["32x64", "32x1", "1x64", "64x32"],
+    zeros: Zeros = [0.0, 0.5, 0.9, 0.95, 0.99],
+    layout: Annotated[list[str], typer.Option(help="nk as nn.Linear keeps it, kn. Repeat for more.")] = [
+        "nk",
+        "kn",
+    ],
+    mask: Annotated[str, typer.Option(help="The mask's type: same as the weight's, or bool.")] = "same",
+    repeated: Annotated[
+        bool, typer.Option("--repeated", help="The model repeats a bool mask of blocks.")
     ] = False,
-    output: Annotated[Path | None, typer.Option(help="where to write the rows as JSON")] = None,
 ) -> None:
-    """Prints the table of all combinations."""
-    torch.manual_seed(0)
-    if cpu_time:
-        torch.set_num_threads(1)
-    found: list[Row] = []
-    with torch.no_grad():
-        for name in type_ or list(DTYPES):
-            for order in layout or ["nk", "kn"]:
-                for text in block or ["32x64", "32x1", "1x64", "64x32"]:
-                    for count in rows or [1, 16, 256, 2048]:
-                        high, wide = sides_of(text)
-                        shape = (wide, high) if order == "kn" else (high, wide)
-                        model = Pruned(
-                            outputs, inputs, transposed=order == "kn", block=shape if repeated else None
-                        )
-                        model.to(DTYPES[name]).eval()
-                        kind = "bool" if repeated else mask
-                        shares = zeros or [0.0, 0.5, 0.9, 0.95, 0.99]
-                        found += case(model, f"{name} {order} {text}", count, shares, shape, kind, cpu_time)
-    show("masked weights", found)
-    over = [
-        f"{row.case} by {excess(row):.2f} ms" for row in found if excess(row) > 0.1 * row.times["dense"].least
+    """Measures all combinations."""
+    positive([*tokens, inputs, outputs], "--tokens, --inputs, --outputs")
+    chosen([mask], ("same", "bool"), "--mask")
+    for text in granularity:
+        for side, length, name in zip(block_of(text), (outputs, inputs), ("outputs", "inputs"), strict=True):
+            need(length % side == 0, f"--granularity {text}", f"{side} to divide {length} {name}")
+    shares = [share(value, "--zeros") for value in zeros]
+    layers = [
+        Layer(count, inputs, outputs, type_, lies, text, mask, repeated)
+        for type_, lies, text, count in itertools.product(
+            chosen(dtype, list(DTYPES), "--dtype"),
+            chosen(layout, ("nk", "kn"), "--layout"),
+            granularity,
+            tokens,
+        )
     ]
-    print("beyond dense + index by a tenth of dense:", "; ".join(over) or "none")
-    if output is not None:
-        write(output, found)
+    for layer in run.each(layers, lambda layer: layer.case(0)):
+        run.attempt(layer.case(0), lambda layer=layer: measure(run, layer, shares))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    start(main, "pruning", "masked weights", PEERS, ("torch", "dense"))

@@ -1,13 +1,22 @@
-"""The product behind a ReLU, over the live columns of its result: `python -m bench.relu --rows 16 --zeros 0.9`.
+"""The product behind a ReLU, over the live columns of its result: `python -m bench.relu --tokens 1 --zeros 0.9 --dtype
+bf16`.
 
-Sides: ours; the same compiler without lists; torch; and the making of the index alone, which is part of ours. A case is
-type, how the weight lies, rows, where the zeros are, their share. The weight is (n, k) as nn.Linear keeps it, live or
-frozen, or (k, n). The zeros are anywhere, in blocks of 32 rows by one column, or in whole rows.
+The down-projection of a feed-forward layer, T x inputs times inputs x outputs. Where the activation is zero is drawn
+anew for every call: anywhere (1x1), in blocks (32x1), in whole rows (`--granularity rows`). The weight is (n, k) as
+nn.Linear keeps it, live or frozen, or (k, n). `index ms` is what listing the live columns of each block of rows alone
+takes.
+
+Peers: `torch`; `dense`, the same compiler without lists; `gather`, what one writes by hand: the columns that are live
+in any row, gathered from both sides, then multiplied; `gather_kn`, the same with a weight that somebody has
+transposed before, so that its live rows lie together.
+
+The floor: the operations on live columns, or the bytes of x, of the live part of the weight (frozen or (k, n); else
+all of it, as cache lines cannot be halved), and of the result, whichever takes longer.
 """
 
-import time
+import itertools
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -16,11 +25,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pit_mlir
-from bench.before import ROUNDS, Row, interleaved, relative_error, show, write
+from bench.family import Dtypes, Run, Zeros, block_of, chosen, positive, share, start
+from bench.machine import limits
+from bench.protocol import DTYPES, OURS, Case, Side
 from bench.twins import block_mask, dense_twin, index_of
 
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-BLOCKS = {"anywhere": (1, 1), "32x1": (32, 1), "rows": (1, 1 << 30)}
+PEERS = ("torch", "dense", "gather", "gather_kn")
+WEIGHTS = ("live", "frozen", "kn")
+LINE = 64
+"""Bytes of a cache line."""
 
 
 class Down(nn.Module):
@@ -36,59 +49,108 @@ class Down(nn.Module):
         live = functional.relu(x)
         return live @ self.weight if self.transposed else functional.linear(live, self.weight)
 
+    @property
+    def columns(self) -> Tensor:
+        """The weight as (k, n)."""
+        return self.weight if self.transposed else self.weight.T
 
-def case(
-    model: Down, name: str, rows: int, zeros: list[float], kinds: list[str], freeze: bool, cpu_time: bool
-) -> list[Row]:
-    """The rows of the table of one model."""
-    type_, inputs = model.weight.dtype, model.weight.shape[0 if model.transposed else 1]
-    options = pit_mlir.CompileOptions(freeze=freeze)
-    example = (torch.randn(rows, inputs).to(type_),)
-    ours, dense = pit_mlir.compile(model, example, options=options), dense_twin(model, example, options)
-    weight = model.weight.double() if model.transposed else model.weight.double().T
-    found: list[Row] = []
-    for kind in kinds:
-        for share in zeros:
-            size = torch.rand(rows, inputs) + 0.1
-            x = torch.where(block_mask((rows, inputs), BLOCKS[kind], share), size, -size).to(type_)
-            index = index_of(functional.relu(x), segment=0, axis=1, block=min(rows, 32))
-            sides = {"ours": partial(ours, x), "dense": partial(dense, x), "torch": partial(model, x)}
-            clock = time.thread_time if cpu_time else time.perf_counter
-            times = interleaved({**sides, "index": index}, ROUNDS, clock)
-            error = relative_error(ours(x), functional.relu(x).double() @ weight)
-            found.append(Row(f"{name} rows={rows} {kind} zeros={share}", error, times))
-    return found
+
+def gathered(columns: Tensor, x: Tensor) -> Tensor:
+    """By hand: live columns of the activation times live rows of the weight (k, n)."""
+    active = functional.relu(x)
+    live = active.any(0).nonzero()[:, 0]
+    return active.index_select(1, live) @ columns.index_select(0, live)
+
+
+def block_for(text: str, rows: int) -> tuple[int, int]:
+    """The block of `text`, "rows" for whole ones; blocks higher than x are cut."""
+    return (1, 1 << 30) if text == "rows" else block_of(text)
+
+
+def fresh(rows: int, inputs: int, block: tuple[int, int], zeros: float, type_: torch.dtype) -> tuple[Tensor]:
+    """x: negative where the ReLU will make a zero."""
+    size = torch.rand(rows, inputs) + 0.1
+    return (torch.where(block_mask((rows, inputs), block, zeros), size, -size).to(type_),)
+
+
+def floor(model: Down, frozen: bool, dtype: str, threads: int, x: Tensor) -> float:
+    """Milliseconds that operations and bytes need at least."""
+    machine, (inputs, outputs) = limits(), model.columns.shape
+    share_ = (x > 0).any(0).float().mean().item()
+    size = x.element_size()
+    bytes_ = inputs * outputs * size
+    if frozen:
+        reading = machine.packed_ms(bytes_ * share_)
+    else:
+        together = 1 if model.transposed else LINE // size
+        reading = machine.read_ms(bytes_ * (1 - (1 - share_) ** together))
+    reading += machine.read_ms((x.numel() + len(x) * outputs) * size)
+    return max(machine.compute_ms(2.0 * len(x) * inputs * outputs * share_, dtype, threads), reading)
+
+
+def measure(
+    run: Run, model: Down, dtype: str, lies: str, tokens: int, patterns: list[tuple[str, float]]
+) -> None:
+    """All rows of one model and number of tokens."""
+    type_, (inputs, outputs) = DTYPES[dtype], model.columns.shape
+    example = (torch.randn(tokens, inputs).to(type_),)
+    options = pit_mlir.CompileOptions(freeze=lies == "frozen")
+    peers: dict[str, Callable[[], Side]] = {
+        "torch": lambda: model,
+        "dense": lambda: dense_twin(model, example, options),
+        "gather": lambda: partial(gathered, model.columns),
+        "gather_kn": lambda: partial(gathered, model.columns.contiguous()),
+    }
+    sides = {OURS: pit_mlir.compile(model, example, options=options)} | run.others(peers)
+    listed = index_of(example[0], segment=0, axis=1, block=min(tokens, 32))
+    exact = model.columns.double()
+    for text, zeros in patterns:
+        case = Case(f"down projection {lies}", f"{tokens}x{inputs}x{outputs}", dtype, zeros, text)
+        draw = partial(fresh, tokens, inputs, block_for(text, tokens), zeros, type_)
+        run.attempt(
+            case,
+            lambda case=case, draw=draw: run.measure(
+                case,
+                sides,
+                draw,
+                lambda x: functional.relu(x).double() @ exact,
+                index=lambda x: partial(listed, functional.relu(x)),
+                floor=partial(floor, model, lies == "frozen", dtype, run.threads),
+            ),
+        )
 
 
 def main(
-    outputs: Annotated[int, typer.Option(help="columns of the result")] = 4096,
-    inputs: Annotated[int, typer.Option(help="columns of the activation")] = 11008,
-    rows: Annotated[list[int] | None, typer.Option(help="rows of x")] = None,
-    zeros: Annotated[list[float] | None, typer.Option(help="shares of zeros")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="anywhere, 32x1, rows")] = None,
-    type_: Annotated[list[str] | None, typer.Option("--type", help="f32, bf16")] = None,
-    weight: Annotated[list[str] | None, typer.Option(help="live, frozen, kn")] = None,
-    cpu_time: Annotated[
-        bool, typer.Option(help="one thread, its own time: for a machine with others on it")
-    ] = False,
-    output: Annotated[Path | None, typer.Option(help="where to write the rows as JSON")] = None,
+    run: Run,
+    tokens: Annotated[list[int], typer.Option(help="Rows of x. Repeat for more.")] = [1, 16, 256],
+    inputs: Annotated[int, typer.Option(help="Columns of the activation.")] = 11008,
+    outputs: Annotated[int, typer.Option(help="Columns of the result.")] = 4096,
+    dtype: Dtypes = ["f32", "bf16"],
+    granularity: Annotated[
+        list[str], typer.Option(help="Blocks that are zero as a whole: 1x1, 32x1, .., rows. Repeat for more.")
+    ] = ["1x1"],
+    zeros: Zeros = [0.5, 0.9, 0.99],
+    weight: Annotated[list[str], typer.Option(help="live, frozen, kn. Repeat for more.")] = [
+        "live",
+        "frozen",
+    ],
 ) -> None:
-    """Prints the table of all combinations."""
-    torch.manual_seed(0)
-    if cpu_time:
-        torch.set_num_threads(1)
-    found: list[Row] = []
-    with torch.no_grad():
-        for name in type_ or list(DTYPES):
-            for lies in weight or ["live", "frozen", "kn"]:
-                for count in rows or [1, 16, 256]:
-                    model = Down(outputs, inputs, transposed=lies == "kn").to(DTYPES[name]).eval()
-                    shares, kinds = zeros or [0.0, 0.5, 0.9, 0.99], kind or list(BLOCKS)
-                    found += case(model, f"{name} {lies}", count, shares, kinds, lies == "frozen", cpu_time)
-    show("down projection behind a ReLU", found)
-    if output is not None:
-        write(output, found)
+    """Measures all combinations."""
+    positive([*tokens, inputs, outputs], "--tokens, --inputs, --outputs")
+    patterns = [(text, share(value, "--zeros")) for text in granularity for value in zeros]
+    for text in granularity:
+        block_for(text, 1)
+    kinds = itertools.product(
+        chosen(dtype, list(DTYPES), "--dtype"), chosen(weight, WEIGHTS, "--weight"), tokens
+    )
+
+    def work(type_: str, lies: str, count: int) -> None:
+        model = Down(outputs, inputs, transposed=lies == "kn").to(DTYPES[type_]).eval()
+        measure(run, model, type_, lies, count, patterns)
+
+    for type_, lies, count in run.each(list(kinds), lambda kind: " ".join(map(str, kind))):
+        run.attempt(f"{type_} {lies} {count}", partial(work, type_, lies, count))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    start(main, "relu", "down projection behind a ReLU", PEERS, ("torch", "gather"))

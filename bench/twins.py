@@ -74,6 +74,7 @@ def as_array(x: torch.Tensor) -> numpy.ndarray[Any, Any]:
 
 def block_mask(shape: Sequence[int], block: Sequence[int], zeros: float) -> torch.Tensor:
     """A random mask of `shape`, true or false in whole blocks, a share of `zeros` of them false."""
+    block = [min(side, size) for side, size in zip(block, shape, strict=True)]
     counts = [-(-size // side) for size, side in zip(shape, block, strict=True)]
     mask = torch.rand(counts) >= zeros
     for dim, side in enumerate(block):
