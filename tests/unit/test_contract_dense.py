@@ -53,7 +53,7 @@ def test_any_map_and_size(equation: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes", [(127, 33, 700), (1, 127, 513), (500, 300, 64), (29, 65, 256), (449, 257, 1)]
+    "sizes", [(127, 33, 700), (1, 127, 513), (500, 300, 64), (29, 65, 256), (449, 257, 1), (131, 1100, 263)]
 )
 @pytest.mark.parametrize("equation", ["mk,nk->mn", "mk,kn->mn", "km,nk->nm"])
 def test_several_blocks(equation: str, sizes: tuple[int, int, int]) -> None:

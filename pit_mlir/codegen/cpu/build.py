@@ -186,6 +186,15 @@ def choose(
     return list(op.results)
 
 
+def either(condition: ir.Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+    """An `scf.if` without results: what `then()` or what `otherwise()` emits."""
+    op = scf.IfOp(condition, has_else=True)
+    for block, branch in ((op.then_block, then), (op.else_block, otherwise)):
+        with ir.InsertionPoint(block):
+            branch()
+            scf.yield_([])
+
+
 def flat(element: ir.Type) -> ir.MemRefType:
     """The type of a one-dimensional buffer of `element`, the only kind the kernels address."""
     return ir.MemRefType.get([ir.ShapedType.get_dynamic_size()], element)

@@ -13,7 +13,8 @@ from pit_mlir.codegen.cpu.buffers import extent, same
 from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, value
 from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
-from pit_mlir.codegen.cpu.contract_kernel import build_kernel, has_few_rows
+from pit_mlir.codegen.cpu.contract_kernel import build_kernel
+from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
 from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT
@@ -132,7 +133,7 @@ def access_text(access: Access) -> str:
 
 def fingerprint(plan: ContractPlan) -> list[str]:
     """Lines that two contractions share if one kernel serves both."""
-    limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_AXPY)
+    limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_AXPY, FEW_ROWS)
     lines = [
         str(
             (
@@ -141,7 +142,7 @@ def fingerprint(plan: ContractPlan) -> list[str]:
                 plan.block,
                 plan.listed,
                 plan.keeps_init,
-                [has_few_rows(side, few) for side in (plan, plan.exchanged) for few in limits],
+                [side.has_few_rows(few) for side in (plan, plan.exchanged) for few in limits],
                 [has_even_extent(plan, number) for number in plan.of_role("depth")],
             )
         ),

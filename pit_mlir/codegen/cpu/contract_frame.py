@@ -276,14 +276,6 @@ def views_of(readers: Sequence[ir.OpView], views: Mapping[Access, View]) -> dict
     return found
 
 
-def lies_across(factor: Factor, vector_axis: int, other: int) -> bool:
-    """Whether the factor is contiguous along `other` and not along `vector_axis`."""
-    views = factor.views.values()
-    if any(view.is_contiguous(vector_axis) for view in views):
-        return False
-    return any(view.is_contiguous(other) for view in views)
-
-
 def is_unit(stride: Index) -> bool:
     """Whether `stride` is known to be 1."""
     return isinstance(stride, int) and stride == 1

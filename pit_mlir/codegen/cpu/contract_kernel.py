@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import choose, compare
+from pit_mlir.codegen.cpu.build import compare, either
 from pit_mlir.codegen.cpu.contract_choice import list_pays
 from pit_mlir.codegen.cpu.contract_frame import Frame
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
 from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK, PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
 from pit_mlir.codegen.cpu.contract_strips import build_strips
@@ -46,7 +44,7 @@ def build_listed(frame: Frame) -> None:
         few=listed_few,
         few_dense=None if dense_few is None else dense_few.most_rows,
     )
-    choose(pays, [], branch(form_of(frame)), branch(form_of(dense)))
+    either(pays, form_of(frame), form_of(dense))
 
 
 def build_tabulated(frame: Frame) -> None:
@@ -63,7 +61,7 @@ def form_of(frame: Frame) -> Callable[[], None]:
     emit: Callable[[], None] = packed_form(in_pairs(frame) or frame).build
     for side in reversed(sides(frame)):
         few = skinny_form(side)
-        is_few = few is not None and has_few_rows(side.plan, few.most_rows)
+        is_few = few is not None and side.plan.has_few_rows(few.most_rows)
         if few is not None and is_few is not False:
             emit = few.build if is_few else chosen(side, few, emit)
     return emit
@@ -80,26 +78,10 @@ def sides(frame: Frame) -> list[Frame]:
     return [frame, frame.exchanged()] if listed_along_rows else [frame]
 
 
-def has_few_rows(plan: ContractPlan, few: int) -> bool | None:
-    """Whether the types say that there are at most `few` rows, or more; None if they do not say."""
-    most = plan.most_rows
-    return None if most is None else most <= few
-
-
 def chosen(frame: Frame, few: SkinnyForm, many: Callable[[], None]) -> Callable[[], None]:
     """`few` if there are few rows at run time, else `many`."""
 
     def emit() -> None:
-        choose(compare("sle", frame.rows, few.most_rows), [], branch(few.build), branch(many))
+        either(compare("sle", frame.rows, few.most_rows), few.build, many)
 
     return emit
-
-
-def branch(emit: Callable[[], None]) -> Callable[[], list[ir.Value]]:
-    """`emit` as a branch without results."""
-
-    def inside() -> list[ir.Value]:
-        emit()
-        return []
-
-    return inside

@@ -15,6 +15,7 @@ from pit_mlir.codegen.cpu.build import (
     compare,
     delinearize,
     dot,
+    either,
     floor_div,
     fold,
     loop,
@@ -28,18 +29,19 @@ from pit_mlir.codegen.cpu.build import (
     value,
     zero,
 )
+from pit_mlir.codegen.cpu.contract_columns import Shared, carried_axes, pack_columns
 from pit_mlir.codegen.cpu.contract_frame import (
     Factors,
     Frame,
     Task,
     is_unit,
-    lies_across,
     rounded,
     scratch,
 )
-from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at
+from pit_mlir.codegen.cpu.contract_live import any_live
+from pit_mlir.codegen.cpu.contract_views import View, index_at
 from pit_mlir.codegen.cpu.micro_kernel import MicroKernel
-from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, transpose
+from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, lies_across, transpose
 
 ROWS_OF_TASK = 448
 """Rows of a task: 448 packed rows of 256 floats fill less than half of a second-level cache of 1 MiB."""
@@ -49,14 +51,24 @@ COLUMNS_OF_LIST = 2048
 """Columns of a task with a list: gathering its rows takes about a cycle an element, for this many products."""
 TASKS_PER_THREAD = 4
 """Fewer tasks than this for each thread leave some threads idle at the end."""
+WORK_OF_TASK = 1 << 22
+"""Products of a task, at least: about 40 microseconds."""
+LINE = 16
+"""Packed elements of a cache line."""
+FEW_ROWS = 128
+"""Rows up to which each task packs its columns: they are used before they leave the second-level cache."""
+BYTES_OF_SHARED = 16 << 20
+COLUMNS_OF_SHARED = 1024
+"""What is packed for all tasks at once: half of a third-level cache of 32 MiB; sums of 256 rows are a MiB."""
 
 
 @dataclass(frozen=True)
 class Buffers:
     """What a task packs into and sums up in.
 
-    `high` rows fit; a panel of columns is `panel_pitch` elements, one of sums `sums_pitch`. With a list,
-    `slots` has for each row the row of `sums` where it is, and `places` for each of those `live` the row it is.
+    `high` rows fit; a panel of columns is `panel_pitch` elements, one of sums `sums_pitch`; the columns of the task
+    begin with panel `first_panel`. With a list, `slots` has for each row the row of `sums` where it is, and `places`
+    for each of those `live` the row it is.
     """
 
     rows: ir.Value
@@ -65,18 +77,9 @@ class Buffers:
     panel_pitch: Index
     sums_pitch: Index
     live: Index
+    first_panel: Index = 0
     slots: ir.Value | None = None
     places: ir.Value | None = None
-
-
-@dataclass(frozen=True)
-class Shared:
-    """All columns, packed once for all tasks: panels of the whole depth, for each of the outer `axes`."""
-
-    buffer: ir.Value
-    axes: tuple[int, ...]
-    panel_pitch: Index
-    panels: Index
 
 
 class PackedForm:
@@ -95,9 +98,29 @@ class PackedForm:
 
     def build(self) -> None:
         """Emits the tasks."""
+        if self.plan.listed != "nothing" or not self.may_share:
+            self.build_tasks()
+            return
+        few = self.plan.has_few_rows(FEW_ROWS)
+        if few is None:
+            is_few = compare("sle", self.frame.rows, FEW_ROWS)
+            either(is_few, self.build_tasks, self.build_sharing_tasks)
+        elif few:
+            self.build_tasks()
+        else:
+            self.build_sharing_tasks()
+
+    @property
+    def may_share(self) -> bool:
+        """Whether the columns are the same for all tasks, which then need not each pack them."""
+        frame = self.frame
+        return len(frame.depth_axes) == 1 and not frame.adds and not carried_axes(frame)
+
+    def build_tasks(self) -> None:
+        """Tasks that pack what they need, or with a list may share all columns."""
         frame = self.frame
         if self.shares:
-            self.shared = self.pack_all_columns()
+            self.shared = pack_columns(frame, self.packed_type, 0, frame.columns)
         high, wide = self.blocks()
         row_blocks, column_blocks = ceil_div(frame.rows, high), ceil_div(frame.columns, wide)
         # Places that are added to may be listed twice: one task owns all rows of its columns.
@@ -109,6 +132,33 @@ class PackedForm:
             column = mul(coordinates.pop(), wide)
             rows, columns = minimum(high, sub(frame.rows, row)), minimum(wide, sub(frame.columns, column))
             self.build_task(Task(coordinates, row, rows, column, columns), high, wide)
+
+    def build_sharing_tasks(self) -> None:
+        """For as many columns as fit in the cache: all threads pack them, then each multiplies its rows with them."""
+        frame, tile = self.frame, self.tile
+        fit = maximum(
+            floor_div(BYTES_OF_SHARED // 4, maximum(frame.extents[frame.depth_axes[0]], 1)), tile.width
+        )
+        passes = maximum(ceil_div(frame.columns, minimum(fit, COLUMNS_OF_SHARED)), 1)
+        wide = maximum(rounded(ceil_div(frame.columns, passes), tile.width), tile.width)
+        outer = product(frame.outer_extents)
+        wanted = ceil_div(self.tasks_wanted(), maximum(outer, 1))
+        pieces = maximum(
+            minimum(wanted, floor_div(frame.rows, FEW_ROWS // 2)), ceil_div(frame.rows, ROWS_OF_TASK)
+        )
+        high = maximum(ceil_div(frame.rows, maximum(pieces, 1)), 1)
+        split = ceil_div(wanted, maximum(pieces, 1))
+        part = maximum(rounded(ceil_div(wide, split), tile.width), tile.width)
+        with loop(0, frame.columns, wide) as first:
+            columns = minimum(wide, sub(frame.columns, first))
+            self.shared = pack_columns(frame, self.packed_type, first, columns)
+            counts = [*frame.outer_extents, ceil_div(columns, part), ceil_div(frame.rows, high)]
+            with parallel(product(counts), dynamic=True) as number:
+                *coordinates, piece, block = delinearize(number, counts)
+                row, column = mul(block, high), mul(piece, part)
+                rows, some = minimum(high, sub(frame.rows, row)), minimum(part, sub(columns, column))
+                self.build_task(Task(coordinates, row, rows, add(first, column), some), high, part)
+            self.shared = None
 
     def blocks(self) -> tuple[Index, Index]:
         """Rows and columns of a task: few large ones, but enough of them for all threads, and all of one size."""
@@ -126,61 +176,48 @@ class PackedForm:
     def width(self, row_blocks: Index) -> Index:
         """Columns of a task where there are `row_blocks` tasks with the same columns."""
         frame, tile = self.frame, self.tile
-        most = COLUMNS_OF_LIST if self.is_listed or self.shares else COLUMNS_OF_STEP
+        most = COLUMNS_OF_LIST if self.steps_columns or self.shares else COLUMNS_OF_STEP
         wanted = maximum(
-            ceil_div(TASKS_PER_THREAD * frame.host.threads, maximum(row_blocks, 1)),
+            ceil_div(self.tasks_wanted(), maximum(row_blocks, 1)),
             ceil_div(frame.columns, most),
         )
         wide = rounded(ceil_div(frame.columns, maximum(wanted, 1)), tile.width)
         return maximum(wide, tile.width)
 
-    def pack_all_columns(self) -> Shared:
-        """Packs the columns for all tasks, since columns that lie along the depth are slow to gather."""
-        frame, tile = self.frame, self.tile
-        *outside, depth = frame.depth_axes
-        views = frame.factors.columns.views.values()
-        axes = tuple(a for a in frame.outer if any(not is_zero(view.strides[a]) for view in views))
-        outer = [frame.extents[a] for a in axes]
-        extents, extent = [frame.extents[a] for a in outside], frame.extents[depth]
-        steps = add(product([*extents, extent]), tile.lanes)
-        panels = ceil_div(frame.columns, tile.width)
-        pitch = mul(steps, tile.width)
-        buffer = scratch(self.packed_type, mul(product([*outer, panels]), pitch))
-        with parallel(product([*outer, panels])) as number:
-            *coordinates, panel = delinearize(number, [*outer, panels])
-            column = mul(panel, tile.width)
+    @property
+    def steps_columns(self) -> bool:
+        """Whether a task packs only some of its columns at a time."""
+        return self.is_listed or len(self.frame.depth_axes) == 1
 
-            def offset(view: View) -> Index:
-                return add(
-                    dot(coordinates, [view.strides[a] for a in axes]), frame.column_offset(view, column)
-                )
-
-            count = minimum(tile.width, sub(frame.columns, column))
-            with loop(0, product(extents)) as run:
-                places = delinearize(run, extents)
-                factor = frame.factors.columns.moved(
-                    lambda view: add(offset(view), dot(places, [view.strides[a] for a in outside]))
-                )
-                start = add(mul(number, steps), mul(run, extent))
-                target = Panels(buffer, tile.width, pitch, start, tile.lanes)
-                target.pack_transposed(factor, frame.column_axis, count, depth, extent)
-        return Shared(buffer, axes, pitch, panels)
+    def tasks_wanted(self) -> Index:
+        """How many tasks keep all threads busy to the end; not more than there is work for."""
+        frame = self.frame
+        depth = [frame.extents[a] for a in frame.depth_axes]
+        work = product([*frame.outer_extents, frame.rows, frame.columns, *depth])
+        threads = frame.host.threads
+        return maximum(minimum(floor_div(work, WORK_OF_TASK), TASKS_PER_THREAD * threads), threads)
 
     def build_task(self, task: Task, high: Index, wide: Index) -> None:
         """Packs and multiplies along the depth, then finishes the sums."""
         tile, element = self.tile, self.plan.sum_type
         spare = max(tile.rows, tile.lanes)
         tall = add(high, spare)
-        panel_pitch = (tile.depth + tile.lanes) * tile.width
-        step = minimum(wide, COLUMNS_OF_STEP) if self.is_listed else wide
-        packed = 0 if self.shares else mul(floor_div(step, tile.width), panel_pitch)
+        panel_pitch: Index = (tile.depth + tile.lanes) * tile.width
+        shared = self.shared
+        if shared is None:
+            step = minimum(wide, COLUMNS_OF_STEP) if self.steps_columns else wide
+            panels = floor_div(step, tile.width)
+            columns, first_panel = scratch(self.packed_type, mul(panels, panel_pitch)), 0
+        else:
+            columns, panel_pitch, first_panel = shared.buffer, shared.panel_pitch, shared.panel_of(task)
         buffers = Buffers(
             scratch(self.packed_type, mul(tall, tile.pitch)),
-            scratch(self.packed_type, packed),
+            columns,
             scratch(element, mul(tall, wide)),
             panel_pitch,
             mul(tall, tile.width),
             task.rows,
+            first_panel,
         )
         factors = self.frame.factors_of(task)
         if self.is_listed:
@@ -197,10 +234,24 @@ class PackedForm:
         axis = self.frame.depth_axes[0]
         extent = self.frame.extents[axis]
         with loop(0, maximum(extent, 1), self.tile.depth) as first:
-            count = minimum(self.tile.depth, sub(extent, first))
+            count, fresh = minimum(self.tile.depth, sub(extent, first)), compare("eq", first, 0)
             here = factors.moved(lambda view: mul(first, view.strides[axis]))
-            self.pack(task, buffers, here, 0, count)
-            self.multiply(task, buffers, count, compare("eq", first, 0))
+            self.pack_rows(task, buffers, here.rows, 0, count)
+            if self.shared is not None:
+                self.multiply(task, buffers, count, fresh, first_step=first)
+            else:
+                self.pack_and_multiply(task, buffers, here.columns, count, fresh)
+
+    def pack_and_multiply(
+        self, task: Task, buffers: Buffers, factor: Factor, count: Index, fresh: ir.Value
+    ) -> None:
+        """Packs `count` steps of the columns, as many columns as the cache holds, and multiplies."""
+        with loop(0, task.columns, COLUMNS_OF_STEP) as column:
+            wide = minimum(COLUMNS_OF_STEP, sub(task.columns, column))
+            part = replace(task, column=add(task.column, column), columns=wide)
+            self.pack_columns(part, buffers, factor, 0, count)
+            panel = floor_div(column, self.tile.width)
+            self.multiply(part, buffers, count, fresh, first_panel=panel)
 
     def build_nested_depth(self, task: Task, buffers: Buffers, factors: Factors) -> None:
         """The steps along a depth of several axes: several runs of the last one share a step if they are short."""
@@ -302,21 +353,15 @@ class PackedForm:
 
     def pack(self, task: Task, buffers: Buffers, factors: Factors, start: Index, count: Index) -> None:
         """Packs `count` steps of the rows and columns of `task` from step `start` of the buffers on."""
-        frame, lanes = self.frame, self.tile.lanes
-        depth = frame.depth_axes[-1]
         self.pack_rows(task, buffers, factors.rows, start, count)
-        panels = Panels(buffers.columns, self.tile.width, buffers.panel_pitch, start, lanes)
-        columns = factors.columns.moved(lambda view: frame.column_offset(view, task.column))
-        if lies_across(columns, frame.column_axis, depth):
-            panels.pack_transposed(columns, frame.column_axis, task.columns, depth, count)
-        else:
-            panels.pack(
-                columns,
-                frame.column_axis,
-                task.columns,
-                count,
-                lambda view, step: mul(step, view.strides[depth]),
-            )
+        self.pack_columns(task, buffers, factors.columns, start, count)
+
+    def pack_columns(self, task: Task, buffers: Buffers, factor: Factor, start: Index, count: Index) -> None:
+        """Packs `count` steps of the columns of `task` from step `start` of the buffer on."""
+        frame, tile = self.frame, self.tile
+        panels = Panels(buffers.columns, tile.width, buffers.panel_pitch, start, tile.lanes)
+        columns = factor.moved(lambda view: frame.column_offset(view, task.column))
+        panels.pack_along(columns, frame.column_axis, task.columns, frame.depth_axes[-1], count)
 
     def pack_rows(self, task: Task, buffers: Buffers, factor: Factor, start: Index, count: Index) -> None:
         """Packs `count` steps of the rows of `task` from step `start` of the buffer on."""
@@ -351,9 +396,9 @@ class PackedForm:
     ) -> None:
         """Adds the product of what is packed to the sums, from `first_panel` on; `fresh` sums start from 0.
 
-        With `entries`, the columns are the shared ones, addressed through that list; they are taken from `first_step`.
+        Columns that are shared are taken from `first_step` on, or from the steps that `entries` list.
         """
-        tile, shared = self.tile, self.shared
+        tile = self.tile
         kernels = [
             MicroKernel(
                 self.plan.sum_type,
@@ -370,16 +415,13 @@ class PackedForm:
             loop(0, ceil_div(task.columns, tile.width)) as panel,
             loop(0, buffers.live, tile.rows) as row,
         ):
-            columns, pitch, number = buffers.columns, buffers.panel_pitch, panel
-            if shared is not None:
-                columns, pitch = shared.buffer, shared.panel_pitch
-                number = add(self.shared_panel(task), panel)
+            start = mul(add(buffers.first_panel, panel), buffers.panel_pitch)
             place = add(mul(add(first_panel, panel), buffers.sums_pitch), mul(row, tile.width))
             arguments = [
                 buffers.rows,
                 value(mul(row, tile.pitch)),
-                columns,
-                value(add(mul(number, pitch), mul(first_step, tile.width))),
+                buffers.columns,
+                value(add(start, mul(first_step, tile.width))),
                 buffers.sums,
                 value(place),
                 value(steps),
@@ -387,16 +429,15 @@ class PackedForm:
             ]
             if entries is not None:
                 arguments += [entries.buffer, value(entries.base)]
+            elif self.shared is not None:
+                # The next panel comes from the third-level cache, part by part while this one is multiplied.
+                size = mul(steps, tile.width)
+                part = rounded(ceil_div(size, ceil_div(buffers.live, tile.rows)), LINE)
+                begin = mul(floor_div(row, tile.rows), part)
+                ahead = add(add(start, buffers.panel_pitch), mul(first_step, tile.width))
+                with loop(begin, minimum(add(begin, part), size), LINE) as place:
+                    memref.prefetch(buffers.columns, [value(add(ahead, place))], False, 2, True)
             call_smallest(names, sub(buffers.live, row), arguments)
-
-    def shared_panel(self, task: Task) -> Index:
-        """The first panel of `task` among the shared ones."""
-        assert self.shared is not None, "the columns are shared"
-        linear: Index = 0
-        for axis in self.shared.axes:
-            coordinate = task.outer[self.frame.outer.index(axis)]
-            linear = add(mul(linear, self.frame.extents[axis]), coordinate)
-        return add(mul(linear, self.shared.panels), floor_div(task.column, self.tile.width))
 
     def place_of_sums(self, buffers: Buffers, row: Index, column: Index) -> Index:
         """Where the sum of a row and column of the task lies."""
@@ -437,35 +478,6 @@ class PackedForm:
                 line = vector.load(type_, square, [value(mul(number, lanes))])
                 finished = self.frame.finish_column(task, add(column, number))
                 finished.store(line, row, sub(task.rows, row))
-
-
-def any_live(factor: Factor, axis: int, extent: Index, lanes: int) -> ir.Value:
-    """Whether `factor` is not zero anywhere along `axis`; NaN is not zero."""
-    none = zero(ir.VectorType.get([lanes], ir.IntegerType.get_signless(1)))
-
-    def is_live(first: Index, mask: ir.Value | None) -> ir.Value:
-        def load(view: View) -> ir.Value:
-            return view.load(mul(first, view.strides[axis]), view.strides[axis], lanes, mask)
-
-        found = factor.compute(load, lanes)
-        if isinstance(ir.VectorType(found.type).element_type, ir.FloatType):
-            live = arith.cmpf(arith.CmpFPredicate.UNE, found, zero(found.type))
-        else:
-            live = arith.cmpi(arith.CmpIPredicate.ne, found, zero(found.type))
-        return live if mask is None else arith.andi(live, mask)
-
-    whole = mul(floor_div(extent, lanes), lanes)
-    [lane_live] = fold(0, whole, lanes, [none], lambda k, c: [arith.ori(c[0], is_live(k, None))])
-    rest = sub(extent, whole)
-    tail = is_live(whole, first_lanes(rest, lanes))
-    return vector.reduction(
-        ir.IntegerType.get_signless(1), vector.CombiningKind.OR, arith.ori(lane_live, tail)
-    )
-
-
-def is_zero(stride: Index) -> bool:
-    """Whether `stride` is known to be 0."""
-    return isinstance(stride, int) and stride == 0
 
 
 def index_in(buffer: ir.Value, number: Index) -> Index:

@@ -124,6 +124,11 @@ class ContractPlan:
                     sizes[position] = size
         return math.prod(sizes[p] for p in rows) if all(p in sizes for p in rows) else None
 
+    def has_few_rows(self, few: int) -> bool | None:
+        """Whether the types say that there are at most `few` rows, or more; None if they do not say."""
+        most = self.most_rows
+        return None if most is None else most <= few
+
     @property
     def exchanged(self) -> "ContractPlan":
         """The same contraction with its rows as columns and its columns as rows."""

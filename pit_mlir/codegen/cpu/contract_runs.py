@@ -20,9 +20,10 @@ from pit_mlir.codegen.cpu.build import (
     value,
     zero,
 )
-from pit_mlir.codegen.cpu.contract_frame import Factors, Frame, Task, lies_across
+from pit_mlir.codegen.cpu.contract_frame import Factors, Frame, Task
 from pit_mlir.codegen.cpu.contract_packed import Buffers, PackedForm
 from pit_mlir.codegen.cpu.contract_views import View, index_at
+from pit_mlir.codegen.cpu.pack import lies_across
 
 SHORT_RUN = 16
 """Steps of a run from which on a call of the micro-kernel for each run is cheaper than packing columns again."""

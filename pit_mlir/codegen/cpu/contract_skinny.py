@@ -35,7 +35,6 @@ from pit_mlir.codegen.cpu.contract_frame import (
     Task,
     index_at,
     is_unit,
-    lies_across,
     plus,
     rounded,
     scratch,
@@ -43,7 +42,7 @@ from pit_mlir.codegen.cpu.contract_frame import (
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
-from pit_mlir.codegen.cpu.pack import Factor, transpose, vectors
+from pit_mlir.codegen.cpu.pack import Factor, lies_across, transpose, vectors
 
 MOST_ROWS_OF_DOT = 16
 MOST_ROWS_OF_AXPY = 4

@@ -5,7 +5,7 @@ a strip, each wanted element is a dot product of a row and a token as they lie i
 and multiplied like any other task, its rows gathered.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -14,9 +14,9 @@ from pit_mlir.codegen.cpu.build import (
     Index,
     add,
     ceil_div,
-    choose,
     compare,
     delinearize,
+    either,
     floor_div,
     fold,
     loop,
@@ -50,17 +50,7 @@ def build_strips(frame: Frame) -> None:
         build_packed(packed)
         return
     few = compare("sle", minimum(frame.columns, width_of(frame)), MOST_COLUMNS)
-    choose(few, [], branch(lambda: build_dots(frame)), branch(lambda: build_packed(packed)))
-
-
-def branch(emit: Callable[[], None]) -> Callable[[], list[ir.Value]]:
-    """`emit` as a branch without results."""
-
-    def inside() -> list[ir.Value]:
-        emit()
-        return []
-
-    return inside
+    either(few, lambda: build_dots(frame), lambda: build_packed(packed))
 
 
 def lies_along_depth(frame: Frame) -> bool:

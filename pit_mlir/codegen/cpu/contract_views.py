@@ -54,6 +54,10 @@ class View:
             return self.seen(vector.load(type_, self.buffer, [at]))
         return self.seen(vector.maskedload(type_, self.buffer, [at], mask, zero(type_)))
 
+    def prefetch(self, offset: Index) -> None:
+        """Asks for the cache line of the element at `offset`."""
+        memref.prefetch(self.buffer, [value(add(self.base, offset))], False, 3, True)
+
     def gather(self, at: Index, offsets: ir.Value, mask: ir.Value | None) -> ir.Value:
         """The elements at `offsets` (a vector) from `at`."""
         lanes = ir.VectorType(offsets.type).shape[0]

@@ -7,6 +7,7 @@ from pit_mlir.bindings import arith, func, ir, memref, vector, x86
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
+    either,
     flat,
     fold,
     minimum,
@@ -98,8 +99,9 @@ class MicroKernel:
         places = [
             add(first_sum, i * width + v * self.lanes) for i in range(self.rows) for v in range(self.vectors)
         ]
-        none = zero(type_)
-        initial = [arith.select(fresh, none, vector.load(type_, sums, [place])) for place in places]
+        # Asked for now, wanted at the end: sums need not be in the first-level cache.
+        for place in places:
+            memref.prefetch(sums, [place], True, 3, True)
 
         def step(k: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
             def place_of(step: Index) -> Index:
@@ -124,8 +126,23 @@ class MicroKernel:
                 ]
             return result
 
-        for place, total in zip(places, fold(0, steps, 1, initial, step), strict=True):
-            vector.store(total, sums, [place])
+        totals = fold(0, steps, 1, [zero(type_)] * len(places), step)
+
+        def add_to_sums() -> None:
+            for place, total in zip(places, totals, strict=True):
+                vector.store(plus(vector.load(type_, sums, [place]), total), sums, [place])
+
+        def set_sums() -> None:
+            for place, total in zip(places, totals, strict=True):
+                vector.store(total, sums, [place])
+
+        either(fresh, set_sums, add_to_sums)
+
+
+def plus(left: ir.Value, right: ir.Value) -> ir.Value:
+    """The sum of two vectors."""
+    is_float = isinstance(ir.VectorType(left.type).element_type, ir.FloatType)
+    return arith.addf(left, right) if is_float else arith.addi(left, right)
 
 
 def multiply_add(left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:

@@ -29,6 +29,9 @@ from pit_mlir.codegen.cpu.vectorize import constant, vector_type, widened
 
 Load = Callable[[View], ir.Value]
 
+ROWS_AHEAD = 4
+"""Rows ahead that packing asks for: a row of a step is too short for the processor to foresee the next one."""
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -45,6 +48,12 @@ class Factor:
         """The factor with each view's base moved."""
         views = {scalar: view.moved(offset(view)) for scalar, view in self.views.items()}
         return Factor(self.result, views, self.scalars)
+
+    def prefetch(self, axis: int, place: Index) -> None:
+        """Asks for what lies at `place` of `axis` in the views that are contiguous along it."""
+        for view in self.views.values():
+            if view.is_contiguous(axis):
+                view.prefetch(mul(place, view.strides[axis]))
 
     def compute(self, load: Load, lanes: int) -> ir.Value:
         """The factor on vectors, its elements read by `load`."""
@@ -72,6 +81,14 @@ def computed(result: ir.Value, known: dict[ir.Value, ir.Value], lanes: int) -> i
     )
     known.update(zip(operation.results, made.results, strict=True))
     return known[result]
+
+
+def lies_across(factor: Factor, vector_axis: int, other: int) -> bool:
+    """Whether the factor is contiguous along `other` and not along `vector_axis`."""
+    views = factor.views.values()
+    if any(view.is_contiguous(vector_axis) for view in views):
+        return False
+    return any(view.is_contiguous(other) for view in views)
 
 
 def transpose(rows: Sequence[ir.Value]) -> list[ir.Value]:
@@ -148,9 +165,13 @@ class Rows:
         """Packs `count` rows of `steps` elements, which lie along axis `depth`."""
         with loop(0, count) as row:
             at = factor.moved(lambda view: row_offset(view, row))
+            later = minimum(add(row, ROWS_AHEAD), sub(count, 1))
+            ahead = factor.moved(lambda view: row_offset(view, later))
             target = add(mul(row, self.pitch), self.start)
 
             def body(first: ir.Value, mask: ir.Value | None) -> None:
+                ahead.prefetch(depth, first)
+
                 def load(view: View) -> ir.Value:
                     stride = view.strides[depth]
                     return view.load(mul(first, stride), stride, self.lanes, mask)
@@ -290,6 +311,13 @@ class Panels:
                 vector.store(at.compute(load, self.lanes), self.buffer, [self.place(step, first)])
 
             vectors(count, self.lanes, body)
+
+    def pack_along(self, factor: Factor, column: int, count: Index, depth: int, steps: Index) -> None:
+        """Packs `count` columns at the first `steps` places of axis `depth`, whichever way they lie."""
+        if lies_across(factor, column, depth):
+            self.pack_transposed(factor, column, count, depth, steps)
+        else:
+            self.pack(factor, column, count, steps, lambda view, step: mul(step, view.strides[depth]))
 
     def pack_transposed(self, factor: Factor, column: int, count: Index, depth: int, steps: Index) -> None:
         """As `pack`, from sources that are contiguous along axis `depth`."""
