@@ -6,7 +6,7 @@ behind `torch_importer()`, which only the frontend calls.
 
 import sys
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module, metadata
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +128,11 @@ def available_dialects(context: ir.Context) -> list[str]:
         raise AssertionError("an operation of no dialect was parsed")
     names = listed.removeprefix("Available dialects: ").partition(" (* ")[0].partition(";")[0]
     return sorted(name.removesuffix(" (*)") for name in names.split(", "))
+
+
+def version() -> str:
+    """The version of the bindings and of the MLIR in them."""
+    return metadata.version("torch-mlir")
 
 
 def live_contexts() -> int:

@@ -1,6 +1,5 @@
 """`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
 
-import io
 import os
 import threading
 import traceback
@@ -8,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pit_mlir.artifact import Artifact, bytecode, key_of, store, stored
 from pit_mlir.bindings import ir
 from pit_mlir.borders import Border, NumpyBorder, TorchBorder
 from pit_mlir.compiled_module import CompiledModule
@@ -20,7 +20,7 @@ from pit_mlir.frontend.signature import ImportedModel
 from pit_mlir.options import TARGETS, CompileOptions, Progress
 from pit_mlir.passes.pipelines import rewrite_pipeline
 from pit_mlir.passes.runner import Observer, run_pipeline
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import Code, Program, build_code
 from pit_mlir.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -106,26 +106,49 @@ def build(
     """`compile` with checked arguments."""
     show = options.progress or (lambda phase, done, total: None)
     show("importing", 0, 1)
-    context = make_context()
-    imported = import_any(model, args, kwargs, dynamic_shapes, context)
-    report = Report()
+    imported = import_any(model, args, kwargs, dynamic_shapes, make_context())
     padding = [declared.argument_number(imported.arguments) for declared in sparsity]
-    steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze)
-    run_pipeline(imported.module, steps, report, observers=[ProgressObserver(show, len(steps))])
-    text = imported.module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
-    show("generating code", len(steps), len(steps) + 1)
+    key = key_of(imported.module, padding, options) if options.cache else ""
+    artifact = stored(key) if options.cache else None
+    if artifact is None:
+        artifact = translate(imported, padding, options, show)
+        if options.cache:
+            store(key, artifact)
+    show("done", 1, 1)
     border: Border = NumpyBorder(imported.arguments) if is_text(model) else TorchBorder(imported.arguments)
-    snapshot = prepare_snapshot(imported, border, options) if options.freeze else None
-    sparse = bytecode(imported.module)
-    program = build_program(imported.module, report, deterministic=options.deterministic)
-    show("done", len(steps) + 1, len(steps) + 1)
-    explanation = Explanation.of(report, title_of(model))
+    snapshot: Snapshot | None = None
+    if options.freeze:
+        weights = sum(argument.kind == "weight" for argument in imported.arguments)
+        prepare = None if artifact.prepare is None else Program(artifact.prepare)
+        snapshot = Snapshot(prepare, artifact.used, border, weights)
     compiled = CompiledModule(
-        program, imported, border, explanation, text, sparse, snapshot, options.check_finite
+        Program(artifact.main),
+        imported,
+        border,
+        artifact.explanation.renewed(title_of(model)),
+        artifact.ir,
+        artifact.sparse,
+        snapshot,
+        options.check_finite,
     )
     if snapshot is not None:
         compiled.refresh()
     return compiled
+
+
+def translate(
+    imported: ImportedModel, padding: Sequence[int], options: CompileOptions, show: Progress
+) -> Artifact:
+    """Rewrites the program of `imported` in place and compiles it."""
+    module, report = imported.module, Report()
+    steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze)
+    run_pipeline(module, steps, report, observers=[ProgressObserver(show, len(steps))])
+    text = module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
+    show("generating code", len(steps), len(steps) + 1)
+    prepare, used = prepare_code(imported, options) if options.freeze else (None, ())
+    sparse = bytecode(module)
+    code = build_code(module, report, deterministic=options.deterministic)
+    return Artifact(code, prepare, used, Explanation.of(report), text, sparse)
 
 
 def title_of(model: Any) -> str:
@@ -133,13 +156,6 @@ def title_of(model: Any) -> str:
     if isinstance(model, str):
         return "a program in MLIR"
     return model.name if isinstance(model, Path) else type(model).__name__
-
-
-def bytecode(module: ir.Module) -> bytes:
-    """`module` to be read again, in another context: locations and large constants included."""
-    buffer = io.BytesIO()
-    module.operation.write_bytecode(buffer)
-    return buffer.getvalue()
 
 
 class ProgressObserver(Observer):
@@ -181,22 +197,22 @@ def import_any(
         return import_model(model, args, kwargs, dynamic_shapes=dynamic_shapes, context=context)
 
 
-def prepare_snapshot(imported: ImportedModel, border: Border, options: CompileOptions) -> Snapshot:
-    """Compiles @prepare where there is one, out of the module; nothing is taken yet."""
+def prepare_code(imported: ImportedModel, options: CompileOptions) -> tuple[Code | None, tuple[int, ...]]:
+    """The code of @prepare, which leaves the module, if there is one; and which weights @main reads itself."""
     functions = {op.attributes["sym_name"].value: op for op in imported.module.body.operations}
-    weights = [argument for argument in imported.arguments if argument.kind == "weight"]
     numbers = [number for number, a in enumerate(imported.arguments) if a.kind == "weight"]
     body = functions["main"].regions[0].blocks[0]
-    used = [order for order, number in enumerate(numbers) if any(True for _ in body.arguments[number].uses)]
+    used = tuple(
+        order for order, number in enumerate(numbers) if any(True for _ in body.arguments[number].uses)
+    )
     prepare = functions.get("prepare")
-    program: Program | None = None
-    if prepare is not None:
-        with imported.module.context, ir.Location.unknown():
-            alone = ir.Module.create()
-            alone.body.append(prepare)
-            prepare.attributes["sym_name"] = ir.StringAttr.get("main")
-        program = build_program(alone, deterministic=options.deterministic)
-    return Snapshot(program, used, border, len(weights))
+    if prepare is None:
+        return None, used
+    with imported.module.context, ir.Location.unknown():
+        alone = ir.Module.create()
+        alone.body.append(prepare)
+        prepare.attributes["sym_name"] = ir.StringAttr.get("main")
+    return build_code(alone, deterministic=options.deterministic), used
 
 
 def torch_backend(graph: Any, examples: list[Any]) -> Callable[..., Any]:

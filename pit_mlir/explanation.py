@@ -131,6 +131,11 @@ class Explanation:
         kept = tuple(finding for finding in findings if finding.operators or finding.remarks)
         return Explanation(summary_of(kept), tuple(map(sentence, assumptions)), kept, title=title)
 
+    def renewed(self, title: str) -> "Explanation":
+        """The same of a model called `title`, with the lines of the model as they are in its files now."""
+        findings = tuple(replace(found, source=source_of(found.location)) for found in self.findings)
+        return replace(self, findings=findings, title=title)
+
     def __str__(self) -> str:
         return "\n".join(lines_of(self))
 

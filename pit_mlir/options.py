@@ -32,6 +32,9 @@ class CompileOptions:
     that a later one that does not, such as sums by whoever comes first, is not for this program. Other sizes, another
     processor or another version may give other bits.
 
+    `cache`: what compiling gives is kept in the cache directory and found there by the next process that compiles the
+    same; see `pit_mlir.cache`.
+
     `progress`: called as `progress(phase, done, total)` before each phase of the compilation.
     """
 
@@ -39,6 +42,7 @@ class CompileOptions:
     floats: Literal["real", "strict"] = "real"
     check_finite: bool = False
     deterministic: bool = False
+    cache: bool = True
     progress: Progress | None = None
 
     def __post_init__(self) -> None:

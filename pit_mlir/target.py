@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,9 @@ from pit_mlir.errors import PlatformError
 
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+VARYING = r"^[^:]*(mhz|mips|apicid|microcode|processor|core id|physical id|siblings|cores)"
+"""Lines of it that say nothing about what the processor can do."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,14 @@ def host() -> Host:
         cache_bytes(2, default=512 * 1024),
         len(os.sched_getaffinity(0)),
     )
+
+
+def processor() -> str:
+    """What the system says of the first core, its model among it, without what changes from boot to boot."""
+    if not CPUINFO.exists():
+        return platform.processor()
+    core = CPUINFO.read_text().partition("\n\n")[0]
+    return "\n".join(line for line in core.splitlines() if not re.search(VARYING, line, re.IGNORECASE))
 
 
 def cpu_features() -> frozenset[str]:

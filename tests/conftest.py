@@ -1,4 +1,4 @@
-"""What holds for every test: each pass is verified, and none may leave an MLIR context alive."""
+"""What holds for every test: each pass runs and is verified, and none may leave an MLIR context alive."""
 
 import gc
 import os
@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from pit_mlir.bindings import live_contexts
+from pit_mlir.cache import SIZE_VARIABLE
 from pit_mlir.passes.verification import VARIABLE
 
 os.environ[VARIABLE] = "each"
+# Nothing is taken from a cache, and nothing is put into the user's.
+os.environ[SIZE_VARIABLE] = "0"
 
 
 @pytest.fixture(autouse=True)

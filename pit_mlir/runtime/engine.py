@@ -1,7 +1,9 @@
-"""A compiled program: JIT-compiled once, called with pointers and sizes or with numpy arrays."""
+"""A compiled program: machine code and its type, called with pointers and sizes or with numpy arrays."""
 
+import os
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy
@@ -12,10 +14,13 @@ from pit_mlir.errors import InputError, PitError, PlatformError, UnsupportedErro
 from pit_mlir.passes.pipelines import cpu_pipeline
 from pit_mlir.passes.runner import run_pipeline
 from pit_mlir.runtime.library import library, library_path, python_library
+from pit_mlir.runtime.machine_code import MachineCode, is_loadable
 from pit_mlir.runtime.memref import RESULTS_START, Signature, describe_mismatch
 from pit_mlir.runtime.threads import thread_count
 
 CHECKS_ATTRIBUTE = "pit.checks"
+INTERFACE = "_mlir_ciface_main"
+"""The function that takes the arguments of @main as C has them: pointers to descriptors."""
 _DONE, _OUT_OF_MEMORY = -1, -2
 
 
@@ -27,37 +32,67 @@ class Results(NamedTuple):
     words: "array[int]"
 
 
+@dataclass(frozen=True)
+class Code:
+    """@main in machine code, of type `signature`; `checks` are the messages of its `pit.check`, by number.
+
+    Where we cannot load `object_file`, `engine` did, and the code cannot be stored.
+    """
+
+    signature: Signature
+    checks: tuple[str, ...]
+    object_file: bytes
+    engine: Any = None
+
+    @staticmethod
+    def of(module: ir.Module, signature: Signature) -> "Code":
+        """Compiles `module`, which is in the LLVM dialect; its attribute `pit.checks` holds the messages."""
+        library().pit_use_openmp_runtime()
+        attributes = module.operation.attributes
+        checks = attributes.get(CHECKS_ATTRIBUTE, ())
+        engine = ExecutionEngine(module, opt_level=3, shared_libs=[str(library_path())])
+        if not engine.raw_lookup(INTERFACE):
+            raise UnsupportedError(
+                "the machine code does not link: it calls a function that neither the runtime nor the C library has; "
+                "its name is printed above"
+            )
+        content = object_file_of(engine)
+        return Code(
+            signature,
+            tuple(message.value for message in checks),
+            content,
+            None if is_loadable(content) else engine,
+        )
+
+
+def object_file_of(engine: ExecutionEngine) -> bytes:
+    """The object file that `engine` has compiled."""
+    descriptor = os.memfd_create("pit_mlir")
+    with open(descriptor, "rb") as file:
+        engine.dump_to_object_file(f"/proc/self/fd/{descriptor}")
+        return file.read()
+
+
 class Program:
-    """A function of a module, compiled to machine code.
+    """Machine code, ready to run.
 
     It keeps no MLIR context. Calls may come from several threads at once; the interpreter's lock is free while
     the program runs.
     """
 
-    def __init__(
-        self, module: ir.Module, signature: Signature, *, entry: str = "main", opt_level: int = 3
-    ) -> None:
-        """Compiles `module`, which is in the LLVM dialect, and takes its function `entry` of type `signature`.
-
-        The module attribute `pit.checks` holds the message of each `pit.check`, in the order of their numbers.
-        """
-        self.signature = signature
-        attributes = module.operation.attributes
-        self.checks: tuple[str, ...] = (
-            tuple(message.value for message in attributes[CHECKS_ATTRIBUTE])
-            if CHECKS_ATTRIBUTE in attributes
-            else ()
-        )
-        native = library()
-        native.pit_use_openmp_runtime()
-        self._engine = ExecutionEngine(module, opt_level=opt_level, shared_libs=[str(library_path())])
-        self._engine.initialize()
-        self._entry: int = self._engine.raw_lookup(f"_mlir_ciface_{entry}")
-        if not self._entry:
-            raise UnsupportedError(
-                f"the machine code of '{entry}' does not link: it calls a function that neither the runtime nor the C "
-                "library has; its name is printed above"
-            )
+    def __init__(self, code: Code) -> None:
+        """Loads `code`; raises `UnsupportedError` where it calls a function that nobody has."""
+        library().pit_use_openmp_runtime()
+        self.code = code
+        self.signature = signature = code.signature
+        self._machine_code: Any = code.engine
+        if code.engine is None:
+            self._machine_code = MachineCode(code.object_file)
+            # The function that the engine adds, and looks up for the name without its prefix: it takes one array of
+            # pointers to all arguments.
+            self._entry = self._machine_code.address(f"_mlir_{INTERFACE}")
+        else:
+            self._entry = code.engine.raw_lookup(INTERFACE)
         self._call = python_library().pit_call
         self._signature_words = signature.words()
         self._signature_address = self._signature_words.buffer_info()[0]
@@ -92,7 +127,7 @@ class Program:
         if status == _OUT_OF_MEMORY:
             size = missing_bytes % 2**64 / 2**20
             return PlatformError(f"out of memory: the program needs a buffer of {size:,.1f} MiB more")
-        return InputError(self.checks[status])
+        return InputError(self.code.checks[status])
 
     def arrays(self, results: Results) -> list[numpy.ndarray[Any, Any]]:
         """`results` as numpy arrays."""
@@ -146,10 +181,13 @@ def owned_array(capsule: Any, words: Sequence[int], dtype: numpy.dtype[Any]) -> 
     return numpy.asarray(_Block(capsule, words, dtype.itemsize)).view(dtype)
 
 
-def build_program(
-    module: ir.Module, report: Report | None = None, *, entry: str = "main", deterministic: bool = False
-) -> Program:
-    """Lowers `module`, whose function `entry` is on tensors, for the CPU in place, and compiles it.
+def build_program(module: ir.Module) -> Program:
+    """Lowers `module`, whose function @main is on tensors, for the CPU in place, compiles it and loads it."""
+    return Program(build_code(module))
+
+
+def build_code(module: ir.Module, report: Report | None = None, *, deterministic: bool = False) -> Code:
+    """Lowers `module`, whose function @main is on tensors, for the CPU in place, and compiles it.
 
     With `deterministic` it raises `UnsupportedError` for a program whose results depend on the order of threads.
     """
@@ -157,8 +195,8 @@ def build_program(
         op.operation
         for op in module.body.operations
         if op.operation.name == "func.func"
-        and ir.StringAttr(op.operation.attributes["sym_name"]).value == entry
+        and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main"
     )
     signature = Signature.of(ir.TypeAttr(function.attributes["function_type"]).value)
     run_pipeline(module, cpu_pipeline(deterministic=deterministic), report)
-    return Program(module, signature, entry=entry)
+    return Code.of(module, signature)

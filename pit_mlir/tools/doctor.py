@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from pit_mlir import __version__
+from pit_mlir.cache import PROGRAMS, SIZE_VARIABLE, Cache, size_limit
 from pit_mlir.errors import PlatformError
 from pit_mlir.runtime.library import library, library_path
 from pit_mlir.target import host
@@ -45,6 +46,7 @@ def findings() -> Iterator[Finding]:
     yield from _processor()
     yield Finding("huge pages", *_huge_pages())
     yield Finding("libpit_runtime", *_runtime())
+    yield Finding("cache", *_cache())
     yield Finding("ptxas", *_ptxas())
     yield Finding("GPU", *_gpu())
 
@@ -91,6 +93,21 @@ def _runtime() -> tuple[Verdict, str]:
         return "missing", error.message
     except (OSError, AttributeError) as error:
         return "missing", f"{library_path()} cannot be used, build it anew: {error}"
+
+
+def _cache() -> tuple[Verdict, str]:
+    """What is kept, where, and whether it can be."""
+    store, limit = Cache(PROGRAMS), size_limit()
+    if limit == 0:
+        return "absent", f"off ({SIZE_VARIABLE}=0)"
+    if platform.machine() != "x86_64":
+        return "absent", f"off: object files for {platform.machine()} cannot be loaded again"
+    existing = next(folder for folder in (store.folder, *store.folder.parents) if folder.exists())
+    if not (existing.is_dir() and os.access(existing, os.R_OK | os.W_OK | os.X_OK)):
+        return "absent", f"{store.folder} cannot be written"
+    entries = store.entries()
+    size = sum(entry.bytes for entry in entries)
+    return "good", f"{size / 2**20:.1f} of {limit / 2**20:.0f} MiB, {len(entries)} programs in {store.folder}"
 
 
 def _ptxas() -> tuple[Verdict, str]:

@@ -47,6 +47,16 @@ def doctor() -> None:
     raise typer.Exit(1 if missing else status)
 
 
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept.")] = False,
+) -> None:
+    """Says what is kept of compiled programs, and where; PIT_CACHE_DIR and PIT_CACHE_SIZE change it."""
+    from pit_mlir.tools.cache_command import run
+
+    raise typer.Exit(run(clear=clear))
+
+
 PROVE_HELP = """\
 Says of each operation along which iterators its points may be permuted, which may be skipped, and why.
 

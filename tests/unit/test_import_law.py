@@ -13,7 +13,7 @@ PACKAGE = ROOT / "pit_mlir"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = (
-    ("errors", "diagnostics", "target", "log"),
+    ("errors", "diagnostics", "target", "log", "cache"),
     ("bindings",),
     ("dialect",),
     ("analysis",),
@@ -21,7 +21,7 @@ LEVELS = (
     ("passes",),
     ("frontend", "runtime"),
     (
-        *("options", "snapshot", "borders", "sample", "sampler", "explanation"),
+        *("options", "snapshot", "borders", "sample", "sampler", "explanation", "artifact"),
         *("report", "compiled_module", "compile"),
     ),
     ("hf",),

@@ -11,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 import pit_mlir
+from pit_mlir.cache import DIRECTORY_VARIABLE, PROGRAMS, SIZE_VARIABLE, Cache
 from pit_mlir.log import configure
 from pit_mlir.passes.registry import PASSES
-from pit_mlir.tools import doctor
+from pit_mlir.tools import cache_command, doctor
 from pit_mlir.tools.pit_mlir import app
 from pit_mlir.tools.pit_mlir_opt import main
 
@@ -135,3 +136,30 @@ launch.{script}()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (-signal.SIGINT, b"")
+
+
+def test_cache_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Empty, with an entry, cleared, and off."""
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
+    monkeypatch.delenv(SIZE_VARIABLE)
+    folder = tmp_path / PROGRAMS
+    assert cache_command.run(clear=False) == 0
+    assert capsys.readouterr().out == f"{folder}\n0 programs, 0.0 MiB; at most 1,024.0 MiB\n"
+    Cache(PROGRAMS).write("key", bytes(1 << 20))
+    assert {f.subject: f.text for f in doctor.findings()}[
+        "cache"
+    ] == f"1.0 of 1024 MiB, 1 programs in {folder}"
+    assert cache_command.run(clear=False) == 0
+    assert "\n1 program, 1.0 MiB; at most" in capsys.readouterr().out
+    assert cache_command.run(clear=True) == 0
+    assert capsys.readouterr().out == f"removed 1 program, 1.0 MiB, from {folder}\n"
+    assert Cache(PROGRAMS).entries() == []
+    monkeypatch.setenv(SIZE_VARIABLE, "0")
+    assert cache_command.run(clear=False) == 0
+    assert "off, PIT_CACHE_SIZE is 0" in capsys.readouterr().out
+    folder.rmdir()
+    folder.write_text("a file")
+    assert cache_command.run(clear=False) == 1
+    assert "Not a directory" in capsys.readouterr().err
