@@ -13,13 +13,9 @@ from pit_mlir import bindings
 from pit_mlir.bindings import ir
 from pit_mlir.cache import PROGRAMS, Cache
 from pit_mlir.explanation import Explanation
-from pit_mlir.options import CompileOptions
 from pit_mlir.runtime.engine import Code
 from pit_mlir.runtime.library import library_path
 from pit_mlir.target import host, processor
-
-AFTERWARDS = ("check_finite", "progress", "cache")
-"""Options that decide nothing about an artifact."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +51,18 @@ def store(key: str, artifact: Artifact) -> None:
         Cache(PROGRAMS).write(key, pickle.dumps(artifact))
 
 
-def key_of(module: ir.Module, padding: Sequence[int], options: CompileOptions) -> str:
-    """The key of what compiling the imported `module` gives: it holds all that decides it.
+def key_of(module: ir.Module, steps: Sequence[str]) -> str:
+    """The key of what the pipeline `steps` makes of the imported `module`: it holds all that decides it.
 
-    That is the program with its constants and the lines of the model that `explain()` names, what is declared and
-    chosen, the processor, and the compiler itself.
+    That is the program with its constants and the lines of the model that `explain()` names, the passes with their
+    options, the processor, and the compiler itself.
     """
-    chosen = {
-        field.name: getattr(options, field.name) for field in fields(options) if field.name not in AFTERWARDS
-    }
     machine = host()
     # Not the host as a whole: a set is printed in another order by each process.
     numbers = {
         field.name: getattr(machine, field.name) for field in fields(machine) if field.name != "features"
     }
-    settings = (compiler_digest(), processor(), sorted(machine.features), numbers, list(padding), chosen)
+    settings = (compiler_digest(), processor(), sorted(machine.features), numbers, list(steps))
     digest = hashlib.sha256(repr(settings).encode())
     digest.update(bytecode(module))
     return digest.hexdigest()

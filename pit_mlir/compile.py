@@ -18,7 +18,7 @@ from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.padding import Padding
 from pit_mlir.frontend.signature import ImportedModel
 from pit_mlir.options import TARGETS, CompileOptions, Progress
-from pit_mlir.passes.pipelines import rewrite_pipeline
+from pit_mlir.passes.pipelines import cpu_pipeline, rewrite_pipeline
 from pit_mlir.passes.runner import Observer, run_pipeline
 from pit_mlir.runtime.engine import Code, Program, build_code
 from pit_mlir.snapshot import Snapshot
@@ -108,10 +108,14 @@ def build(
     show("importing", 0, 1)
     imported = import_any(model, args, kwargs, dynamic_shapes, make_context())
     padding = [declared.argument_number(imported.arguments) for declared in sparsity]
-    key = key_of(imported.module, padding, options) if options.cache else ""
-    artifact = stored(key) if options.cache else None
+    steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze)
+    key = ""
+    artifact: Artifact | None = None
+    if options.cache:
+        key = key_of(imported.module, [*steps, *cpu_pipeline(deterministic=options.deterministic)])
+        artifact = stored(key)
     if artifact is None:
-        artifact = translate(imported, padding, options, show)
+        artifact = translate(imported, steps, options, show)
         if options.cache:
             store(key, artifact)
     show("done", 1, 1)
@@ -137,11 +141,10 @@ def build(
 
 
 def translate(
-    imported: ImportedModel, padding: Sequence[int], options: CompileOptions, show: Progress
+    imported: ImportedModel, steps: Sequence[str], options: CompileOptions, show: Progress
 ) -> Artifact:
-    """Rewrites the program of `imported` in place and compiles it."""
+    """Rewrites the program of `imported` in place by `steps`, and compiles it."""
     module, report = imported.module, Report()
-    steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze)
     run_pipeline(module, steps, report, observers=[ProgressObserver(show, len(steps))])
     text = module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
     show("generating code", len(steps), len(steps) + 1)
