@@ -15,8 +15,8 @@ from pit_mlir.codegen.cpu.attend_kernel import load_index
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read
 from pit_mlir.codegen.cpu.build import Index
 from pit_mlir.codegen.cpu.checks import where_all
-from pit_mlir.codegen.cpu.detect import LIMIT, as_i32
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.detect import LIMIT
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
 from pit_mlir.codegen.cpu.intervals import Range, empty, evaluate, exactly, union
 from pit_mlir.codegen.cpu.vectorize import vector_type
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands

@@ -1,50 +1,82 @@
-"""`pit.detect` on buffers: live coordinates per segment, in ascending order."""
+"""`pit.detect` on buffers: live coordinates per segment, in ascending order, by way of a bit for each entry."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.bindings import ir, memref
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read, sizes
 from pit_mlir.codegen.cpu.build import Index, loop, value
 from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.contract_views import flat_buffer
 from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
+from pit_mlir.codegen.cpu.detect_layout import Layout, layout_of
+from pit_mlir.codegen.cpu.fingerprint import digest
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.list_bits import LANES, PIECE, Buffers, Lists, count_ones, give_places, write
+from pit_mlir.codegen.cpu.live_bits import WORD, Bits, Piece, Source, fill
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.codegen.cpu.outline import outline
+from pit_mlir.codegen.cpu.turned_bits import Strip, fill_turned, scratch, segments_at_once
 from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.location import location_text
+from pit_mlir.dialect.structured import iterators_of
 from pit_mlir.errors import UnsupportedError
 
 LIMIT = 2**31 - 1
 """Coordinates are i32."""
+COMPARED_AT_ONCE = 8
+"""Elements that are compared while simple work is done on one (`loops.GRAIN`)."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A detect: `extents` of the source, which of its dimensions are segments (with a block each) and axis."""
+    """What a detect does: on `layout`, for `segments` of `capacity` entries each."""
 
-    source: ir.Value
-    extents: tuple[Index, ...]
-    segments: tuple[int, ...]
-    axis: tuple[int, ...]
-    block: tuple[int, ...]
-
-    @property
-    def counts(self) -> list[Index]:
-        """How many segments there are along each segment dimension."""
-        pairs = zip(self.segments, self.block, strict=True)
-        return [build.ceil_div(self.extents[dim], size) for dim, size in pairs]
+    layout: Layout
+    segments: Index
+    capacity: Index
+    has_rows: bool
+    has_compress: bool
 
     @property
-    def has_rows(self) -> bool:
-        """Whether an entry is one row: segments of a single coordinate."""
-        return all(size == 1 for size in self.block)
+    def lines(self) -> list[Index]:
+        """The extents of the axis but for its last part, along which words lie."""
+        return [dim.extent for dim in self.layout.of("axis")[:-1]]
 
     @property
-    def is_plain(self) -> bool:
-        """Whether an entry is one element of the source, so that nothing is collected first."""
-        return self.has_rows and len(self.segments) + len(self.axis) == len(self.extents)
+    def words(self) -> Index:
+        """How many words a line has."""
+        return build.ceil_div(self.layout.line.extent, WORD)
+
+    @property
+    def words_of_segment(self) -> Index:
+        """How many words a segment has."""
+        return build.product([*self.lines, self.words])
+
+    @property
+    def pieces(self) -> Index:
+        """How many pieces the lines of a segment have."""
+        return build.product([*self.lines, build.ceil_div(self.words, PIECE)])
+
+    def piece(self, number: ir.Value) -> Piece:
+        """The piece `number` of all segments."""
+        extents = [*self.lines, build.ceil_div(self.words, PIECE)]
+        segment, *line, part = build.delinearize(number, [self.segments, *extents])
+        first = build.mul(part, PIECE)
+        line_number, start = linear(line, self.lines), build.mul(first, WORD)
+        place = linear([segment, line_number, first], [self.segments, build.product(self.lines), self.words])
+        entry = build.add(build.mul(line_number, self.layout.line.extent), start)
+        return Piece(segment, line, start, entry, place, build.minimum(build.sub(self.words, first), PIECE))
+
+    def work(self, words: Index, neighbours: Index = 1) -> Index:
+        """The work of so many words, of `neighbours` elements each, in that of simple elements."""
+        dims = [dim for dim in self.layout.dims if dim.role != "axis"]
+        if self.layout.is_across:
+            dims.remove(self.layout.inner)
+        sizes = [dim.extent if dim.role == "rest" else dim.block for dim in dims]
+        elements = build.product([words, WORD, neighbours, *sizes])
+        return build.maximum(build.floor_div(elements, COMPARED_AT_ONCE), 1)
 
 
 def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
@@ -52,20 +84,29 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
     if is_by_key(op):
         lower_keys(op, lowering)
         return
-    detection = detection_of(op)
-    capacity = build.product([detection.extents[dim] for dim in detection.axis])
-    segments, coordinates = fitting(op, build.product(detection.counts), capacity)
+    attributes = op.attributes
+    extents = tuple(sizes(op.operands[0]))
+    segments_, axis = tuple(attributes["segments"]), tuple(attributes["axis"])
+    block = tuple(max(1, size) for size in attributes["block"])
+    counts = [build.ceil_div(extents[dim], size) for dim, size in zip(segments_, block, strict=True)]
+    capacity = build.product([extents[dim] for dim in axis])
+    segments, coordinates = fitting(op, build.product(counts), capacity)
     i32 = ir.IntegerType.get_signless(32)
     begin, count = allocate([segments], i32), allocate([segments], i32)
     entries = allocate([coordinates], i32)
-    extents = (*detection.counts, *(detection.extents[dim] for dim in detection.axis))
-    if detection.has_rows:
-        rows = allocate([coordinates], i32)
-        total = list_rows(detection, segments, capacity, (begin, count, entries, rows))
-    else:
-        rows = entries
-        total = list_blocks(detection, segments, capacity, (begin, count, entries))
-    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, total, extents)
+    total = allocate([1], ir.IndexType.get())
+    detection = Detection(
+        layout_of(extents, strides_of(extents), segments_, axis, block),
+        segments,
+        capacity,
+        segments != 1 and asks_for_rows(op),
+        lowering.host.vector_bits == LANES * 32 and lowering.host.architecture == "x86_64",
+    )
+    rows = allocate([coordinates], i32) if detection.has_rows else entries
+    call(detection, read(op.operands[0]), (begin, count, entries, rows, total))
+    whole = memref.load(total, [value(0)])
+    group = (*counts, *(extents[dim] for dim in axis))
+    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, whole, group)
     # The users of the index find its buffers in `lowering`; the operation goes when they are gone.
 
 
@@ -101,148 +142,117 @@ def fitting(op: ir.Operation, segments: Index, capacity: Index) -> tuple[Index, 
     return segments, coordinates
 
 
-def detection_of(op: ir.Operation) -> Detection:
-    """The view of a `pit.detect`; a block that was not chosen is 1."""
-    attributes = op.attributes
-    return Detection(
-        read(op.operands[0]),
-        tuple(sizes(op.operands[0])),
-        tuple(attributes["segments"]),
-        tuple(attributes["axis"]),
-        tuple(max(1, size) for size in attributes["block"]),
-    )
+def strides_of(extents: Sequence[Index]) -> list[Index]:
+    """The strides of a buffer whose elements follow one another."""
+    return [build.product(extents[dim + 1 :]) for dim in range(len(extents))]
 
 
-def is_live(element: ir.Value) -> ir.Value:
-    """Whether `element` is not zero: NaN, infinities and denormals are live, -0.0 is not."""
-    if isinstance(element.type, ir.FloatType):
-        zero = arith.constant(element.type, 0.0)
-        return arith.cmpf(arith.CmpFPredicate.UNE, element, zero)
-    if element.type == ir.IntegerType.get_signless(1):
-        return element
-    return arith.cmpi(arith.CmpIPredicate.ne, element, arith.constant(element.type, 0))
+def asks_for_rows(op: ir.Operation) -> bool:
+    """Whether a user of the index counts its rows: all but operations that go through the list of each segment."""
+    return any(not goes_through_lists(use.owner.operation) for use in op.results[0].uses)
 
 
-def list_rows(
-    detection: Detection,
-    segments: Index,
-    capacity: Index,
-    buffers: tuple[ir.Value, ir.Value, ir.Value, ir.Value],
-) -> ir.Value:
-    """Fills begin, count, entries and rows, the segments one after another; returns how many rows there are."""
-    begin, count, entries, rows = buffers
-    flags = None if detection.is_plain else collect(detection, segments, capacity)
-    zero = value(0)
-
-    def segment(s: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        start = carried[0]
-        memref.store(as_i32(start), begin, [s])
-
-        def coordinate(a: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            live = flag_at(detection, flags, s, a, capacity)
-            # Written in any case and kept only if live: a branch on data that nobody can predict costs more.
-            memref.store(as_i32(a), entries, [carried[0]])
-            memref.store(as_i32(build.add(build.mul(s, capacity), a)), rows, [carried[0]])
-            return [arith.addi(carried[0], arith.index_castui(ir.IndexType.get(), live))]
-
-        end = build.fold(0, capacity, 1, [start], coordinate)[0]
-        memref.store(as_i32(arith.subi(end, start)), count, [s])
-        return [end]
-
-    return build.fold(0, segments, 1, [zero], segment)[0]
+def goes_through_lists(user: ir.Operation) -> bool:
+    """Whether `user` sums along the lists of an index with nothing in rows, or shows them."""
+    if user.name == "pit.lists":
+        return True
+    if user.name not in ("pit.contract", "pit.generic"):
+        return False
+    reads = [
+        op.operation
+        for region in user.regions
+        for op in region.blocks[0].operations
+        if op.operation.name == "pit.element"
+    ]
+    in_rows = any(op.attributes["compact"].value for op in (user, *reads))
+    return not in_rows and iterators_of(user)[list(user.attributes["group"])[-1]] == "reduction"
 
 
-def list_blocks(
-    detection: Detection, segments: Index, capacity: Index, buffers: tuple[ir.Value, ir.Value, ir.Value]
-) -> ir.Value:
-    """Fills begin, count and entries, each segment at its own place, in parallel; returns the sum of the counts."""
-    begin, count, entries = buffers
-    flags = collect(detection, segments, capacity)
-    work = build.mul(capacity, 2)
-    with chunks(segments, rows_at_once(work)) as (start, stop), loop(start, stop) as s:
-        base = build.mul(s, capacity)
-        memref.store(as_i32(base), begin, [s])
+def call(detection: Detection, source: ir.Value, results: Sequence[ir.Value]) -> None:
+    """Calls the function that does it, which all detects of the same form share."""
+    flat, base, _ = flat_buffer(source)
+    buffers = [flat_buffer(buffer)[0] for buffer in results]
+    numbers = [*detection.layout.indices, detection.segments, detection.capacity]
+    unknown = [number for number in numbers if not isinstance(number, int)]
+    known = [number if isinstance(number, int) else None for number in numbers]
+    form = [str(detection.layout), str(known), str(flat.type)]
+    form.append(str((detection.has_rows, detection.has_compress)))
 
-        def coordinate(a: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            live = flag_at(detection, flags, s, a, capacity)
-            memref.store(as_i32(a), entries, [value(build.add(base, carried[0]))])
-            return [arith.addi(carried[0], arith.index_castui(ir.IndexType.get(), live))]
+    def emit(arguments: Sequence[ir.Value]) -> None:
+        flat, base, begin, count, entries, rows, total, *given = arguments
+        rest = iter(given)
 
-        memref.store(as_i32(build.fold(0, capacity, 1, [value(0)], coordinate)[0]), count, [s])
+        def inside(number: Index) -> Index:
+            return number if isinstance(number, int) else next(rest)
 
-    def add_count(s: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        return [arith.addi(carried[0], arith.index_cast(ir.IndexType.get(), memref.load(count, [s])))]
+        layout = detection.layout.mapped(inside)
+        here = replace(
+            detection, layout=layout, segments=inside(detection.segments), capacity=inside(detection.capacity)
+        )
+        kept = rows if here.has_rows else None
+        lists = Lists(begin, count, entries, kept, here.capacity, here.has_compress)
+        memref.store(make_lists(here, Source(flat, base, layout), lists), total, [value(0)])
 
-    return build.fold(0, segments, 1, [value(0)], add_count)[0]
-
-
-def flag_at(
-    detection: Detection, flags: ir.Value | None, s: ir.Value, a: ir.Value, capacity: Index
-) -> ir.Value:
-    """Whether entry `a` of segment `s` is live, from `flags` or from the source itself."""
-    if flags is not None:
-        return is_live(memref.load(flags, [value(build.add(build.mul(s, capacity), a))]))
-    point: list[Index] = [0] * len(detection.extents)
-    for dims, linear in ((detection.segments, s), (detection.axis, a)):
-        sizes_ = [detection.extents[dim] for dim in dims]
-        for dim, coordinate in zip(dims, build.delinearize(linear, sizes_), strict=True):
-            point[dim] = coordinate
-    return is_live(memref.load(detection.source, [value(coordinate) for coordinate in point]))
+    outline(f"pit_detect_{digest(form)}", [flat, base, *buffers, *unknown], emit)
 
 
-def collect(detection: Detection, segments: Index, capacity: Index) -> ir.Value:
-    """One byte for each entry of each segment: whether any element that it stands for is live.
+def make_lists(detection: Detection, source: Source, lists: Lists) -> ir.Value:
+    """Fills the lists of all segments, one after another; returns how many entries they have together.
 
-    Segments in parallel; inside, the source is read in the order in which it lies in memory.
+    Pieces of segments are counted, and listed when it is known where each of them begins.
     """
-    i8 = ir.IntegerType.get_signless(8)
-    flags = allocate([build.mul(segments, capacity)], i8)
-    rest = [d for d in range(len(detection.extents)) if d not in (*detection.segments, *detection.axis)]
-    work = build.product([capacity, *detection.block, *(detection.extents[d] for d in rest)])
-    with chunks(segments, rows_at_once(work)) as (start, stop), loop(start, stop) as s:
-        base = build.mul(s, capacity)
-        with loop(0, capacity) as a:
-            memref.store(arith.constant(i8, 0), flags, [value(build.add(base, a))])
-        *bounds, (first, last, _) = bounds_of(detection, s)
-        is_entry = len(detection.extents) - 1 in detection.axis
-        with ExitStack() as stack:
-            point: list[Index] = [
-                low if fixed else stack.enter_context(loop(low, high)) for low, high, fixed in bounds
-            ]
-            if is_entry:
-                point.append(stack.enter_context(loop(first, last)))
-                live = is_live(load_at(detection.source, point))
-            else:
-                live = any_live(detection.source, point, first, last)
-            axis_sizes = [detection.extents[dim] for dim in detection.axis]
-            entry: Index = 0
-            for dim, size in zip(detection.axis, axis_sizes, strict=True):
-                entry = build.add(build.mul(entry, size), point[dim])
-            place = [value(build.add(base, entry))]
-            memref.store(arith.ori(memref.load(flags, place), arith.extui(i8, live)), flags, place)
-    return flags
+    word = ir.IntegerType.get_signless(WORD)
+    places = build.mul(detection.segments, detection.words_of_segment)
+    bits = Bits(memref.alloc(build.flat(word), [value(places)], []))
+    is_across = source.layout.is_across
+    if is_across:
+        turn_all(detection, source, bits)
+    pieces = build.mul(detection.segments, detection.pieces)
+    starts = memref.alloc(build.flat(ir.IndexType.get()), [value(pieces)], [])
+    at_once = rows_at_once(detection.work(build.minimum(detection.words, PIECE)))
+    with chunks(pieces, at_once) as (start, stop), loop(start, stop) as number:
+        piece = detection.piece(number)
+        if not is_across:
+            fill(source, bits, piece)
+        memref.store(count_ones(bits, piece), starts, [number])
+    total = give_places(lists, starts, detection.segments, detection.pieces)
+    with chunks(pieces, at_once) as (start, stop):
+        buffers = Buffers.alloca()
+        with loop(start, stop) as number:
+            write(lists, bits, detection.piece(number), memref.load(starts, [number]), buffers)
+    return total
 
 
-def any_live(source: ir.Value, point: Sequence[Index], first: Index, last: Index) -> ir.Value:
-    """Whether any element at `point` is live, from `first` to `last` of the last dimension: kept in a register."""
+def turn_all(detection: Detection, source: Source, bits: Bits) -> None:
+    """Fills the bits of all segments where these are neighbours in memory: tasks of some segments and 64 lines each."""
+    layout, inner = detection.layout, detection.layout.inner
+    words, some = detection.words_of_segment, segments_at_once(inner)
+    *outer, neighbours = [dim.count for dim in layout.of("segment")]
+    counts = [*outer, build.ceil_div(neighbours, some), *detection.lines, detection.words]
+    width = build.minimum(build.mul(some, inner.block), inner.extent)
+    with chunks(build.product(counts), rows_at_once(detection.work(1, width))) as (start, stop):
+        buffers = scratch()
+        with loop(start, stop) as task:
+            place = build.delinearize(task, counts)
+            numbers, strip, line = place[: len(outer)], place[len(outer)], place[len(outer) + 1 :]
+            first = build.mul(strip, some)
+            number = linear(line, [*detection.lines, detection.words])
+            segment = build.mul(linear(numbers, outer), neighbours)
+            here = Strip(
+                numbers,
+                first,
+                build.minimum(build.add(first, some), neighbours),
+                line[:-1],
+                build.mul(line[-1], WORD),
+                build.add(build.mul(segment, words), number),
+                words,
+            )
+            fill_turned(source, bits, here, buffers)
 
-    def visit(place: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        return [arith.ori(carried[0], is_live(load_at(source, [*point, place])))]
 
-    none = arith.constant(ir.IntegerType.get_signless(1), 0)
-    return build.fold(first, last, 1, [none], visit)[0]
-
-
-def load_at(source: ir.Value, point: Sequence[Index]) -> ir.Value:
-    """The element of `source` at `point`."""
-    return memref.load(source, [value(coordinate) for coordinate in point])
-
-
-def bounds_of(detection: Detection, s: ir.Value) -> list[tuple[Index, Index, bool]]:
-    """For each dimension of the source where segment `s` begins and ends, and whether that is one coordinate."""
-    bounds: list[tuple[Index, Index, bool]] = [(0, extent, False) for extent in detection.extents]
-    numbers: Sequence[Index] = build.delinearize(s, detection.counts)
-    for dim, number, size in zip(detection.segments, numbers, detection.block, strict=True):
-        first = build.mul(number, size)
-        bounds[dim] = (first, build.minimum(build.add(first, size), detection.extents[dim]), size == 1)
-    return bounds
+def linear(coordinates: Sequence[Index], extents: Sequence[Index]) -> Index:
+    """The number of a place in a space of `extents`, the last coordinate running fastest."""
+    number: Index = 0
+    for coordinate, extent in zip(coordinates, extents, strict=True):
+        number = build.add(build.mul(number, extent), coordinate)
+    return number

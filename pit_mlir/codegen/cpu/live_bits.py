@@ -1,0 +1,275 @@
+"""Which entries of an index are live, a bit each: the source is read once, in the order in which it lies in memory.
+
+Where neighbours in memory are neighbouring entries, 64 of them are compared at once and make a word. Where they belong
+to neighbouring segments, 64 lines of such words are turned (a transposition of 64 x 64 bits).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pit_mlir.bindings import arith, ir, memref, vector
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.build import Index, loop, value
+from pit_mlir.codegen.cpu.detect_layout import Dim, Layout
+
+WORD = 64
+"""Entries of a word."""
+TILE = 1024
+"""Neighbouring elements that are compared before the next line is: a page or less of what hardware reads ahead."""
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A bit for each entry, in words: segment after segment, line after line, each line in words of its own."""
+
+    buffer: ir.Value
+
+    def load(self, place: Index) -> ir.Value:
+        """The word at `place`."""
+        return memref.load(self.buffer, [value(place)])
+
+    def store(self, word: ir.Value, place: Index) -> None:
+        """Makes `word` the one at `place`."""
+        memref.store(word, self.buffer, [value(place)])
+
+    def add(self, word: ir.Value, place: Index) -> None:
+        """Sets the bits of `word` in the one at `place`."""
+        self.store(arith.ori(self.load(place), word), place)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`words` neighbouring words of a line of `segment`, the first of which is at `place`.
+
+    The line has the coordinates `line` along the axis, all but the last; there its lowest bit stands for `start`,
+    which is `entry` of the segment.
+    """
+
+    segment: Index
+    line: Sequence[Index]
+    start: Index
+    entry: Index
+    place: Index
+    words: Index
+
+    def word(self, number: Index) -> Index:
+        """Where word `number` of the piece is."""
+        return build.add(self.place, number)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The tensor that is looked at: a flat buffer, where it begins, and how it lies."""
+
+    buffer: ir.Value
+    base: Index
+    layout: Layout
+
+
+def i64(number: int) -> ir.Value:
+    """A word."""
+    return arith.constant(ir.IntegerType.get_signless(64), number)
+
+
+def as_word(index: Index) -> ir.Value:
+    """An index as a word."""
+    return arith.index_cast(ir.IntegerType.get_signless(64), value(index))
+
+
+def shifted(word: ir.Value, places: Index) -> ir.Value:
+    """`word` without its lowest bits."""
+    return word if isinstance(places, int) and places == 0 else arith.shrui(word, as_word(places))
+
+
+def bits_of(given: ir.Value) -> ir.Value:
+    """What of `given`, an element or a vector of them, must not be 0 if it is live, as integers.
+
+    The sign of a float does not count: -0.0 is no live value, NaN and the smallest numbers are. Bits are looked at,
+    since a processor that flushes small numbers to 0 would compare them so.
+    """
+    vector_type = ir.VectorType(given.type) if isinstance(given.type, ir.VectorType) else None
+    element = given.type if vector_type is None else vector_type.element_type
+    if not isinstance(element, ir.FloatType):
+        return given
+    width = element.width
+    integer = ir.IntegerType.get_signless(width)
+    magnitude = ir.IntegerAttr.get(integer, 2 ** (width - 1) - 1)
+    if vector_type is None:
+        return arith.andi(arith.bitcast(integer, given), arith.constant(integer, magnitude))
+    type_ = ir.VectorType.get(vector_type.shape, integer)
+    mask = arith.constant(type_, ir.DenseElementsAttr.get_splat(type_, magnitude))
+    return arith.andi(arith.bitcast(type_, given), mask)
+
+
+def is_live(given: ir.Value) -> ir.Value:
+    """Whether `given` is not zero, for each element of a vector."""
+    bits = bits_of(given)
+    return arith.cmpi(arith.CmpIPredicate.ne, bits, build.zero(bits.type))
+
+
+def live_word(source: Source, start: Index) -> ir.Value:
+    """A bit for each of the 64 elements from `start` on, the first one lowest."""
+    live = is_live(load_vector(source, start, WORD))
+    word = vector.bitcast(ir.VectorType.get([1], ir.IntegerType.get_signless(WORD)), live)
+    return vector.extract(word, [], [0])
+
+
+def load_vector(source: Source, start: Index, lanes: int) -> ir.Value:
+    """The `lanes` elements from `start` on."""
+    element = ir.MemRefType(source.buffer.type).element_type
+    return vector.load(ir.VectorType.get([lanes], element), source.buffer, [value(start)])
+
+
+def load_bit(source: Source, place: Index) -> ir.Value:
+    """The element at `place` as a word: 1 if it is live."""
+    return arith.extui(ir.IntegerType.get_signless(WORD), is_live(memref.load(source.buffer, [value(place)])))
+
+
+def word_of_run(source: Source, run: Index, first: Index, length: Index, *, is_long: bool) -> ir.Value:
+    """The word of the elements `first .. first + 64` of a run of `length` that begins at `run`; 0 behind its end.
+
+    A run `is_long` if it has 64 elements: its last word is read where 64 elements end with it.
+    """
+    if is_long:
+        even = isinstance(length, int) and length % WORD == 0
+        over: Index = 0 if even else build.maximum(build.sub(build.add(first, WORD), length), 0)
+        return shifted(live_word(source, build.add(run, build.sub(first, over))), over)
+
+    def visit(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        bit = load_bit(source, build.add(run, build.add(first, number)))
+        return [arith.ori(carried[0], arith.shli(bit, as_word(number)))]
+
+    return build.fold(0, build.minimum(build.sub(length, first), WORD), 1, [i64(0)], visit)[0]
+
+
+@contextmanager
+def lines_of(source: Source, numbers: Sequence[Index], *, without: Dim | None = None) -> Iterator[Index]:
+    """Loops over all places that an entry of the segment at `numbers` stands for; inside, where they begin.
+
+    Dimensions of the axis, and the one `without`, are left to the caller.
+    """
+    with ExitStack() as stack:
+        offset = source.base
+        for dim in source.layout.dims:
+            if dim.role == "axis" or dim is without:
+                continue
+            first, last = bounds(dim, numbers)
+            one = dim.role == "segment" and isinstance(dim.block, int) and dim.block == 1
+            place = first if one else stack.enter_context(loop(first, last))
+            offset = build.add(offset, build.mul(place, dim.stride))
+        yield offset
+
+
+def bounds(dim: Dim, numbers: Sequence[Index]) -> tuple[Index, Index]:
+    """From where to where along `dim` an entry of the segment at `numbers` goes."""
+    if dim.role == "rest":
+        return 0, dim.extent
+    first = build.mul(numbers[dim.order], dim.block)
+    return first, build.minimum(build.add(first, dim.block), dim.extent)
+
+
+def fill(source: Source, bits: Bits, piece: Piece) -> None:
+    """Fills the words of `piece` from one line of elements after another; entries are neighbours or lie anywhere."""
+    layout = source.layout
+    line, once = layout.line, layout.has_one_line
+    by_bit = layout.inner is not line
+    inner = layout.inner if by_bit and layout.inner.role != "axis" else None
+    numbers = build.delinearize(piece.segment, [dim.count for dim in layout.of("segment")])
+    if not once:
+        with loop(0, piece.words) as number:
+            bits.store(i64(0), piece.word(number))
+
+    def fill_from(run: Index, is_long: bool) -> None:
+        with loop(0, piece.words) as number:
+            first = build.add(piece.start, build.mul(number, WORD))
+            if by_bit:
+                word = word_by_bit(source, numbers, inner, run, first)
+            else:
+                word = word_of_run(source, run, first, line.extent, is_long=is_long)
+            (bits.store if once else bits.add)(word, piece.word(number))
+
+    with lines_of(source, numbers, without=inner) as offset:
+        run = build.add(offset, build.dot(piece.line, [dim.stride for dim in layout.of("axis")[:-1]]))
+        if by_bit:
+            fill_from(run, False)
+        else:
+            by_length(line.extent, lambda is_long: fill_from(run, is_long))
+
+
+def by_length(length: Index, emit: Callable[[bool], None]) -> None:
+    """`emit(is_long)`: decided now where `length` is known, else at run time."""
+    if isinstance(length, int):
+        emit(length >= WORD)
+        return
+
+    def branch(is_long: bool) -> Callable[[], list[ir.Value]]:
+        def build_branch() -> list[ir.Value]:
+            emit(is_long)
+            return []
+
+        return build_branch
+
+    build.choose(build.compare("sge", length, WORD), [], branch(True), branch(False))
+
+
+def word_by_bit(
+    source: Source, numbers: Sequence[Index], inner: Dim | None, run: Index, start: Index
+) -> ir.Value:
+    """The word of the entries from `start` on, none of which are neighbours; each any of a run along `inner`."""
+    line = source.layout.line
+
+    def visit(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        place = build.add(run, build.mul(build.add(start, number), line.stride))
+        if inner is None:
+            bit = load_bit(source, place)
+        else:
+            first, last = bounds(inner, numbers)
+            bit = arith.extui(
+                ir.IntegerType.get_signless(WORD),
+                any_of(source, build.add(place, first), run_length(inner, first, last)),
+            )
+        return [arith.ori(carried[0], arith.shli(bit, as_word(number)))]
+
+    return build.fold(0, build.minimum(build.sub(line.extent, start), WORD), 1, [i64(0)], visit)[0]
+
+
+def run_length(inner: Dim, first: Index, last: Index) -> Index:
+    """How many elements from `first` to `last`, a number where all blocks are whole."""
+    extent, block = inner.extent, inner.block
+    if inner.role == "segment" and isinstance(extent, int) and isinstance(block, int) and extent % block == 0:
+        return block
+    return build.sub(last, first)
+
+
+def any_of(source: Source, start: Index, length: Index) -> ir.Value:
+    """Whether any of `length` neighbours from `start` on is live."""
+    if isinstance(length, int) and 1 < length <= WORD:
+        return vector.reduction(
+            ir.IntegerType.get_signless(1),
+            vector.CombiningKind.OR,
+            is_live(load_vector(source, start, length)),
+        )
+
+    def by_vector() -> list[ir.Value]:
+        def visit(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            at = build.minimum(number, build.sub(length, WORD))
+            return [arith.ori(carried[0], bits_of(load_vector(source, build.add(start, at), WORD)))]
+
+        found = build.fold(0, length, WORD, [bits_of(load_vector(source, start, WORD))], visit)[0]
+        live = arith.cmpi(arith.CmpIPredicate.ne, found, build.zero(found.type))
+        return [vector.reduction(ir.IntegerType.get_signless(1), vector.CombiningKind.OR, live)]
+
+    def one_by_one() -> list[ir.Value]:
+        def visit(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            return [
+                arith.ori(carried[0], is_live(memref.load(source.buffer, [value(build.add(start, number))])))
+            ]
+
+        none = arith.constant(ir.IntegerType.get_signless(1), 0)
+        return build.fold(0, length, 1, [none], visit)
+
+    if isinstance(length, int):
+        return (by_vector if length >= WORD else one_by_one)()[0]
+    truth = ir.IntegerType.get_signless(1)
+    return build.choose(build.compare("sge", length, WORD), [truth], by_vector, one_by_one)[0]
