@@ -7,6 +7,7 @@ and hands each to `run.measure`. `start(main, ...)` makes a command of it.
 import inspect
 import sys
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -326,6 +327,10 @@ def start(
     arguments: Sequence[str] | None = None,
 ) -> NoReturn:
     """Runs a family from the shell and ends the process: 0, 1 if a case failed, 2 for options that cannot be."""
+    # What torch says of its own formats being young is of no use to who measures.
+    warnings.filterwarnings(
+        "ignore", message="Sparse (CSR|BSR) tensor support|.*nested tensors is in prototype"
+    )
     app = typer.Typer(add_completion=False)
     app.command(help=None)(command(main, name, title, peers, defaults))
     usage = typer.BadParameter.__mro__[1]

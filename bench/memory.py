@@ -1,4 +1,4 @@
-"""The most memory of a process that calls one model, in MiB, for `bench.models`: `python -m bench.memory bert 12 0 pit`."""
+"""The most memory of a process that calls one model, in MiB: `python -m bench.memory bert 12 0 pit`."""
 
 import gc
 import sys

@@ -1,0 +1,93 @@
+"""What `make bench` does: a subset of all families in about ten minutes, then the figures: `python -m bench.subset`.
+
+Every part, named in subset.toml, is a command that can be repeated alone; `--only moe` runs those whose name holds
+that, `--list` prints them. Rows go to `bench/results/<machine>/<part>.json`. What fails is named at the end, and the
+others go on; after `--minutes` no further part is started.
+"""
+
+import shlex
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.machine import machine_name
+from bench.results import RESULTS
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One command: the file it writes is `name`.json; `about` says what it is for."""
+
+    name: str
+    about: str
+    words: str
+
+    def command(self) -> list[str]:
+        """What is run."""
+        path = RESULTS / machine_name() / f"{self.name}.json"
+        family, *options = shlex.split(self.words)
+        return [sys.executable, "-m", f"bench.{family}", *options, "--json", str(path)]
+
+
+def parts(only: str) -> list[Part]:
+    """The parts whose name holds `only`, in the order of subset.toml."""
+    table = tomllib.loads(Path(__file__).with_name("subset.toml").read_text())["part"]
+    return [Part(part["name"], part["about"], part["command"]) for part in table if only in part["name"]]
+
+
+def main(
+    only: Annotated[str, typer.Option(help="Parts whose name holds this.")] = "",
+    minutes: Annotated[float, typer.Option(help="No part is started after so many.")] = 12.0,
+    listed: Annotated[bool, typer.Option("--list", help="Print the commands, run nothing.")] = False,
+    figures: Annotated[bool, typer.Option(help="Draw the figures at the end.")] = True,
+) -> None:
+    """Runs all parts, then draws the figures."""
+    console = Console(soft_wrap=True)
+    wanted = parts(only)
+    if not wanted:
+        raise SystemExit(
+            f"--only {only}: expected part of one of {', '.join(part.name for part in parts(''))}"
+        )
+    begin, told = time.monotonic(), list[str]()
+    for number, part in enumerate(wanted, 1):
+        command = f"python -m bench.{' '.join(part.words.split())}"
+        if listed:
+            console.print(f"{part.name:12} {command}", highlight=False)
+            continue
+        spent = time.monotonic() - begin
+        if spent > 60 * minutes:
+            told.append(f"{part.name}: not started, {minutes:g} minutes are over")
+            continue
+        console.rule(f"{number} of {len(wanted)}, minute {spent / 60:.1f}: {part.name}, {part.about}")
+        console.print(command, style="dim", highlight=False)
+        try:
+            code = subprocess.run(part.command(), cwd=ROOT, check=False).returncode
+        except KeyboardInterrupt:
+            told.append(f"{part.name}: interrupted")
+            break
+        if code == 130:
+            told.append(f"{part.name}: interrupted")
+            break
+        if code:
+            told.append(f"{part.name}: ended with {code}, see above")
+    if listed:
+        return
+    if figures:
+        subprocess.run([sys.executable, "-m", "bench.figures"], cwd=ROOT, check=False)
+    console.print(f"{(time.monotonic() - begin) / 60:.1f} minutes, rows in {RESULTS / machine_name()}")
+    for line in told:
+        console.print(line, style="red")
+    raise typer.Exit(1 if told else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
