@@ -6,7 +6,14 @@ from contraction_text import Contraction, assert_close, cached, poisoned, random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pit_mlir.bindings import ir
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect import make_context
 from pit_mlir.errors import InputError
+from pit_mlir.passes.pipelines import cpu_pipeline
+from pit_mlir.passes.pit_select_tiles import SelectTiles
+from pit_mlir.passes.runner import run_pipeline
+from pit_mlir.target import host
 
 EQUATIONS = (
     "mk,nk->mn",
@@ -100,12 +107,76 @@ def test_nan_and_infinity_reach_the_result() -> None:
 
 
 @pytest.mark.parametrize("equation", ["mk,nk->mn", "mk,kn->mn", "km,kn->mn", "bhtk,nhk->btn"])
-@pytest.mark.parametrize("depth", [2, 63, 64, 1030])
-def test_bf16_in_pairs(equation: str, depth: int) -> None:
-    """Where types say that the depth is even, two steps of bf16 are multiplied at once."""
-    contraction = Contraction(equation, "bf16", "f32", dynamic=False)
-    sizes = {i: {"m": 19, "n": 45, "k": depth, "b": 2, "h": 3, "t": 9}[i] for i in contraction.iterators}
-    check(contraction, sizes, seed=5)
+@pytest.mark.parametrize("depth", [1, 2, 63, 64, 1031])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_bf16_in_pairs(equation: str, depth: int, dynamic: bool) -> None:
+    """Two steps of bf16 are multiplied at once; the last one of an odd depth alone."""
+    contraction = Contraction(equation, "bf16", "f32", dynamic=dynamic)
+    for rows in (5, 19, 130) if dynamic else (19,):
+        sizes = {
+            i: {"m": rows, "n": 45, "k": depth, "b": 2, "h": 3, "t": 9}[i] for i in contraction.iterators
+        }
+        check(contraction, sizes, seed=5)
+
+
+COMPUTED = """
+func.func @main(%x: tensor<{x}xbf16>, %mask: tensor<{x}xi1>, %scale: tensor<{k}xbf16>, %w: tensor<{n}x{k}xbf16>)
+    -> tensor<{m}x{n}xf32> {{
+  %zero = arith.constant 0.0 : bf16
+  %none = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<{x}xbf16>
+  %h = linalg.generic {{indexing_maps = [{over}, {over}, affine_map<(m, k) -> (k)>, {over}], iterator_types = ["parallel", "parallel"]}}
+      ins(%x, %mask, %scale : tensor<{x}xbf16>, tensor<{x}xi1>, tensor<{k}xbf16>) outs(%e : tensor<{x}xbf16>) {{
+  ^bb0(%a: bf16, %c: i1, %s: bf16, %o: bf16):
+    %p = arith.addf %a, %s : bf16
+    %r = arith.select %c, %p, %zero : bf16
+    linalg.yield %r : bf16
+  }} -> tensor<{x}xbf16>
+  %f = tensor.empty() : tensor<{m}x{n}xf32>
+  %z = linalg.fill ins(%none : f32) outs(%f : tensor<{m}x{n}xf32>) -> tensor<{m}x{n}xf32>
+  %y = linalg.generic {{indexing_maps = [{read}, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>],
+                        iterator_types = ["parallel", "parallel", "reduction"]}}
+      ins(%h, %w : tensor<{x}xbf16>, tensor<{n}x{k}xbf16>) outs(%z : tensor<{m}x{n}xf32>) {{
+  ^bb0(%a: bf16, %b: bf16, %acc: f32):
+    %aw = arith.extf %a : bf16 to f32
+    %bw = arith.extf %b : bf16 to f32
+    %p = arith.mulf %aw, %bw : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  }} -> tensor<{m}x{n}xf32>
+  return %y : tensor<{m}x{n}xf32>
+}}"""
+
+
+@pytest.mark.parametrize("sizes", [(7, 33, 64), (33, 127, 7), (131, 40, 301)])
+@pytest.mark.parametrize("order", ["m, k", "k, m"])
+def test_bf16_that_is_computed(sizes: tuple[int, int, int], order: str) -> None:
+    """What masks, adds to and casts a factor happens while pairs of it are packed: the same bits, in one kernel."""
+    m, n, k = sizes
+    x, over = (f"{m}x{k}", (m, k)) if order == "m, k" else (f"{k}x{m}", (k, m))
+    words = {"m": m, "n": n, "k": k, "x": x, "over": f"affine_map<(m, k) -> ({order})>"}
+    text = COMPUTED.format(**words, read=f"affine_map<(m, n, k) -> ({order})>")
+    rng = numpy.random.default_rng(6)
+    values, scale, weight = (random(rng, shape, "bf16") for shape in (over, (k,), (n, k)))
+    mask = rng.random(over) < 0.5
+    [actual] = cached(text).run_numpy(values, mask, scale, weight)
+    along = (slice(None), None) if order == "k, m" else slice(None)
+    hidden = numpy.where(mask, values + scale[along], numpy.zeros((), values.dtype))
+    rows = wide(hidden).T if order == "k, m" else wide(hidden)
+    assert_close(actual, rows @ wide(weight).T, "f32", k)
+
+
+@pytest.mark.skipif(not host().has_bf16_dot, reason="the processor does not multiply pairs of bf16")
+def test_bf16_that_is_computed_is_multiplied_in_pairs() -> None:
+    """No kernel widens what it packs."""
+    words = {"m": 33, "n": 40, "k": 31, "x": "33x31", "over": "affine_map<(m, k) -> (m, k)>"}
+    text = COMPUTED.format(**words, read="affine_map<(m, n, k) -> (m, k)>")
+    with make_context(), ir.Location.unknown():
+        module = ir.Module.parse(text)
+        SelectTiles().run(module.operation, Report())
+        run_pipeline(module, cpu_pipeline(), None)
+        lowered = str(module)
+    assert "pit_micro_pairs" in lowered and "pit_micro_dense" not in lowered
 
 
 def test_sizes_that_disagree_are_an_error() -> None:

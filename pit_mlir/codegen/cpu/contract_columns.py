@@ -18,8 +18,9 @@ from pit_mlir.codegen.cpu.build import (
     sub,
 )
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task, scratch
+from pit_mlir.codegen.cpu.contract_pairs import in_parts
 from pit_mlir.codegen.cpu.contract_views import View
-from pit_mlir.codegen.cpu.pack import Panels, lies_across
+from pit_mlir.codegen.cpu.pack import Factor, Panels, lies_across
 
 PANELS_AT_ONCE = 8
 """Panels that are packed together from columns that lie next to each other, so that long stretches are read."""
@@ -58,7 +59,7 @@ def pack_columns(frame: Frame, packed_type: ir.Type, first: Index, columns: Inde
     *outside, depth = frame.depth_axes
     axes = carried_axes(frame)
     outer = [frame.extents[a] for a in axes]
-    extents, extent = [frame.extents[a] for a in outside], frame.extents[depth]
+    extents, extent = [frame.extents[a] for a in outside], frame.steps
     steps = add(product([*extents, extent]), tile.lanes)
     panels, pitch = ceil_div(columns, tile.width), mul(steps, tile.width)
     buffer = scratch(packed_type, mul(product([*outer, panels]), pitch))
@@ -88,8 +89,12 @@ def pack_columns(frame: Frame, packed_type: ir.Type, first: Index, columns: Inde
             )
             panel = add(mul(linear, panels), mul(group, at_once))
             start = add(mul(panel, steps), add(mul(run, extent), begin))
-            target = Panels(buffer, tile.width, pitch, start, tile.lanes)
-            target.pack_along(factor, frame.column_axis, count, depth, some)
+
+            def pack(part: Factor, inside: Index, steps: Index) -> None:
+                target = Panels(buffer, tile.width, pitch, add(start, inside), tile.lanes)
+                target.pack_along(part, frame.column_axis, count, depth, steps)
+
+            in_parts(frame, factor, begin, some, pack)
     return Shared(frame, buffer, axes, first, pitch, panels)
 
 

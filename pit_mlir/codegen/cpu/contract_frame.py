@@ -114,6 +114,8 @@ class Frame:
         self.column_axis = plan.of_role("column")[0]
         self.depth_axes = plan.of_role("depth")
         self.is_paired = False
+        # Pairs of bf16 that are half full at the end of the depth: none, one, or None where there never are.
+        self.last_half: Index | None = None
 
     def exchanged(self) -> "Frame":
         """The same kernel with its rows, of one axis, as columns and its columns as rows."""
@@ -155,6 +157,11 @@ class Frame:
     def columns(self) -> Index:
         """The number of columns."""
         return self.extents[self.column_axis]
+
+    @property
+    def steps(self) -> Index:
+        """The steps along the last axis of the depth."""
+        return add(self.extents[self.depth_axes[-1]], 0 if self.last_half is None else self.last_half)
 
     @property
     def outer_extents(self) -> list[Index]:

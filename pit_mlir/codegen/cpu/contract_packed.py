@@ -4,10 +4,9 @@ A task is a block of rows and a block of columns. With a list along the depth, w
 rows of the block that are zero throughout are left out.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pit_mlir.bindings import arith, func, ir, memref, scf, vector
+from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -39,8 +38,9 @@ from pit_mlir.codegen.cpu.contract_frame import (
     scratch,
 )
 from pit_mlir.codegen.cpu.contract_live import any_live
+from pit_mlir.codegen.cpu.contract_pairs import in_parts
 from pit_mlir.codegen.cpu.contract_views import View, index_at
-from pit_mlir.codegen.cpu.micro_kernel import MicroKernel
+from pit_mlir.codegen.cpu.micro_kernel import MicroKernel, call_smallest
 from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, lies_across, transpose
 
 ROWS_OF_TASK = 448
@@ -231,25 +231,25 @@ class PackedForm:
 
     def build_depth(self, task: Task, buffers: Buffers, factors: Factors) -> None:
         """The steps along a depth of one axis; one step of no length if it is empty."""
-        axis = self.frame.depth_axes[0]
-        extent = self.frame.extents[axis]
-        with loop(0, maximum(extent, 1), self.tile.depth) as first:
-            count, fresh = minimum(self.tile.depth, sub(extent, first)), compare("eq", first, 0)
+        axis, steps = self.frame.depth_axes[0], self.frame.steps
+        with loop(0, maximum(steps, 1), self.tile.depth) as first:
+            count, fresh = minimum(self.tile.depth, sub(steps, first)), compare("eq", first, 0)
             here = factors.moved(lambda view: mul(first, view.strides[axis]))
-            self.pack_rows(task, buffers, here.rows, 0, count)
+            in_parts(self.frame, here.rows, first, count, lambda *part: self.pack_rows(task, buffers, *part))
             if self.shared is not None:
                 self.multiply(task, buffers, count, fresh, first_step=first)
             else:
-                self.pack_and_multiply(task, buffers, here.columns, count, fresh)
+                self.multiply_in_steps(task, buffers, here.columns, first, count)
 
-    def pack_and_multiply(
-        self, task: Task, buffers: Buffers, factor: Factor, count: Index, fresh: ir.Value
+    def multiply_in_steps(
+        self, task: Task, buffers: Buffers, factor: Factor, first: Index, count: Index
     ) -> None:
         """Packs `count` steps of the columns, as many columns as the cache holds, and multiplies."""
+        fresh = compare("eq", first, 0)
         with loop(0, task.columns, COLUMNS_OF_STEP) as column:
             wide = minimum(COLUMNS_OF_STEP, sub(task.columns, column))
             part = replace(task, column=add(task.column, column), columns=wide)
-            self.pack_columns(part, buffers, factor, 0, count)
+            in_parts(self.frame, factor, first, count, lambda *some: self.pack_columns(part, buffers, *some))
             panel = floor_div(column, self.tile.width)
             self.multiply(part, buffers, count, fresh, first_panel=panel)
 
@@ -483,18 +483,3 @@ class PackedForm:
 def index_in(buffer: ir.Value, number: Index) -> Index:
     """Element `number` of a buffer of i32 as an index."""
     return arith.index_cast(ir.IndexType.get(), memref.load(buffer, [value(number)]))
-
-
-def call_smallest(kernels: Sequence[tuple[int, str]], rows: Index, arguments: Sequence[ir.Value]) -> None:
-    """Calls the lowest of `kernels` (height, name) that does `rows`; the highest does any number."""
-    (height, name), *higher = kernels
-    if not higher:
-        func.CallOp([], ir.FlatSymbolRefAttr.get(name), list(arguments))
-        return
-    choice = scf.IfOp(compare("sle", rows, height), has_else=True)
-    with ir.InsertionPoint(choice.then_block):
-        func.CallOp([], ir.FlatSymbolRefAttr.get(name), list(arguments))
-        scf.yield_([])
-    with ir.InsertionPoint(choice.else_block):
-        call_smallest(higher, rows, arguments)
-        scf.yield_([])

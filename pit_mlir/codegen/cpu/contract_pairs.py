@@ -1,27 +1,44 @@
 """bf16 as the processor multiplies it: two neighbouring steps of the depth at once, summed in f32.
 
 A pair is one 32-bit element: packing, transposing and addressing it is as for any other element, along a depth that
-is half as long.
+is half as long. A factor may be computed from several elements, as long as its last step is a cast from bf16.
 """
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 
-from pit_mlir.bindings import ir, vector
-from pit_mlir.codegen.cpu.build import Index, add, floor_div, mul
+from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    floor_div,
+    loop,
+    minimum,
+    mul,
+    remainder,
+    splat,
+    sub,
+    zero,
+)
 from pit_mlir.codegen.cpu.contract_frame import Factors, Frame
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.contract_views import View
-from pit_mlir.codegen.cpu.pack import Factor
+from pit_mlir.codegen.cpu.contract_views import View, every_lane
+from pit_mlir.codegen.cpu.pack import Factor, Load, computed, lies_across
 from pit_mlir.dialect.structured import owner
 
 
 @dataclass(frozen=True)
 class PairView(View):
-    """A view of bf16 whose elements are pairs along axis `depth`; the second lies `partner` behind the first."""
+    """A view whose elements are pairs along axis `depth`; the second lies `partner` behind the first.
+
+    Read `along` the depth, a vector of pairs is twice as many neighbours; read along another axis, it is one of first
+    elements, and one of second ones in the view moved by `partner`. Of a `half`, there are no second ones.
+    """
 
     depth: int
     partner: Index
+    along: bool
+    half: bool = False
 
     def is_contiguous(self, axis: int) -> bool:
         """Along the depth, pairs are neighbours if their halves are."""
@@ -30,35 +47,76 @@ class PairView(View):
         return super().is_contiguous(axis)
 
     def load(self, offset: Index, stride: Index, lanes: int, mask: ir.Value | None) -> ir.Value:
-        """`lanes` pairs as i32."""
-        if self.is_contiguous(self.depth):
-            halves = super().load(
-                offset, 1, 2 * lanes, None if mask is None else vector.interleave(mask, mask)
-            )
+        """The elements of `lanes` pairs in turn, or one element of each."""
+        if not self.along:
+            return super().load(offset, stride, lanes, mask)
+        if self.half:
+            first = every_lane(lanes) if mask is None else mask
+            mask = vector.interleave(first, zero(first.type))
+        elif mask is not None:
+            mask = vector.interleave(mask, mask)
+        return super().load(offset, self.partner, 2 * lanes, mask)
+
+
+@dataclass(frozen=True)
+class PairFactor(Factor):
+    """A factor of bf16 whose views are `PairView`s: vectors of it are i32, a pair each."""
+
+    along: bool
+    half: bool = False
+
+    def compute(self, load: Load, lanes: int) -> ir.Value:
+        """The pairs on vectors of `lanes`."""
+        known = {scalar: load(view) for scalar, view in self.views.items()}
+        if self.along:
+            halves = self.vector_of(known, 2 * lanes)
+            if self.half:
+                every = every_lane(lanes)
+                halves = arith.select(vector.interleave(every, zero(every.type)), halves, zero(halves.type))
         else:
-            first = super().load(offset, stride, lanes, mask)
-            halves = vector.interleave(first, super().load(add(offset, self.partner), stride, lanes, mask))
+            first = self.vector_of(known, lanes)
+            second = zero(first.type) if self.half else self.seconds(load, lanes)
+            halves = vector.interleave(first, second)
         return vector.bitcast(ir.VectorType.get([lanes], ir.IntegerType.get_signless(32)), halves)
+
+    def seconds(self, load: Load, lanes: int) -> ir.Value:
+        """The second elements of pairs that are not read along the depth."""
+        views = {s: v.moved(v.partner) for s, v in self.views.items() if isinstance(v, PairView)}
+        return self.vector_of({scalar: load(view) for scalar, view in views.items()}, lanes)
+
+    def vector_of(self, known: dict[ir.Value, ir.Value], lanes: int) -> ir.Value:
+        """The factor, computed from `known` elements."""
+        found = computed(self.result, {**known, **self.scalars}, lanes)
+        return found if isinstance(found.type, ir.VectorType) else splat(found, lanes)
 
 
 def in_pairs(frame: Frame) -> Frame | None:
-    """`frame` with factors that are pairs of bf16 along the depth; None where they are not plain bf16, or not pairs."""
-    depth = frame.depth_axes[-1]
-    if not (frame.host.has_bf16_dot and frame.host.vector_bits == 512 and has_even_extent(frame.plan, depth)):
+    """`frame` with factors that are pairs of bf16 along the depth; None where they are not bf16."""
+    depth, plan = frame.depth_axes[-1], frame.plan
+    is_even = has_even_extent(plan, depth)
+    if not (frame.host.has_bf16_dot and frame.host.vector_bits == 512) or plan.listed == "depth":
         return None
-    rows, columns = plain_bf16(frame.factors.rows), plain_bf16(frame.factors.columns)
-    if rows is None or columns is None or frame.plan.listed == "depth":
+    # Runs of several axes lie one after another in whole pairs.
+    if plan.has_tables or not (is_even or len(frame.depth_axes) == 1):
         return None
-    fits = columns[1].is_contiguous(depth) or columns[1].is_contiguous(frame.column_axis)
-    if not (rows[1].is_contiguous(depth) and fits):
+    narrow = [bf16_of(factor) for factor in (frame.factors.rows, frame.factors.columns)]
+    if any(scalar is None for scalar in narrow):
         return None
+    rows_across = (
+        plan.listed != "rows"
+        and len(frame.row_axes) == 1
+        and lies_across(frame.factors.rows, depth, frame.row_axes[0])
+    )
+    columns_across = not lies_across(frame.factors.columns, frame.column_axis, depth)
     paired = copy(frame)
     paired.factors = Factors(
-        *(Factor(scalar, {scalar: pair_view(view, depth)}, {}) for scalar, view in (rows, columns))
+        pair_factor(frame.factors.rows, narrow[0], depth, along=not rows_across),
+        pair_factor(frame.factors.columns, narrow[1], depth, along=not columns_across),
     )
     paired.extents = list(frame.extents)
     paired.extents[depth] = floor_div(frame.extents[depth], 2)
     paired.is_paired = True
+    paired.last_half = None if is_even else remainder(frame.extents[depth], 2)
     return paired
 
 
@@ -73,20 +131,52 @@ def has_even_extent(plan: ContractPlan, number: int) -> bool:
     return False
 
 
-def plain_bf16(factor: Factor) -> tuple[ir.Value, View] | None:
-    """The one element that `factor` is, cast from bf16 to f32."""
+def bf16_of(factor: Factor) -> ir.Value | None:
+    """What `factor` is, before it is cast from bf16 to f32 as its last step; None if it is anything else."""
     maker = owner(factor.result)
     if maker is None or maker.name != "arith.extf" or not isinstance(factor.result.type, ir.F32Type):
         return None
     scalar = maker.operands[0]
-    view = factor.views.get(scalar)
-    return (scalar, view) if view is not None and isinstance(scalar.type, ir.BF16Type) else None
+    return scalar if isinstance(scalar.type, ir.BF16Type) else None
 
 
-def pair_view(view: View, depth: int) -> PairView:
+def pair_factor(factor: Factor, result: ir.Value | None, depth: int, *, along: bool) -> PairFactor:
+    """`factor`, whose bf16 is `result`, as pairs."""
+    assert result is not None, "the caller saw to it"
+    views = {scalar: pair_view(view, depth, along=along) for scalar, view in factor.views.items()}
+    return PairFactor(result, views, factor.scalars, along)
+
+
+def pair_view(view: View, depth: int, *, along: bool) -> PairView:
     """`view` as one of pairs."""
     strides = list(view.strides)
     partner = strides[depth]
     strides[depth] = mul(partner, 2)
     plain = replace(view, strides=tuple(strides))
-    return PairView(plain.access, plain.buffer, plain.base, plain.strides, plain.coordinates, depth, partner)
+    return PairView(
+        plain.access, plain.buffer, plain.base, plain.strides, plain.coordinates, depth, partner, along
+    )
+
+
+def halved(factor: Factor) -> Factor:
+    """`factor`, which is one of pairs, with a zero as the second of each."""
+    assert isinstance(factor, PairFactor), "only pairs have halves"
+    views = {s: replace(v, half=True) for s, v in factor.views.items() if isinstance(v, PairView)}
+    return replace(factor, views=views, half=True)
+
+
+def in_parts(
+    frame: Frame, factor: Factor, first: Index, count: Index, pack: Callable[[Factor, Index, Index], None]
+) -> None:
+    """`pack(factor, start, count)` for `count` steps of `factor` from step `first` of the depth on, where it begins.
+
+    Of an odd number of bf16 the last one is half of a pair, and a part of its own.
+    """
+    if frame.last_half is None:
+        pack(factor, 0, count)
+        return
+    depth = frame.depth_axes[-1]
+    whole = minimum(count, sub(frame.extents[depth], first))
+    pack(factor, 0, whole)
+    with loop(whole, count) as last:
+        pack(halved(factor).moved(lambda view: mul(last, view.strides[depth])), last, 1)

@@ -39,7 +39,7 @@ from pit_mlir.codegen.cpu.contract_frame import (
     rounded,
     scratch,
 )
-from pit_mlir.codegen.cpu.contract_pairs import in_pairs
+from pit_mlir.codegen.cpu.contract_pairs import halved, in_pairs
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
 from pit_mlir.codegen.cpu.pack import Factor, lies_across, transpose, vectors
@@ -207,8 +207,7 @@ class DotForm(SkinnyForm):
         count = len(rows) * len(columns)
 
         def step(k: Index, sums: list[ir.Value], mask: ir.Value | None) -> list[ir.Value]:
-            right = [self.along_depth(factor, k, mask) for factor in columns]
-            left = [self.along_depth(factor, k, mask) for factor in rows]
+            right, left = ([self.along_depth(factor, k, mask) for factor in side] for side in (columns, rows))
             pairs = ((one, other) for one in left for other in right)
             return [self.multiply_add(*pair, total) for pair, total in zip(pairs, sums, strict=True)]
 
@@ -225,7 +224,11 @@ class DotForm(SkinnyForm):
         sums = [total_of(sums[number::count]) for number in range(count)]
         whole = mul(floor_div(steps, lanes), lanes)
         sums = fold(wide, whole, lanes, sums, lambda k, carried: step(k, carried, None))
-        return step(whole, sums, first_lanes(sub(steps, whole), lanes))
+        sums = step(whole, sums, first_lanes(sub(steps, whole), lanes))
+        if self.frame.last_half is None:
+            return sums
+        rows, columns = ([halved(factor) for factor in side] for side in (rows, columns))
+        return step(steps, sums, first_lanes(self.frame.last_half, lanes))
 
     def along_depth(self, factor: Factor, k: Index, mask: ir.Value | None) -> ir.Value:
         """A vector of `factor` along the depth, from step `k` on; 0 outside `mask`."""

@@ -1,12 +1,14 @@
 """The micro-kernel: an outer product of a few packed rows and a panel of packed columns, held in registers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pit_mlir.bindings import arith, func, ir, memref, vector, x86
+from pit_mlir.bindings import arith, func, ir, memref, scf, vector, x86
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
+    compare,
     either,
     flat,
     fold,
@@ -156,3 +158,18 @@ def multiply_add_pairs(left: ir.Value, right: ir.Value, total: ir.Value) -> ir.V
     """`total` with both products of each pair of `left` and `right` added: i32 of two bf16, sums of f32."""
     halves = ir.VectorType.get([2 * ir.VectorType(total.type).shape[0]], ir.BF16Type.get())
     return x86.DotBF16Op(total, vector.bitcast(halves, left), vector.bitcast(halves, right)).dst
+
+
+def call_smallest(kernels: Sequence[tuple[int, str]], rows: Index, arguments: Sequence[ir.Value]) -> None:
+    """Calls the lowest of `kernels` (height, name) that does `rows`; the highest does any number."""
+    (height, name), *higher = kernels
+    if not higher:
+        func.CallOp([], ir.FlatSymbolRefAttr.get(name), list(arguments))
+        return
+    choice = scf.IfOp(compare("sle", rows, height), has_else=True)
+    with ir.InsertionPoint(choice.then_block):
+        func.CallOp([], ir.FlatSymbolRefAttr.get(name), list(arguments))
+        scf.yield_([])
+    with ir.InsertionPoint(choice.else_block):
+        call_smallest(higher, rows, arguments)
+        scf.yield_([])

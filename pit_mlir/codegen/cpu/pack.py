@@ -6,7 +6,8 @@ square blocks of vectors, which are transposed in registers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from pit_mlir.bindings import arith, ir, vector
 from pit_mlir.codegen.cpu.build import (
@@ -44,10 +45,9 @@ class Factor:
     views: Mapping[ir.Value, View]
     scalars: Mapping[ir.Value, ir.Value]
 
-    def moved(self, offset: Callable[[View], Index]) -> "Factor":
+    def moved(self, offset: Callable[[View], Index]) -> Self:
         """The factor with each view's base moved."""
-        views = {scalar: view.moved(offset(view)) for scalar, view in self.views.items()}
-        return Factor(self.result, views, self.scalars)
+        return replace(self, views={scalar: view.moved(offset(view)) for scalar, view in self.views.items()})
 
     def prefetch(self, axis: int, place: Index) -> None:
         """Asks for what lies at `place` of `axis` in the views that are contiguous along it."""
