@@ -1,0 +1,138 @@
+"""The benchmarks measure a tiny case each and write rows; options that cannot be are told in a line."""
+
+import json
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import family, results
+from bench.protocol import Case, Row, Times, interleaved
+
+TINY = {
+    "matmul": "--shape 64x64x32 --granularity 32x1 --zeros 0.5 --peer torch --peer csr --peer gather",
+    "moe": "--shape 32x16x4x2 --tokens 3 --dtype f32 --weight frozen --peer grouped --peer gathered",
+    "relu": "--inputs 64 --outputs 32 --tokens 2 --dtype bf16 --zeros 0.5 --weight kn --peer torch --peer gather",
+    "padding": "--layers 1 --hidden 32 --heads 2 --shape 2x16 --fill 0.5 --peer torch --peer packed --peer nested",
+    "attention": "--length 64 --block 16 --heads 1 --dim 16 --pattern blocks --peer torch",
+    "pruning": "--inputs 64 --outputs 64 --tokens 2 --dtype f32 --granularity 32x64 --zeros 0.5 --layout nk --peer torch",
+    "index": "--shape 64x64 --granularity 16x16 --dtype bf16 --peer nonzero --peer numpy --peer sum",
+    "models": "--model tiny --peer torch",
+}
+WRONG = [
+    ("matmul --granularity 33x1", "33 to divide m = 4096"),
+    ("matmul --granularity 32", "2 positive numbers"),
+    ("matmul --shape 4x-4x4", "3 positive numbers"),
+    ("matmul --zeros 1.5", "a share from 0 to 1"),
+    ("matmul --peer cublas", "one of torch, dense"),
+    ("matmul --dtype f8", "one of f32, bf16"),
+    ("matmul --rounds 0", "a positive number"),
+    ("matmul --threads -1", "a positive number"),
+    ("matmul --bogus", "No such option: --bogus"),
+    ("moe --shape deepseek-v4", "one of mixtral"),
+    ("moe --shape olmoe/3", "a divisor of 2048 and 1024"),
+    ("moe --shape deepseek-v3 --dtype f64", "GiB of free memory"),
+    ("index --granularity 3x1", "3 to divide 4096 rows"),
+    ("padding --fill 0", "above 0 to 1, or glue"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _settings() -> Iterator[None]:
+    """A run sets torch's threads, gradients and seed, which are everybody's."""
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(True)
+    torch.set_rng_state(state)
+
+
+def run(words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """What `python -m bench.<words>` ends with."""
+    name, *options = words.split()
+    monkeypatch.setattr(sys, "argv", [name, *options])
+    monkeypatch.delitem(sys.modules, f"bench.{name}", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"bench.{name}", run_name="__main__")
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_writes_rows(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.json"
+    if name in ("padding", "models"):
+        pytest.importorskip("transformers")
+    words = f"{name} {TINY[name]} --rounds 1 --json {path}"
+    assert run(words, monkeypatch) == 0
+    rows = json.loads(path.read_text())
+    assert {row["peer"] for row in rows} == {
+        word for word in TINY[name].split() if f"--peer {word}" in TINY[name]
+    }
+    for row in rows:
+        assert set(results.KEYS) <= set(row)
+        assert row["max_error"] <= 5e-2
+        for side in ("peer_ms", "pit_ms"):
+            assert 0 < row[side]["min"] <= row[side]["median"] <= row[side]["max"]
+        assert row["ratio"] == pytest.approx(row["peer_ms"]["median"] / row["pit_ms"]["median"])
+        assert row["zeros"] is None or 0 <= row["zeros"] <= 1
+
+
+@pytest.mark.parametrize(("words", "told"), WRONG, ids=[words for words, _ in WRONG])
+def test_tells_what_cannot_be(
+    words: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words, monkeypatch) == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert len(error.splitlines()) == 1
+
+
+def a_run(path: Path | None = None) -> family.Run:
+    """A run without options."""
+    return family.Run("test", "a test", 1, 1, 0, False, ["present", "absent"], path)
+
+
+def test_wrong_results_are_told_and_not_timed() -> None:
+    measured = a_run()
+    sides = {"pit": lambda: torch.ones(2), "peer": lambda: torch.zeros(2)}
+    case = Case("a case", "2")
+    measured.attempt(case, lambda: measured.measure(case, sides, tuple, lambda: torch.ones(2)))
+    assert not measured.rows
+    assert measured.failures == ["a case 2 f32: peer is wrong by 1.0e+00 of the largest value, 1e-04 passes"]
+
+
+def test_a_missing_peer_is_a_line() -> None:
+    def absent() -> None:
+        raise family.not_installed("zentorch")
+
+    measured = a_run()
+    assert list(measured.others({"present": lambda: print, "absent": absent})) == ["present"]  # type: ignore[dict-item]
+    assert list(measured.notes) == ["absent: zentorch is not installed: pip install 'pit_mlir[bench]'"]
+
+
+def test_an_interrupt_keeps_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(run: family.Run) -> None:
+        run.add(Row(Case("a case", "2"), {"pit": Times(1.0, 2.0, 3.0)}, {"pit": 0.0}))
+        raise KeyboardInterrupt
+
+    path = tmp_path / "rows.json"
+    with pytest.raises(SystemExit) as ended:
+        family.start(main, "test", "a test", ["torch"], arguments=["--json", str(path)])
+    assert ended.value.code == 130
+    assert json.loads(path.read_text())[0]["pit_ms"]["median"] == 2.0
+    assert "interrupted: 1 rows kept" in capsys.readouterr().err
+
+
+def test_every_round_has_arguments_of_its_own_that_sides_share() -> None:
+    seen: dict[str, list[int]] = {"one": [], "other": []}
+    count = iter(range(100))
+    sides = {name: seen[name].append for name in seen}
+    times = interleaved(sides, rounds=3, fresh=lambda: (next(count),))
+    assert seen["one"] == seen["other"] == [0, 1, 2, 3, 4]
+    assert all(time.min <= time.median <= time.max for time in times.values())
