@@ -6,11 +6,11 @@ of the depth at a time are added to sums that stay in the first-level cache.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -42,15 +42,20 @@ from pit_mlir.codegen.cpu.contract_frame import (
 from pit_mlir.codegen.cpu.contract_pairs import halved, in_pairs
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
-from pit_mlir.codegen.cpu.pack import Factor, lies_across, transpose, vectors
+from pit_mlir.codegen.cpu.pack import Factor, lies_across, vectors
 
 MOST_ROWS_OF_DOT = 16
 MOST_ROWS_OF_AXPY = 4
 """Rows up to which reading the columns where they lie is faster than packing them."""
+ROWS_AT_ONCE = (1, 2, 4, 6)
+"""Rows that share each vector of columns that is read: 6 x 4 sums fill the registers beside the operands."""
+MOST_ROWS_OF_STREAM = 2
+"""Rows up to which memory is the limit, which one column after another reads at its speed."""
 COLUMNS = 4
-VECTORS = 4
-"""Columns, and vectors or rows of each, that are summed at once in the dot form: 16 sums hide the latency of their
-additions, and few streams do not evict each other where the columns lie a multiple of the page size apart."""
+"""Columns that are summed at once for more rows: few streams do not evict each other where the columns lie a multiple
+of the page size apart."""
+SUMS = 16
+"""Sums that hide the latency of their additions: of few rows, those of several vectors along the depth."""
 STEPS = 4
 """Steps of the depth that are added at once: the sums are loaded and stored once for each four products."""
 BYTES_OF_SUMS = 16 * 1024
@@ -158,36 +163,42 @@ class DotForm(SkinnyForm):
 
     def build_task(self, task: Task) -> None:
         """A block of columns."""
-        partial = scratch(self.frame.plan.sum_type, VECTORS * self.lanes * self.lanes)
-        with loop(0, task.columns, self.lanes) as column:
-            self.dot_rows(task, column, partial)
+        partial = scratch(self.frame.plan.sum_type, ROWS_AT_ONCE[-1] * self.lanes * self.lanes)
+        # As many rows in one pass as in the other.
+        passes = maximum(ceil_div(task.rows, ROWS_AT_ONCE[-1]), 1)
+        high = maximum(ceil_div(task.rows, passes), 1)
+        with loop(0, task.columns, self.lanes) as column, loop(0, task.rows, high) as row:
+            some = replace(task, row=add(task.row, row), rows=minimum(high, sub(task.rows, row)))
+            self.dot_rows(some, column, partial, ROWS_AT_ONCE)
 
-    def dot_rows(self, task: Task, column: Index, partial: ir.Value) -> None:
-        """A vector of columns from `column` of `task` on, for some rows after others while it is cached."""
+    def dot_rows(self, task: Task, column: Index, partial: ir.Value, heights: Sequence[int]) -> None:
+        """A vector of columns from `column` of `task` on, by the lowest of `heights` that does its rows."""
+        height, *higher = heights
 
-        def rows_from(row: Index, count: int) -> Callable[[], list[ir.Value]]:
-            def emit() -> list[ir.Value]:
-                some = replace(task, row=add(task.row, row), rows=minimum(count, sub(task.rows, row)))
-                # Rows behind the last one are that one again.
-                places = [minimum(n, sub(some.rows, 1)) if n else 0 for n in range(count)]
-                at = [replace(some, row=add(some.row, place)) for place in places]
-                self.dot_products(some, [self.factors_of(one)[0] for one in at], column, partial)
-                return []
+        def here() -> list[ir.Value]:
+            self.dot_products(task, height, column, partial)
+            return []
 
-            return emit
+        def above() -> list[ir.Value]:
+            self.dot_rows(task, column, partial, higher)
+            return []
 
-        with loop(0, task.rows, VECTORS) as row:
-            is_one = compare("eq", sub(task.rows, row), 1)
-            choose(is_one, [], rows_from(row, 1), rows_from(row, VECTORS))
+        if higher:
+            choose(compare("sle", task.rows, height), [], here, above)
+        else:
+            here()
 
-    def dot_products(self, task: Task, rows: list[Factor], column: Index, partial: ir.Value) -> None:
-        """A vector of dot products of each of `rows`, those of `task`, with its columns from `column` on."""
+    def dot_products(self, task: Task, height: int, column: Index, partial: ir.Value) -> None:
+        """A vector of dot products of each row of `task`, at most `height`, with its columns from `column` on."""
         lanes = self.lanes
         _, columns = self.factors_of(task)
-        at_once = min(COLUMNS, lanes)
+        at_once = 1 if height <= MOST_ROWS_OF_STREAM else min(COLUMNS, lanes)
+        # Rows behind the last one are that one again.
+        places = [minimum(n, sub(task.rows, 1)) if n else 0 for n in range(height)]
+        rows = [self.factors_of(replace(task, row=add(task.row, place)))[0] for place in places]
         with loop(0, lanes, at_once) as group:
-            places = [minimum(add(column, add(group, n)), sub(task.columns, 1)) for n in range(at_once)]
-            sums = self.dot_sums(rows, [self.at_column(columns, place) for place in places])
+            numbers = [minimum(add(column, add(group, n)), sub(task.columns, 1)) for n in range(at_once)]
+            sums = self.dot_sums(rows, [self.at_column(columns, number) for number in numbers])
             for number, total in enumerate(sums):
                 row, inside = divmod(number, at_once)
                 vector.store(total, partial, [value(mul(add(group, row * lanes + inside), lanes))])
@@ -195,7 +206,7 @@ class DotForm(SkinnyForm):
             first = mul(row, lanes * lanes)
             kept = [vector.load(self.vector, partial, [value(add(first, n * lanes))]) for n in range(lanes)]
             finished = self.frame.finish_row(task, row)
-            finished.store(total_of(transpose(kept)), column, sub(task.columns, column))
+            finished.store(sums_of(kept), column, sub(task.columns, column))
 
     def at_column(self, columns: Factor, column: Index) -> Factor:
         """The columns from `column` of the task on."""
@@ -208,6 +219,8 @@ class DotForm(SkinnyForm):
 
         def step(k: Index, sums: list[ir.Value], mask: ir.Value | None) -> list[ir.Value]:
             right, left = ([self.along_depth(factor, k, mask) for factor in side] for side in (columns, rows))
+            if mask is None and len(columns) > 1:
+                self.prefetch(columns, k)
             pairs = ((one, other) for one in left for other in right)
             return [self.multiply_add(*pair, total) for pair, total in zip(pairs, sums, strict=True)]
 
@@ -218,17 +231,35 @@ class DotForm(SkinnyForm):
                 for total in step(add(k, part * lanes), sums[part * count : (part + 1) * count], None)
             ]
 
-        at_once = VECTORS if len(rows) == 1 else 1
+        at_once = max(1, SUMS // count)
         wide = mul(floor_div(steps, at_once * lanes), at_once * lanes)
         sums = fold(0, wide, at_once * lanes, [zero(self.vector)] * (at_once * count), several)
         sums = [total_of(sums[number::count]) for number in range(count)]
         whole = mul(floor_div(steps, lanes), lanes)
-        sums = fold(wide, whole, lanes, sums, lambda k, carried: step(k, carried, None))
-        sums = step(whole, sums, first_lanes(sub(steps, whole), lanes))
+        if at_once > 1:
+            sums = fold(wide, whole, lanes, sums, lambda k, carried: step(k, carried, None))
+        rest = sub(steps, whole)
+        sums = choose(
+            compare("sgt", rest, 0),
+            [self.vector] * count,
+            lambda: step(whole, sums, first_lanes(rest, lanes)),
+            lambda: sums,
+        )
         if self.frame.last_half is None:
             return sums
         rows, columns = ([halved(factor) for factor in side] for side in (rows, columns))
         return step(steps, sums, first_lanes(self.frame.last_half, lanes))
+
+    def prefetch(self, columns: list[Factor], k: Index) -> None:
+        """Asks for what lies a vector of columns behind `columns` at step `k`, which is multiplied next.
+
+        Several columns are several streams, which a processor follows less well than one.
+        """
+        for factor in columns:
+            for view in factor.views.values():
+                ahead = mul(self.lanes, view.strides[self.frame.column_axis])
+                place = add(add(view.base, ahead), mul(k, view.strides[self.axis]))
+                memref.prefetch(view.buffer, [value(place)], False, 2, True)
 
     def along_depth(self, factor: Factor, k: Index, mask: ir.Value | None) -> ir.Value:
         """A vector of `factor` along the depth, from step `k` on; 0 outside `mask`."""
@@ -314,6 +345,21 @@ class AxpyForm(SkinnyForm):
             vector.store(total, sums, [place])
 
         vectors(task.columns, lanes, body)
+
+
+def sums_of(rows: Sequence[ir.Value]) -> ir.Value:
+    """The vector whose lane i is the sum of the lanes of vector i of as many as they have lanes.
+
+    The first half of a transposition, and an addition after each exchange: half the vectors are left each time.
+    """
+    result, lanes, distance = list(rows), len(rows), 1
+    while distance < lanes:
+        low = [lane if not lane & distance else lanes + lane - distance for lane in range(lanes)]
+        high = [lane + distance if not lane & distance else lanes + lane for lane in range(lanes)]
+        pairs = zip(result[::2], result[1::2], strict=True)
+        result = [plus(vector.shuffle(*pair, low), vector.shuffle(*pair, high)) for pair in pairs]
+        distance *= 2
+    return result[0]
 
 
 def total_of(rows: list[ir.Value]) -> ir.Value:
