@@ -1,6 +1,7 @@
 # make demo   real models from torch, compiled, run sparse and compared with torch
 # make test   everything: checks, unit, end-to-end and lit tests, one summary at the end
 # make fuzz   random programs and mutated text until Ctrl-C; N=1000 for so many of each, SEED=7 to choose where they begin
+# make bench  ten minutes of benchmarks against torch, zentorch and others, into bench/results, and their figures; ONLY=moe for some
 # make check  format, lint, types, import law, size budget
 # make sanitize  libpit_runtime with ASan and UBSan, then with TSan, and its tests
 # make format puts the sources into the format that `make check` asks for
@@ -15,7 +16,7 @@ STAMPS := build/stamps
 NATIVE := CMakeLists.txt $(wildcard pit_mlir/runtime/native/*)
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: demo test fuzz sanitize check format setup clean
+.PHONY: demo test fuzz bench sanitize check format setup clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -26,6 +27,9 @@ test: setup
 
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz all $(if $(N),--n $(N)) $(if $(SEED),--seed $(SEED))
+
+bench: setup $(STAMPS)/bench
+	@$(BIN)/python -m bench.subset $(if $(ONLY),--only $(ONLY))
 
 check: setup
 	@$(BIN)/python tests/run_all.py check
@@ -50,6 +54,12 @@ $(STAMPS)/dependencies: constraints.txt pyproject.toml
 	@$(PIP) install --constraint constraints.txt scikit-build-core cmake ninja
 	@$(BIN)/python .ci/requirements.py hf test > build/requirements.txt
 	@$(PIP) install --constraint constraints.txt --requirement build/requirements.txt
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/dependencies
+	@echo "installing what is measured against"
+	@$(BIN)/python .ci/requirements.py bench > build/requirements-bench.txt
+	@$(PIP) install --constraint constraints.txt --requirement build/requirements-bench.txt
 	@touch $@
 
 $(STAMPS)/installed: $(STAMPS)/dependencies $(NATIVE)

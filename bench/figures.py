@@ -101,6 +101,20 @@ def speed_up(folder: Path, pyplot: Any) -> Any:
     return figure
 
 
+def grid(
+    pyplot: Any, count: int, columns: int, size: tuple[float, float], **options: Any
+) -> tuple[Any, list[Any]]:
+    """A figure of `count` panels of `size` inches, so many a line; the panels."""
+    columns = min(columns, count)
+    lines = -(-count // columns)
+    figure, axes = pyplot.subplots(
+        lines, columns, figsize=(size[0] * columns, size[1] * lines), squeeze=False, **options
+    )
+    for spare in axes.flat[count:]:
+        spare.set_visible(False)
+    return figure, list(axes.flat[:count])
+
+
 def caption(figure: Any, text: str) -> None:
     """A line under a figure."""
     figure.text(0.5, 0.005, text, ha="center", fontsize=8, color=INK)
@@ -111,25 +125,25 @@ def moe(folder: Path, pyplot: Any) -> Any:
     rows = [row for row in rows_of(folder, "moe", "moe-f32") if row["peer"] in ("zentorch", "grouped")]
     need_rows(rows, "moe")
     kinds = [(name, dtype) for name in names(rows) for dtype in ("bf16", "f32") if layer(rows, name, dtype)]
-    figure, axes = pyplot.subplots(1, len(kinds), figsize=(3.1 * len(kinds), 3.6), squeeze=False, sharey=True)
+    figure, places = grid(pyplot, len(kinds), 2, (4.3, 2.7), sharey=True)
     bars = [("live", "zentorch"), ("frozen", "zentorch"), ("live", "grouped"), ("frozen", "grouped")]
-    for one, (name, dtype) in zip(axes[0], kinds, strict=True):
+    for one, (name, dtype) in zip(places, kinds, strict=True):
         found = layer(rows, name, dtype)
         tokens = sorted({token(row) for row in found})
         for number, (weight, peer) in enumerate(bars):
             line = {token(row): row["ratio"] for row in of(found, peer=peer) if f" {weight} " in row["case"]}
-            places = [place + (number - 1.5) * 0.2 for place, count in enumerate(tokens) if count in line]
+            across = [place + (number - 1.5) * 0.2 for place, count in enumerate(tokens) if count in line]
             heights = [line[count] - 1 for count in tokens if count in line]
             shade = 0.5 if weight == "live" else 1.0
             label = f"{weight}, over {'grouped_mm' if peer == 'grouped' else peer}"
             colour = COLOURS[0 if peer == "zentorch" else 1]
-            one.bar(places, heights, 0.19, bottom=1, color=colour, alpha=shade, label=label)
+            one.bar(across, heights, 0.19, bottom=1, color=colour, alpha=shade, label=label)
         one.set_xticks(range(len(tokens)), [str(count) for count in tokens])
         one.axhline(1, color=INK, linewidth=0.8)
         one.set(title=f"{name}, {dtype}", xlabel="tokens")
         log_ratios(one)
-    axes[0][0].set_ylabel("ours is so many times as fast")
-    handles, labels = axes[0][0].get_legend_handles_labels()
+    places[0].set_ylabel("ours is so many times as fast")
+    handles, labels = places[0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, ncols=4, loc="upper center", fontsize=8)
     return figure
 
@@ -154,8 +168,8 @@ def growth(folder: Path, pyplot: Any) -> Any:
     panels = [panel for panel in (zeros_panel(folder), *moe_panels(folder), *layer_panels(folder)) if panel]
     if not panels:
         raise Missing("no rows: python -m bench.subset --only growth")
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(2.9 * len(panels), 3.3), squeeze=False)
-    for one, (title, across, up, lines) in zip(axes[0], panels, strict=True):
+    figure, places = grid(pyplot, len(panels), 3, (2.9, 2.7))
+    for one, (title, across, up, lines) in zip(places, panels, strict=True):
         for colour, (label, points) in zip(COLOURS, lines, strict=False):
             style = "--" if label == "floor" else "o-"
             one.plot(
