@@ -90,8 +90,9 @@ def gathered(model: Experts, x: Tensor) -> Tensor:
 
 
 def exact(model: Experts, x: Tensor) -> Tensor:
-    """The result in f64, one expert after another: a model in f64 may not fit."""
-    return by_expert(model, x, x.double(), lambda weight: weight.double())
+    """The result in a wider type, one expert after another: all of a model may not fit."""
+    wide = torch.float32 if x.element_size() == 2 else torch.float64
+    return by_expert(model, x, x.to(wide), lambda weight: weight.to(wide))
 
 
 def by_expert(model: Experts, x: Tensor, rows: Tensor, as_type: Callable[[Tensor], Tensor]) -> Tensor:

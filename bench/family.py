@@ -28,12 +28,12 @@ from bench.protocol import (
     Case,
     Row,
     Side,
-    Times,
     interleaved,
     relative_error,
 )
 
 T = TypeVar("T")
+INDEX = "index"
 EXTRA = "pip install 'pit_mlir[bench]'"
 
 
@@ -194,18 +194,12 @@ class Run:
                 raise Wrong(f"{side} is wrong by {error:.1e} of the largest value, {bound:.0e} passes")
         del expected
         least = floor(*args) if callable(floor) else floor
-        times = interleaved(sides, self.rounds, self.clock, fresh)
-        alone = self.alone(index, fresh) if index else None
+        prepared = {INDEX: index} if index else {}
+        times = interleaved(sides, self.rounds, self.clock, fresh, prepared)
+        alone = times.pop(INDEX, None)
         row = Row(case, times, errors, alone, least, figures or {})
         self.add(row)
         return row
-
-    def alone(
-        self, index: Callable[..., Callable[[], object]], fresh: Callable[[], tuple[Any, ...]]
-    ) -> Times:
-        """The times of what `index` makes of fresh arguments."""
-        side = {"index": lambda ready: ready()}
-        return interleaved(side, self.rounds, self.clock, lambda: (index(*fresh()),))["index"]
 
     def attempt(self, name: object, work: Callable[[], None]) -> None:
         """Does `work`; what the compiler cannot do, or does wrong, is told, and the other cases go on."""

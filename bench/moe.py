@@ -13,6 +13,7 @@ sparsity). `--update` shows at the end whose results are right after weights wer
 The floor: the operations of the chosen experts, or reading their weights once, whichever takes longer.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -170,10 +171,16 @@ def updated(
             run.notes[f"{case}: {name} is wrong by {error:.0%} of the largest value"] = None
 
 
+@functools.lru_cache(maxsize=1)
+def model_of(style: str, shape: tuple[int, int, int, int], dtype: str) -> Experts:
+    """The model; the last one is kept, as random numbers for billions of weights take long."""
+    return STYLES[style](*shape, dtype=DTYPES[dtype]).eval()
+
+
 def measure(run: Run, layer: Layer, skews: list[str], counts: list[int], updates: bool) -> None:
     """All rows of a layer."""
     hidden, frozen = layer.shape[0], layer.weight == "frozen"
-    model = STYLES[layer.style](*layer.shape, dtype=DTYPES[layer.dtype]).eval()
+    model = model_of(layer.style, layer.shape, layer.dtype)
     sides: dict[str, Side] = {OURS: compile_any(model, hidden, frozen)} | run.others(
         {
             "zentorch": lambda: Zentorch(model),

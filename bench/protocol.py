@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -96,21 +97,24 @@ def interleaved(
     rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
     fresh: Callable[[], tuple[Any, ...]] = tuple,
+    prepared: Mapping[str, Callable[..., Callable[[], object]]] | None = None,
 ) -> dict[str, Times]:
     """The times of `sides`, called in turn, `rounds` times after a warm-up.
 
     Every round gets arguments of its own from `fresh`, the same for all sides: a pattern that was seen before is not
     dynamic. Each round starts with another side: what the one before leaves in the caches would favour always the
-    same. `clock` may be `time.thread_time` where sides run on one thread: others of the machine then count less.
+    same. What `prepared` makes of the arguments, outside of its time, comes last. `clock` may be `time.thread_time`
+    where sides run on one thread: others of the machine then count less.
     """
-    taken: dict[str, list[float]] = {name: [] for name in sides}
+    taken: dict[str, list[float]] = {name: [] for name in (*sides, *(prepared or {}))}
     for number in range(rounds + WARM_UP):
         args = fresh()
-        turn = list(sides.items())
+        turn = [(name, partial(run, *args)) for name, run in sides.items()]
         first = number % len(turn)
-        for name, run in (*turn[first:], *turn[:first]):
+        last = [(name, prepare(*args)) for name, prepare in (prepared or {}).items()]
+        for name, run in (*turn[first:], *turn[:first], *last):
             start = clock()
-            run(*args)
+            run()
             if number >= WARM_UP:
                 taken[name].append((clock() - start) * 1e3)
     return {name: Times(min(ms), statistics.median(ms), max(ms)) for name, ms in taken.items()}
