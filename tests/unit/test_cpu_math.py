@@ -8,6 +8,12 @@ import numpy as np
 import pytest
 from jit import elementwise, program
 
+from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.math import exp_bounded
+from pit_mlir.dialect import make_context
+from pit_mlir.dialect.walk import operations
+from pit_mlir.runtime.engine import Program, build_program
+
 erf = np.vectorize(math.erf, otypes=[np.float64])
 REFERENCES: dict[str, Callable[[Any], Any]] = {
     "erf": erf,
@@ -91,3 +97,27 @@ func.func @main(%x: tensor<{lanes}xf32>) -> tensor<{lanes}xf32> {{
 }}""")
     x = np.linspace(-3, 3, lanes).astype(np.float32)
     np.testing.assert_allclose(compiled.run_numpy(x)[0], np.exp(x), rtol=1e-6)
+
+
+def test_exp_of_what_is_bounded() -> None:
+    """As exp up to 87; 0 where weights vanish; NaN stays NaN, whatever its bits."""
+    x = np.concatenate(
+        [np.linspace(-100, 87, 4099), np.linspace(-1e-3, 1e-3, 33), [-np.inf, -3.4e38, np.nan]]
+    )
+    x = np.append(x.astype(np.float32), np.array([0x7FC00155], np.uint32).view(np.float32))
+    (y,) = exponentials().run_numpy(x)
+    exact = np.where(x < -87, 0, np.exp(x.astype(float)))
+    np.testing.assert_allclose(y, exact, rtol=5e-6, atol=0)
+    near = np.abs(x) < 1
+    np.testing.assert_allclose(y[near], exact[near], rtol=3e-7)
+
+
+def exponentials() -> Program:
+    """`exp_bounded` of a tensor of any length."""
+    with make_context(), ir.Location.unknown():
+        module = ir.Module.parse(elementwise("%q = math.exp %a : f32", "f32"))
+        [exp] = operations(module.operation, "math.exp")
+        with ir.InsertionPoint(exp):
+            exp.results[0].replace_all_uses_with(exp_bounded(exp.operands[0]))
+        exp.erase()
+        return build_program(module)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.attend_kernel import Attention, Blocks, Element, Ragged, emit_attend
+from pit_mlir.codegen.cpu.attend_kernel import emit_attend
+from pit_mlir.codegen.cpu.attention import Attention, Blocks, Element, Ragged
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, read, sizes
 from pit_mlir.codegen.cpu.fingerprint import block_lines, digest, is_constant
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
@@ -86,13 +87,12 @@ def captured_scalars(body: ir.Block) -> list[ir.Value]:
 
 def call_kernel(op: AttendOp, attention: Attention, host: Host) -> None:
     """Calls the kernel for `attention`, which is built on first use."""
-    lanes = host.lanes(ir.FloatType(attention.body.arguments[0].type).width)
     types = [str(value.type) for value in attention.values]
-    name = f"pit_attend_{digest([*fingerprint(op, attention), str(lanes), str(types)])}"
+    name = f"pit_attend_{digest([*fingerprint(op, attention), str(host.vector_bits), str(types)])}"
 
     def emit(arguments: Sequence[ir.Value]) -> None:
         inside, _ = attention.rebound(arguments)
-        emit_attend(inside, lanes, f"{name}_task")
+        emit_attend(inside, host, f"{name}_task")
 
     outline(name, attention.values, emit)
 

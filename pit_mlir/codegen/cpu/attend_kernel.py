@@ -1,133 +1,58 @@
 """The kernel of `pit.attend`: blocks of queries, online softmax over blocks of keys, no tensor of scores.
 
-A task is one block of queries of one point of the batch iterators. It packs its queries once and then, per block of
-keys, packs keys (transposed) and values, computes the scores of the block, passes them through the body, updates the
-running maximum and sum of every row, and adds the weighted values. Everything is computed in f32 (f64 for f64), as
-in the online softmax of Milakov and Gimelshein (arXiv 1805.02867).
+A task is one block of queries of one point of the batch. It packs its queries once, transposed, so that each lane of a
+register is a query from the scores to the weighted sums: keys and values are then read as they lie, and the softmax
+needs no sum across lanes. Per block of keys a task computes the scores, passes them through the body, updates the
+maximum and the sum of every query, and adds the weighted values (Milakov and Gimelshein, arXiv 1805.02867).
+
+Everything is computed in f32 (f64 for f64). Where all three operands are bf16 and the processor multiplies pairs of
+them, weights are rounded to bf16 before they meet the values, as torch does; their sum is that of f32.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from functools import partial
 
 from pit_mlir.analysis.images import LOWEST_LIMIT
-from pit_mlir.bindings import arith, ir, linalg, math, memref, vector
+from pit_mlir.bindings import arith, ir, linalg, math, vector
 from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.attend_pack import (
+    Extra,
+    Format,
+    Operand,
+    pack_across,
+    pack_rows,
+    pack_transposed,
+    paired,
+)
+from pit_mlir.codegen.cpu.attention import (
+    Attention,
+    Blocks,
+    Rows,
+    batch_extents,
+    load_index,
+    longest_rows,
+    segment_rows,
+    truncated,
+)
 from pit_mlir.codegen.cpu.buffers import extent
 from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen.cpu.math import exp_bounded
 from pit_mlir.codegen.cpu.outline import outline
-from pit_mlir.codegen.cpu.panel import Panel, multiply, pack
-from pit_mlir.codegen.cpu.vectorize import evaluate, vector_type
+from pit_mlir.codegen.cpu.panel import TALL, Panel, Product, transposed
+from pit_mlir.codegen.cpu.vectorize import evaluate
+from pit_mlir.target import Host
 
 QUERIES = 64
-"""Queries of a task: packing a block of keys costs about as much as scoring it for 32 queries."""
+"""Queries of a task: four vectors of f32 of AVX-512, so that a tile of registers reads each row of keys once."""
 KEYS = 64
-"""Keys of a block: scores of a task (64 x 64 f32) and its packed keys and values stay in the first-level cache."""
+"""Keys of a block: its scores and the packed queries, keys and values stay in the first two caches."""
+SLACK = 5.0
+"""How much larger than the number that is taken off it a score may be: weights stay below e**SLACK, and the sums need
+not be scaled anew for each larger score."""
 
 
-@dataclass(frozen=True)
-class Ragged:
-    """An index as memrefs of i32: segment s owns `entries[begin[s] .. begin[s] + count[s]]`."""
-
-    begin: ir.Value
-    count: ir.Value
-    entries: ir.Value
-
-    @property
-    def buffers(self) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """All three."""
-        return self.begin, self.count, self.entries
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Which blocks of keys a block of queries looks at: as `Ragged`, a segment being a point of the batch iterators
-    `iterators` and one of `along` blocks of queries.
-
-    `lowest`: a row that finds no score above `LOWEST_LIMIT` among them looks at all.
-    """
-
-    lists: Ragged
-    along: ir.Value
-    iterators: tuple[int, ...]
-    lowest: bool
-
-
-@dataclass(frozen=True)
-class Element:
-    """A `pit.element` of the body: the scalar it makes there, the buffer it reads and the iterators it reads at."""
-
-    scalar: ir.Value
-    buffer: ir.Value
-    positions: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Attention:
-    """A `pit.attend` whose tensors are buffers (query, key, value, result) and whose body is still to be emitted.
-
-    `captured` maps the scalars that the body captures to values that are visible at the insertion point.
-    """
-
-    body: ir.Block
-    buffers: tuple[ir.Value, ir.Value, ir.Value, ir.Value]
-    positions: tuple[tuple[int, ...], ...]
-    compact: frozenset[int]
-    batch: int
-    segments: tuple[int, ...]
-    elements: tuple[Element, ...]
-    captured: Mapping[ir.Value, ir.Value]
-    ragged: Ragged | None
-    blocks: Blocks | None
-    guarded: bool
-
-    @property
-    def values(self) -> list[ir.Value]:
-        """All SSA values the code of a task uses."""
-        blocks = self.blocks
-        lists = [self.ragged, None if blocks is None else blocks.lists]
-        return [
-            *self.buffers,
-            *(element.buffer for element in self.elements),
-            *self.captured.values(),
-            *(buffer for index in lists if index is not None for buffer in index.buffers),
-            *([] if blocks is None else [blocks.along]),
-        ]
-
-    def rebound(self, values: Sequence[ir.Value]) -> tuple["Attention", list[ir.Value]]:
-        """The same attention with the first of `values` in place of `self.values`, and the rest of them."""
-        rest = iter(values)
-        query, key, value, result = (next(rest) for _ in range(4))
-        elements = tuple(replace(element, buffer=next(rest)) for element in self.elements)
-        captured = {scalar: next(rest) for scalar in self.captured}
-        ragged = None if self.ragged is None else Ragged(next(rest), next(rest), next(rest))
-        blocks = self.blocks
-        if blocks is not None:
-            blocks = replace(blocks, lists=Ragged(next(rest), next(rest), next(rest)), along=next(rest))
-        inside = replace(
-            self,
-            buffers=(query, key, value, result),
-            elements=elements,
-            captured=captured,
-            ragged=ragged,
-            blocks=blocks,
-        )
-        return inside, list(rest)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """`count` rows of one point of the batch: queries or keys `start ..`; rows of the index begin at `base`."""
-
-    base: Index
-    start: Index
-    count: Index
-
-
-def emit_attend(attention: Attention, lanes: int, name: str) -> None:
-    """Emits the tasks at the insertion point, and the function `name` that is one of them.
-
-    `lanes` is the number of scores in a vector register.
-    """
+def emit_attend(attention: Attention, host: Host, name: str) -> None:
+    """Emits the tasks at the insertion point, and the function `name` that is one of them."""
     if attention.ragged is not None and 3 not in attention.compact:
         clear(attention.buffers[3])
     extents = batch_extents(attention)
@@ -140,18 +65,18 @@ def emit_attend(attention: Attention, lanes: int, name: str) -> None:
 
         def emit_task(arguments: Sequence[ir.Value]) -> None:
             inside, places = attention.rebound(arguments)
-            emit_block(inside, places[:-1], places[-1], lanes)
+            emit_block(inside, places[:-1], places[-1], host)
 
         outline(name, [*attention.values, *coordinates], emit_task)
 
 
-def emit_block(attention: Attention, point: Sequence[Index], block: Index, lanes: int) -> None:
+def emit_block(attention: Attention, point: Sequence[Index], block: Index, host: Host) -> None:
     """One task: the `block`-th block of queries at `point`, if there is one."""
     base, queries, keys = segment_rows(attention, point, batch_extents(attention))
     start = build.mul(block, QUERIES)
     with build.when(build.is_less(start, queries)):
         rows = Rows(base, start, build.minimum(build.sub(queries, start), QUERIES))
-        task = Block(attention, point, lanes)
+        task = Block(attention, point, host)
         if attention.blocks is None:
             task.emit(rows, keys)
         else:
@@ -172,57 +97,6 @@ def listed_keys(
     return load_index(blocks.lists.begin, segment), load_index(blocks.lists.count, segment)
 
 
-def batch_extents(attention: Attention) -> list[Index]:
-    """The extents of the batch iterators, each read off a buffer that carries it or off the index."""
-    sources = list(zip(attention.buffers, attention.positions, strict=True))
-    sources += [(element.buffer, element.positions) for element in attention.elements]
-    extents: list[Index] = []
-    for iterator in range(attention.batch):
-        carrier = next(((b, p) for b, p in sources if iterator in p), None)
-        if carrier is None:
-            assert attention.ragged is not None and attention.segments == (iterator,), (
-                "the verifier saw to it"
-            )
-            extents.append(extent(attention.ragged.count, 0))
-        else:
-            extents.append(extent(carrier[0], carrier[1].index(iterator)))
-    return extents
-
-
-def longest_rows(attention: Attention) -> Index:
-    """The largest number of queries of any point of the batch."""
-    if attention.ragged is None:
-        return extent(attention.buffers[0], attention.positions[0].index(attention.batch))
-    count = attention.ragged.count
-    longest = build.fold(
-        0,
-        extent(count, 0),
-        1,
-        [build.value(0)],
-        lambda segment, carried: [build.value(build.maximum(carried[0], load_index(count, segment)))],
-    )
-    return longest[0]
-
-
-def segment_rows(
-    attention: Attention, point: Sequence[Index], extents: Sequence[Index]
-) -> tuple[Index, Index, Index]:
-    """First row, number of queries and number of keys of a point of the batch."""
-    if attention.ragged is None:
-        keys = extent(attention.buffers[1], attention.positions[1].index(attention.batch + 1))
-        return 0, longest_rows(attention), keys
-    segment: Index = 0
-    for iterator in attention.segments:
-        segment = build.add(build.mul(segment, extents[iterator]), point[iterator])
-    count = load_index(attention.ragged.count, segment)
-    return load_index(attention.ragged.begin, segment), count, count
-
-
-def load_index(buffer: ir.Value, position: Index) -> ir.Value:
-    """The i32 at `position` of `buffer` as an `index`."""
-    return arith.index_cast(ir.IndexType.get(), memref.load(buffer, [build.value(position)]))
-
-
 def clear(buffer: ir.Value) -> None:
     """Fills `buffer` with zeros: rows that the index does not list are 0."""
     zero = arith.constant(ir.MemRefType(buffer.type).element_type, 0.0)
@@ -230,30 +104,53 @@ def clear(buffer: ir.Value) -> None:
 
 
 class Block:
-    """The code of one task: a block of queries at one `point` of the batch, against all of its keys."""
+    """The code of one task: a block of queries at one `point` of the batch, against all of its keys.
 
-    def __init__(self, attention: Attention, point: Sequence[Index], lanes: int) -> None:
+    `queries`, `keys` and `values` are packed; `scores` has a row for each key and a column for each query, `sums` one
+    for each element of a value and each query. `state` has two rows: what is taken off the scores of each query, and
+    the sum of its weights.
+    """
+
+    def __init__(self, attention: Attention, point: Sequence[Index], host: Host) -> None:
         self.attention = attention
         self.point = point
-        self.lanes = lanes
-        self.type = score_type_of(attention)
+        self.format = Format.of(attention, host)
+        self.lanes = self.format.lanes
+        self.type = attention.score_type
         self.zero = arith.constant(self.type, 0.0)
         self.lowest = arith.constant(self.type, float("-inf"))
-        query, value = attention.buffers[0], attention.buffers[2]
         batch = attention.batch
-        self.depth = extent(query, attention.positions[0].index(batch + 2))
-        self.width = extent(value, attention.positions[2].index(batch + 3))
-        padded = build.mul(build.ceil_div(self.width, lanes), lanes)
-        self.queries = Panel.alloca(self.type, QUERIES, self.depth)
-        self.keys = Panel.alloca(self.type, self.depth, KEYS)
-        self.values = Panel.alloca(self.type, KEYS, padded)
-        self.scores = Panel.alloca(self.type, QUERIES, KEYS)
-        self.sums = Panel.alloca(self.type, QUERIES, padded)
-        self.state = Panel.alloca(self.type, QUERIES, 2)
-        self.extras = [
-            Panel.alloca(stored_type(element.buffer), 1, KEYS) if batch + 1 in element.positions else None
-            for element in attention.elements
+        depth = extent(attention.buffers[0], attention.positions[0].index(batch + 2))
+        width = extent(attention.buffers[2], attention.positions[2].index(batch + 3))
+        self.operands = [
+            Operand(attention, point, number, size)
+            for number, size in enumerate((depth, depth, width, width))
         ]
+        self.steps = build.ceil_div(depth, self.format.depth)
+        self.width = round_up(width, max(self.lanes, TALL))
+        self.allocate()
+
+    def allocate(self) -> None:
+        """Makes room for all panels."""
+        packed = self.format.packed
+        steps = round_up(self.steps, self.lanes)
+        self.queries = Panel.alloca(packed, steps, QUERIES)
+        key = self.operands[1]
+        # Rows that are as they are needed are read where they lie.
+        self.keys = None if key.has_rows and key.type == packed else Panel.alloca(packed, KEYS, steps)
+        self.values = Panel.alloca(packed, KEYS // self.format.depth, self.width)
+        self.scores = Panel.alloca(self.type, KEYS, QUERIES)
+        self.weights = (
+            Panel.alloca(packed, KEYS // self.format.depth, QUERIES) if self.format.pairs else self.scores
+        )
+        self.sums = Panel.alloca(self.type, self.width, QUERIES)
+        self.state = Panel.alloca(self.type, 2, QUERIES)
+        self.extras = [
+            Extra(self.attention, self.point, element, self.lanes, (QUERIES, KEYS))
+            for element in self.attention.elements
+        ]
+        for extra in self.extras:
+            extra.allocate()
 
     def emit(self, rows: Rows, keys: Index) -> None:
         """All blocks of keys, then the division by the sums and the store."""
@@ -291,7 +188,7 @@ class Block:
 
         def step(row: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
             return [
-                arith.ori(carried[0], arith.cmpf(arith.CmpFPredicate.OLE, self.state.load(row, 0), limit))
+                arith.ori(carried[0], arith.cmpf(arith.CmpFPredicate.OLE, self.state.load(0, row), limit))
             ]
 
         false = arith.constant(ir.IntegerType.get_signless(1), 0)
@@ -300,191 +197,139 @@ class Block:
     def attend_to(self, rows: Rows, keys: Index, start: Index) -> None:
         """One block of keys, from `start` on: scores, softmax, weighted values."""
         block = Rows(rows.base, start, build.minimum(build.sub(keys, start), KEYS))
-        self.load_keys(block)
-        multiply(self.queries, self.keys, self.scores, rows.count, self.depth, self.lanes, accumulate=False)
-        with build.loop(0, rows.count) as row:
-            self.softmax(rows, block, row)
-        multiply(self.scores, self.values, self.sums, rows.count, block.count, self.lanes, accumulate=True)
+        columns = round_up(rows.count, self.lanes)
+        if self.keys is not None:
+            pack_rows(self.keys, self.operands[1], block, self.format)
+        pack_across(self.values, self.operands[2], block, self.format)
+        for extra in self.extras:
+            if extra.along[1]:
+                extra.load_keys(rows, block)
+        key = self.keys.load if self.keys is not None else partial(self.operands[1].element, block)
+        multiply_add, vectors = self.format.multiply_add, self.format.vectors
+        scores = Product(key, self.queries, self.scores, self.lanes, multiply_add, accumulate=False)
+        scores.emit(block.count, self.steps, columns, vectors)
+        with build.loop(0, columns, self.lanes) as column:
+            self.softmax(block, column)
+        sums = Product(
+            lambda e, key: self.values.load(key, e),
+            self.weights,
+            self.sums,
+            self.lanes,
+            multiply_add,
+            accumulate=True,
+        )
+        sums.emit(self.width, build.ceil_div(block.count, self.format.depth), columns, vectors)
 
     def start(self, rows: Rows) -> None:
         """Packs the queries; sums are 0, maxima -inf."""
-        pack(
-            self.queries,
-            rows.count,
-            self.depth,
-            lambda row, d: self.load(0, self.coordinates(0, rows, row, d)),
-        )
+        pack_transposed(self.queries, self.operands[0], rows, self.format)
+        for extra in self.extras:
+            if extra.along == (True, False):
+                extra.load_queries(rows)
         self.sums.fill(self.zero, self.lanes)
-        with build.loop(0, QUERIES) as row:
-            self.state.store(self.lowest, row, 0)
-            self.state.store(self.zero, row, 1)
+        with build.loop(0, QUERIES) as column:
+            self.state.store(self.lowest, 0, column)
+            self.state.store(self.zero, 1, column)
 
-    def load_keys(self, block: Rows) -> None:
-        """Packs a block of keys, transposed, and of values."""
-        pack(
-            self.keys,
-            block.count,
-            self.depth,
-            lambda key, d: self.load(1, self.coordinates(1, block, key, d)),
-            transposed=True,
-        )
-        self.values.clear_columns(self.width, self.zero, self.lanes)
-        pack(
-            self.values,
-            block.count,
-            self.width,
-            lambda key, e: self.load(2, self.coordinates(2, block, key, e)),
-        )
-        for element, panel in zip(self.attention.elements, self.extras, strict=True):
-            if panel is not None and self.attention.batch not in element.positions:
-                self.load_extra(element, panel, None, block)
+    def softmax(self, block: Rows, column: Index) -> None:
+        """One register of queries of a block: body, new maxima, weights, and the sums of before scaled to them."""
+        self.pass_through_body(block, column)
+        before = self.state.load_vector(0, column, self.lanes)
+        self.raise_maxima(self.maxima(block, column), before, column)
+        self.weigh(block, column)
 
-    def coordinates(self, number: int, rows: Rows, row: Index, inner: Index) -> list[Index]:
-        """Where operand `number` holds element `inner` of the `row`-th of `rows`."""
-        batch = self.attention.batch
-        along = self.row(rows, row) if number in self.attention.compact else self.position(rows, row)
-        values = dict(enumerate(self.point))
-        values |= {batch: along, batch + 1: along, batch + 2: inner, batch + 3: inner}
-        return [values[position] for position in self.attention.positions[number]]
-
-    def row(self, rows: Rows, row: Index) -> Index:
-        """The number of the `row`-th of `rows` among all rows of the index."""
-        return build.add(rows.base, build.add(rows.start, row))
-
-    def position(self, rows: Rows, row: Index) -> Index:
-        """The coordinate along the axis of the `row`-th of `rows`."""
-        if self.attention.ragged is None:
-            return build.add(rows.start, row)
-        return load_index(self.attention.ragged.entries, self.row(rows, row))
-
-    def load(self, number: int, coordinates: Sequence[Index]) -> ir.Value:
-        """An element of operand `number` in the type of the scores."""
-        return extended(
-            memref.load(self.attention.buffers[number], [build.value(c) for c in coordinates]), self.type
-        )
-
-    def load_extra(self, element: Element, panel: Panel, query: Index | None, block: Rows) -> None:
-        """Copies what the body reads along the keys of `block` (for one query, where it carries queries)."""
+    def pass_through_body(self, block: Rows, column: Index) -> None:
+        """Replaces scores by what the body makes of them."""
         with build.loop(0, block.count) as key:
-            scalar = self.element(element, query, self.position(block, key))
-            panel.store(as_stored(scalar), 0, key)
-
-    def element(self, element: Element, query: Index | None, key: Index | None) -> ir.Value:
-        """The scalar that the body reads at positions `query` and `key` of the axis."""
-        batch = self.attention.batch
-        values: dict[int, Index | None] = dict(enumerate(self.point))
-        values |= {batch: query, batch + 1: key}
-        coordinates = [values[position] for position in element.positions]
-        return memref.load(element.buffer, [build.value(c) for c in coordinates if c is not None])
-
-    def softmax(self, rows: Rows, block: Rows, row: Index) -> None:
-        """One row of a block: body, new maximum, weights in place of the scores, sum and sums rescaled."""
-        batch = self.attention.batch
-        query = self.position(rows, row)
-        for element, panel in zip(self.attention.elements, self.extras, strict=True):
-            if panel is not None and batch in element.positions:
-                self.load_extra(element, panel, query, block)
-        before = self.state.load(row, 0)
-        highest = self.maximum(row, query, block, before)
-        finite = arith.cmpf(arith.CmpFPredicate.OEQ, highest, self.lowest)
-        shift = arith.select(finite, self.zero, highest)
-        scale = math.exp(arith.subf(before, shift))
-        total = self.weights(row, shift)
-        self.state.store(highest, row, 0)
-        self.state.store(arith.addf(arith.mulf(self.state.load(row, 1), scale), total), row, 1)
-        one = arith.constant(self.type, 1.0)
-        with build.when(arith.cmpf(arith.CmpFPredicate.UNE, scale, one)):
-            self.sums.scale_row(row, scale, self.lanes)
-
-    def maximum(self, row: Index, query: Index, block: Rows, before: ir.Value) -> ir.Value:
-        """Passes the scores of a row through the body; the larger of their maximum and `before`.
-
-        Lanes behind the last key become -inf. A NaN is no maximum, and makes its row NaN through its own weight.
-        """
-        type_ = vector_type(self.type, self.lanes)
-        lowest = vector.broadcast(type_, self.lowest)
-
-        def step(column: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            given = self.scores.load_vector(row, column, self.lanes)
+            given = self.scores.load_vector(key, column, self.lanes)
             values: dict[ir.Value, ir.Value] = {self.attention.body.arguments[0]: given}
             values |= self.attention.captured
-            for element, panel in zip(self.attention.elements, self.extras, strict=True):
-                values[element.scalar] = (
-                    self.element(element, query, None)
-                    if panel is None
-                    else from_stored(
-                        panel.load_vector(0, column, self.lanes), element.scalar.type, self.lanes
-                    )
-                )
+            values |= {extra.element.scalar: extra.vector(key, column) for extra in self.extras}
             score = evaluate(self.attention.body, values, self.lanes)[0]
-            rest = build.value(build.maximum(build.sub(block.count, column), 0))
-            mask_type = vector_type(ir.IntegerType.get_signless(1), self.lanes)
-            mask = vector.create_mask(mask_type, [rest])
-            score = arith.select(mask, score, lowest)
-            self.scores.store_vector(score, row, column)
-            larger = arith.cmpf(arith.CmpFPredicate.OGT, score, carried[0])
-            return [arith.select(larger, score, carried[0])]
+            self.scores.store_vector(score, key, column)
 
-        best = build.fold(0, KEYS, self.lanes, [lowest], step)[0]
-        return vector.reduction(self.type, vector.CombiningKind.MAXNUMF, best, acc=before)
+    def maxima(self, block: Rows, column: Index) -> ir.Value:
+        """The largest score of each query. A NaN is none, and makes its query NaN through its own weight."""
 
-    def weights(self, row: Index, shift: ir.Value) -> ir.Value:
-        """Replaces the scores of a row by `exp(score - shift)`; their sum."""
-        type_ = vector_type(self.type, self.lanes)
-        shifts = vector.broadcast(type_, shift)
+        def step(key: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            score = self.scores.load_vector(key, column, self.lanes)
+            return [larger(score, carried[0])]
 
-        def step(column: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            weight = math.exp(arith.subf(self.scores.load_vector(row, column, self.lanes), shifts))
-            self.scores.store_vector(weight, row, column)
-            return [arith.addf(carried[0], weight)]
+        return build.fold(0, block.count, 1, [build.splat(self.lowest, self.lanes)], step)[0]
 
-        sums = build.fold(0, KEYS, self.lanes, [vector.broadcast(type_, self.zero)], step)[0]
-        return vector.reduction(self.type, vector.CombiningKind.ADD, sums)
+    def raise_maxima(self, best: ir.Value, before: ir.Value, column: Index) -> None:
+        """Takes `best` for the maxima and scales the sums, unless all are close to what there was `before`."""
+        limit = arith.addf(before, build.splat(arith.constant(self.type, SLACK), self.lanes))
+        grows = arith.cmpf(arith.CmpFPredicate.OGT, best, limit)
+        i1 = ir.IntegerType.get_signless(1)
+        with build.when(vector.reduction(i1, vector.CombiningKind.OR, grows)):
+            highest = larger(best, before)
+            scale = self.exp(arith.subf(before, self.shift(highest)))
+            self.state.store_vector(highest, 0, column)
+            total = self.state.load_vector(1, column, self.lanes)
+            self.state.store_vector(arith.mulf(total, scale), 1, column)
+            with build.loop(0, self.width) as e:
+                scaled = arith.mulf(self.sums.load_vector(e, column, self.lanes), scale)
+                self.sums.store_vector(scaled, e, column)
+
+    def weigh(self, block: Rows, column: Index) -> None:
+        """Turns scores into weights, in pairs where they are multiplied so, and adds these to their sums."""
+        shift = self.shift(self.state.load_vector(0, column, self.lanes))
+        depth = self.format.depth
+        with build.loop(block.count, round_up(block.count, depth)) as key:
+            self.scores.store_vector(build.splat(self.lowest, self.lanes), key, column)
+
+        def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            keys = [build.add(build.mul(number, depth), i) for i in range(depth)]
+            scores = [self.scores.load_vector(key, column, self.lanes) for key in keys]
+            weights = [self.exp(arith.subf(score, shift)) for score in scores]
+            packed = weights[0]
+            if depth == 2:
+                packed = paired(*(truncated(weight, ir.BF16Type.get()) for weight in weights))
+            self.weights.store_vector(packed, number, column)
+            return [arith.addf(total, weight) for total, weight in zip(carried, weights, strict=True)]
+
+        none = build.splat(self.zero, self.lanes)
+        totals = build.fold(0, build.ceil_div(block.count, depth), 1, [none] * depth, step)
+        total = self.state.load_vector(1, column, self.lanes)
+        for part in totals:
+            total = arith.addf(total, part)
+        self.state.store_vector(total, 1, column)
+
+    def shift(self, highest: ir.Value) -> ir.Value:
+        """What is taken off the scores of queries whose largest is `highest`: nothing where all are -inf."""
+        is_empty = arith.cmpf(arith.CmpFPredicate.OEQ, highest, build.splat(self.lowest, self.lanes))
+        return arith.select(is_empty, build.splat(self.zero, self.lanes), highest)
+
+    def exp(self, x: ir.Value) -> ir.Value:
+        """e**x for x of at most `SLACK`."""
+        return exp_bounded(x) if isinstance(self.type, ir.F32Type) else math.exp(x)
 
     def finish(self, rows: Rows) -> None:
         """Divides by the sums and stores the block of results."""
-        result = self.attention.buffers[3]
-        element_type = ir.MemRefType(result.type).element_type
-        with build.loop(0, rows.count) as row:
-            total = self.state.load(row, 1)
+        result, lanes = self.operands[3], self.lanes
+        one = build.splat(arith.constant(self.type, 1.0), lanes)
+        none = build.splat(self.zero, lanes)
+        with build.loop(0, rows.count, lanes) as column:
+            totals = self.state.load_vector(1, column, lanes)
             if self.attention.guarded:
-                empty = arith.cmpf(arith.CmpFPredicate.OEQ, total, self.zero)
-                total = arith.select(empty, arith.constant(self.type, 1.0), total)
-            with build.loop(0, self.width) as e:
-                quotient = arith.divf(self.sums.load(row, e), total)
-                coordinates = self.coordinates(3, rows, row, e)
-                memref.store(truncated(quotient, element_type), result, [build.value(c) for c in coordinates])
+                totals = arith.select(arith.cmpf(arith.CmpFPredicate.OEQ, totals, none), one, totals)
+            with build.loop(0, self.width, lanes) as start:
+                square = [
+                    arith.divf(self.sums.load_vector(build.add(start, i), column, lanes), totals)
+                    for i in range(lanes)
+                ]
+                for lane, values in enumerate(transposed(square)):
+                    row = build.add(column, lane)
+                    with build.when(build.is_less(row, rows.count)):
+                        result.store(truncated(values, result.type), rows, row, start)
 
 
-def score_type_of(attention: Attention) -> ir.Type:
-    """The type of the scores: that of the body's argument."""
-    return attention.body.arguments[0].type
+def larger(left: ir.Value, right: ir.Value) -> ir.Value:
+    """The larger of each pair of elements; `right` where `left` is NaN."""
+    return arith.select(arith.cmpf(arith.CmpFPredicate.OGT, left, right), left, right)
 
 
-def stored_type(buffer: ir.Value) -> ir.Type:
-    """The type in which elements of `buffer` are kept for vectors: a vector of i1 in memory would be packed bits."""
-    element_type = ir.MemRefType(buffer.type).element_type
-    i1 = ir.IntegerType.get_signless(1)
-    return ir.IntegerType.get_signless(8) if element_type == i1 else element_type
-
-
-def as_stored(scalar: ir.Value) -> ir.Value:
-    """`scalar` as `stored_type` keeps it."""
-    i1 = ir.IntegerType.get_signless(1)
-    return arith.extui(ir.IntegerType.get_signless(8), scalar) if scalar.type == i1 else scalar
-
-
-def from_stored(values: ir.Value, type_: ir.Type, lanes: int) -> ir.Value:
-    """A vector of `type_` from what `as_stored` kept."""
-    i1 = ir.IntegerType.get_signless(1)
-    return arith.trunci(vector_type(i1, lanes), values) if type_ == i1 else values
-
-
-def extended(scalar: ir.Value, type_: ir.Type) -> ir.Value:
-    """`scalar` in the wider float type `type_`."""
-    return scalar if scalar.type == type_ else arith.extf(type_, scalar)
-
-
-def truncated(scalar: ir.Value, type_: ir.Type) -> ir.Value:
-    """`scalar` in the narrower float type `type_`."""
-    return scalar if scalar.type == type_ else arith.truncf(type_, scalar)
+def round_up(size: Index, multiple: int) -> Index:
+    """`size` as the next multiple of `multiple`."""
+    return build.mul(build.ceil_div(size, multiple), multiple)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.attend import captured_scalars, positions
-from pit_mlir.codegen.cpu.attend_kernel import load_index
+from pit_mlir.codegen.cpu.attention import load_index
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read
 from pit_mlir.codegen.cpu.build import Index
 from pit_mlir.codegen.cpu.checks import where_all

@@ -1,17 +1,17 @@
-"""Small dense matrices in fast memory: what a task packs its operands into, and their products."""
+"""Small dense matrices in fast memory: what a task packs its operands into, their products and transposes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pit_mlir.bindings import arith, ir, memref, vector
+from pit_mlir.bindings import ir, memref, vector
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.build import Index
 from pit_mlir.codegen.cpu.vectorize import vector_type
 
 ROWS = 4
-"""Rows of a register tile."""
-VECTORS = 4
-"""Vectors of a register tile: 4 x 4 accumulators and 4 operands fit 32 registers, and nearly 16."""
+"""Rows of a register tile of several vectors."""
+TALL = 8
+"""Rows of a register tile of one vector: as many sums must be under way as an addition takes steps."""
 
 
 @dataclass(frozen=True)
@@ -61,84 +61,77 @@ class Panel:
         with build.loop(0, self.rows) as row, build.loop(0, self.columns, lanes) as column:
             self.store_vector(values, row, column)
 
-    def clear_columns(self, start: Index, zero: ir.Value, lanes: int) -> None:
-        """Sets the last columns to zero, from the vector that holds column `start`; none if that is full."""
-        if isinstance(start, int) and start % lanes == 0:
-            return
-        values = vector.broadcast(vector_type(self.type, lanes), zero)
-        first = build.mul(build.floor_div(start, lanes), lanes)
-        with build.loop(0, self.rows) as row, build.loop(first, self.columns, lanes) as column:
-            self.store_vector(values, row, column)
 
-    def scale_row(self, row: Index, factor: ir.Value, lanes: int) -> None:
-        """Multiplies a row by `factor`."""
-        factors = vector.broadcast(vector_type(self.type, lanes), factor)
-        with build.loop(0, self.columns, lanes) as column:
-            self.store_vector(arith.mulf(self.load_vector(row, column, lanes), factors), row, column)
+@dataclass(frozen=True)
+class Product:
+    """`result[rows, columns] (+)= left(row, k) * right[k, columns]` summed over `depth`, on register tiles.
 
-
-def pack(
-    panel: Panel,
-    rows: Index,
-    columns: Index,
-    load: Callable[[Index, Index], ir.Value],
-    *,
-    transposed: bool = False,
-) -> None:
-    """Fills `panel` with `load(row, column)`, or its transpose."""
-    with build.loop(0, rows) as row, build.loop(0, columns) as column:
-        scalar = load(row, column)
-        if transposed:
-            panel.store(scalar, column, row)
-        else:
-            panel.store(scalar, row, column)
-
-
-def multiply(
-    left: Panel, right: Panel, result: Panel, rows: Index, depth: Index, lanes: int, *, accumulate: bool
-) -> None:
-    """`result (+)= left[rows, depth] * right[depth, columns]`, on register tiles of `ROWS` x `VECTORS` vectors.
-
-    `rows` is rounded up to whole tiles, which the panels have room for; the columns of `result` are a multiple
-    of `lanes`.
+    `left` gives a scalar; `multiply_add` takes it in all lanes, a vector of `right`, and the sums. `rows` is rounded up
+    to a multiple of `TALL` and `columns` is one of `lanes`: the panels have room for both.
     """
-    width = VECTORS * lanes
-    columns = result.columns
-    whole = build.mul(build.floor_div(columns, width), width)
-    with build.loop(0, rows, ROWS) as row:
-        with build.loop(0, whole, width) as column:
-            tile(left, right, result, (row, column), depth, VECTORS, lanes, accumulate)
-        with build.loop(whole, columns, lanes) as column:
-            tile(left, right, result, (row, column), depth, 1, lanes, accumulate)
 
+    left: Callable[[Index, Index], ir.Value]
+    right: Panel
+    result: Panel
+    lanes: int
+    multiply_add: Callable[[ir.Value, ir.Value, ir.Value], ir.Value]
+    accumulate: bool
 
-def tile(
-    left: Panel,
-    right: Panel,
-    result: Panel,
-    origin: tuple[Index, Index],
-    depth: Index,
-    vectors: int,
-    lanes: int,
-    accumulate: bool,
-) -> None:
-    """One register tile of `multiply` at `origin`."""
-    row, column = origin
-    type_ = vector_type(result.type, lanes)
-    places = [(build.add(row, r), build.add(column, v * lanes)) for r in range(ROWS) for v in range(vectors)]
-    if accumulate:
-        initial = [result.load_vector(r, c, lanes) for r, c in places]
-    else:
-        initial = [build.zero(type_)] * len(places)
+    def emit(self, rows: Index, depth: Index, columns: Index, vectors: int) -> None:
+        """Tiles of `ROWS` x `vectors` vectors, and of `TALL` x 1 for the columns that are left."""
+        width = vectors * self.lanes
+        whole = build.mul(build.floor_div(columns, width), width)
+        with build.loop(0, rows, ROWS) as row, build.loop(0, whole, width) as column:
+            self.tile((row, column), depth, ROWS, vectors)
+        with build.loop(0, rows, TALL) as row, build.loop(whole, columns, self.lanes) as column:
+            self.tile((row, column), depth, TALL, 1)
 
-    def step(k: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
-        panels = [right.load_vector(k, build.add(column, v * lanes), lanes) for v in range(vectors)]
-        scalars = [vector.broadcast(type_, left.load(build.add(row, r), k)) for r in range(ROWS)]
-        return [
-            vector.fma(scalars[r], panels[v], sums[r * vectors + v])
-            for r in range(ROWS)
+    def tile(self, origin: tuple[Index, Index], depth: Index, rows: int, vectors: int) -> None:
+        """One register tile at `origin`."""
+        row, column = origin
+        places = [
+            (build.add(row, r), build.add(column, v * self.lanes))
+            for r in range(rows)
             for v in range(vectors)
         ]
+        if self.accumulate:
+            initial = [self.result.load_vector(r, c, self.lanes) for r, c in places]
+        else:
+            initial = [build.zero(vector_type(self.result.type, self.lanes))] * len(places)
 
-    for value, (r, c) in zip(build.fold(0, depth, 1, initial, step), places, strict=True):
-        result.store_vector(value, r, c)
+        def step(k: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+            columns = [
+                self.right.load_vector(k, build.add(column, v * self.lanes), self.lanes)
+                for v in range(vectors)
+            ]
+            scalars = [build.splat(self.left(build.add(row, r), k), self.lanes) for r in range(rows)]
+            return [
+                self.multiply_add(scalars[r], columns[v], sums[r * vectors + v])
+                for r in range(rows)
+                for v in range(vectors)
+            ]
+
+        for total, (r, c) in zip(build.fold(0, depth, 1, initial, step), places, strict=True):
+            self.result.store_vector(total, r, c)
+
+
+def transposed(rows: Sequence[ir.Value]) -> list[ir.Value]:
+    """The columns of a square whose `rows` are vectors; their number is a power of two.
+
+    One stage for each bit of a position: it swaps the quarters off the diagonal of squares of twice that size.
+    """
+    lanes = len(rows)
+    current = list(rows)
+    stride = 1
+    while stride < lanes:
+        upper = [j if j & stride == 0 else lanes + j - stride for j in range(lanes)]
+        lower = [j + stride if j & stride == 0 else lanes + j for j in range(lanes)]
+        result = list(current)
+        for i in range(lanes):
+            if i & stride == 0:
+                pair = current[i], current[i + stride]
+                result[i] = vector.shuffle(*pair, upper)
+                result[i + stride] = vector.shuffle(*pair, lower)
+        current = result
+        stride *= 2
+    return current

@@ -1,0 +1,200 @@
+"""What the kernel of `pit.attend` is built from: buffers, the lists it may have, and the sizes read off them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.buffers import extent
+from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen.cpu.vectorize import vector_type
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """An index as memrefs of i32: segment s owns `entries[begin[s] .. begin[s] + count[s]]`."""
+
+    begin: ir.Value
+    count: ir.Value
+    entries: ir.Value
+
+    @property
+    def buffers(self) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """All three."""
+        return self.begin, self.count, self.entries
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Which blocks of keys a block of queries looks at: as `Ragged`, a segment being a point of the batch iterators
+    `iterators` and one of `along` blocks of queries.
+
+    `lowest`: a row that finds no score above `LOWEST_LIMIT` among them looks at all.
+    """
+
+    lists: Ragged
+    along: ir.Value
+    iterators: tuple[int, ...]
+    lowest: bool
+
+
+@dataclass(frozen=True)
+class Element:
+    """A `pit.element` of the body: the scalar it makes there, the buffer it reads and the iterators it reads at."""
+
+    scalar: ir.Value
+    buffer: ir.Value
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """`count` rows of one point of the batch: queries or keys `start ..`; rows of the index begin at `base`."""
+
+    base: Index
+    start: Index
+    count: Index
+
+    def number(self, row: Index) -> Index:
+        """The number of the `row`-th of them among all rows of the index."""
+        return build.add(self.base, build.add(self.start, row))
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A `pit.attend` whose tensors are buffers (query, key, value, result) and whose body is still to be emitted.
+
+    `captured` maps the scalars that the body captures to values that are visible at the insertion point.
+    """
+
+    body: ir.Block
+    buffers: tuple[ir.Value, ir.Value, ir.Value, ir.Value]
+    positions: tuple[tuple[int, ...], ...]
+    compact: frozenset[int]
+    batch: int
+    segments: tuple[int, ...]
+    elements: tuple[Element, ...]
+    captured: Mapping[ir.Value, ir.Value]
+    ragged: Ragged | None
+    blocks: Blocks | None
+    guarded: bool
+
+    @property
+    def values(self) -> list[ir.Value]:
+        """All SSA values the code of a task uses."""
+        blocks = self.blocks
+        lists = [self.ragged, None if blocks is None else blocks.lists]
+        return [
+            *self.buffers,
+            *(element.buffer for element in self.elements),
+            *self.captured.values(),
+            *(buffer for index in lists if index is not None for buffer in index.buffers),
+            *([] if blocks is None else [blocks.along]),
+        ]
+
+    @property
+    def score_type(self) -> ir.Type:
+        """The type of the scores: that of the body's argument."""
+        return self.body.arguments[0].type
+
+    def position(self, rows: Rows, row: Index) -> Index:
+        """The coordinate along the axis of the `row`-th of `rows`."""
+        if self.ragged is None:
+            return build.add(rows.start, row)
+        return load_index(self.ragged.entries, rows.number(row))
+
+    def rebound(self, values: Sequence[ir.Value]) -> tuple["Attention", list[ir.Value]]:
+        """The same attention with the first of `values` in place of `self.values`, and the rest of them."""
+        rest = iter(values)
+        query, key, value, result = (next(rest) for _ in range(4))
+        elements = tuple(replace(element, buffer=next(rest)) for element in self.elements)
+        captured = {scalar: next(rest) for scalar in self.captured}
+        ragged = None if self.ragged is None else Ragged(next(rest), next(rest), next(rest))
+        blocks = self.blocks
+        if blocks is not None:
+            blocks = replace(blocks, lists=Ragged(next(rest), next(rest), next(rest)), along=next(rest))
+        inside = replace(
+            self,
+            buffers=(query, key, value, result),
+            elements=elements,
+            captured=captured,
+            ragged=ragged,
+            blocks=blocks,
+        )
+        return inside, list(rest)
+
+
+def batch_extents(attention: Attention) -> list[Index]:
+    """The extents of the batch iterators, each read off a buffer that carries it or off the index."""
+    sources = list(zip(attention.buffers, attention.positions, strict=True))
+    sources += [(element.buffer, element.positions) for element in attention.elements]
+    extents: list[Index] = []
+    for iterator in range(attention.batch):
+        carrier = next(((b, p) for b, p in sources if iterator in p), None)
+        if carrier is None:
+            assert attention.ragged is not None and attention.segments == (iterator,), (
+                "the verifier saw to it"
+            )
+            extents.append(extent(attention.ragged.count, 0))
+        else:
+            extents.append(extent(carrier[0], carrier[1].index(iterator)))
+    return extents
+
+
+def longest_rows(attention: Attention) -> Index:
+    """The largest number of queries of any point of the batch."""
+    if attention.ragged is None:
+        return extent(attention.buffers[0], attention.positions[0].index(attention.batch))
+    count = attention.ragged.count
+    longest = build.fold(
+        0,
+        extent(count, 0),
+        1,
+        [build.value(0)],
+        lambda segment, carried: [build.value(build.maximum(carried[0], load_index(count, segment)))],
+    )
+    return longest[0]
+
+
+def segment_rows(
+    attention: Attention, point: Sequence[Index], extents: Sequence[Index]
+) -> tuple[Index, Index, Index]:
+    """First row, number of queries and number of keys of a point of the batch."""
+    if attention.ragged is None:
+        keys = extent(attention.buffers[1], attention.positions[1].index(attention.batch + 1))
+        return 0, longest_rows(attention), keys
+    segment: Index = 0
+    for iterator in attention.segments:
+        segment = build.add(build.mul(segment, extents[iterator]), point[iterator])
+    count = load_index(attention.ragged.count, segment)
+    return load_index(attention.ragged.begin, segment), count, count
+
+
+def load_index(buffer: ir.Value, position: Index) -> ir.Value:
+    """The i32 at `position` of `buffer` as an `index`."""
+    return arith.index_cast(ir.IndexType.get(), memref.load(buffer, [build.value(position)]))
+
+
+def stored_type(buffer: ir.Value) -> ir.Type:
+    """The type in which elements of `buffer` are kept for vectors: a vector of i1 in memory would be packed bits."""
+    element_type = ir.MemRefType(buffer.type).element_type
+    i1 = ir.IntegerType.get_signless(1)
+    return ir.IntegerType.get_signless(8) if element_type == i1 else element_type
+
+
+def as_stored(scalar: ir.Value) -> ir.Value:
+    """`scalar` as `stored_type` keeps it."""
+    i1 = ir.IntegerType.get_signless(1)
+    return arith.extui(ir.IntegerType.get_signless(8), scalar) if scalar.type == i1 else scalar
+
+
+def extended(values: ir.Value, type_: ir.Type) -> ir.Value:
+    """A vector in the wider float type `type_`."""
+    given = ir.VectorType(values.type)
+    return values if given.element_type == type_ else arith.extf(vector_type(type_, given.shape[0]), values)
+
+
+def truncated(values: ir.Value, type_: ir.Type) -> ir.Value:
+    """A vector in the narrower float type `type_`."""
+    given = ir.VectorType(values.type)
+    return values if given.element_type == type_ else arith.truncf(vector_type(type_, given.shape[0]), values)
