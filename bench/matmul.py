@@ -232,7 +232,7 @@ class Products:
             weight = (machine.packed_ms if frozen else machine.read_ms)(p.k * p.n * size)
             return max(compute, weight + machine.read_ms((p.m * p.k + p.m * p.n) * size))
         rows, columns = p.sparse_shape
-        live = 1 - zeros ** max(1.0, TILE / max(block) if 1 in block else 1.0)
+        live = 1 - zeros ** (1.0 if max(block) >= TILE else TILE / block[0])
         return machine.read_ms(rows * columns * size) + live * compute
 
 

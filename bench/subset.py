@@ -69,11 +69,13 @@ def main(
             continue
         console.rule(f"{number} of {len(wanted)}, minute {spent / 60:.1f}: {part.name}, {part.about}")
         console.print(command, style="dim", highlight=False)
+        started = time.monotonic()
         try:
             code = subprocess.run(part.command(), cwd=ROOT, check=False).returncode
         except KeyboardInterrupt:
             told.append(f"{part.name}: interrupted")
             break
+        console.print(f"{part.name}: {time.monotonic() - started:.0f} s", style="dim")
         if code == 130:
             told.append(f"{part.name}: interrupted")
             break
