@@ -13,7 +13,7 @@ from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
 from pit_mlir.codegen.cpu.detect_layout import Layout, layout_of
 from pit_mlir.codegen.cpu.fingerprint import digest
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
-from pit_mlir.codegen.cpu.list_bits import LANES, PIECE, Buffers, Lists, count_ones, give_places, write
+from pit_mlir.codegen.cpu.list_bits import PIECE, Buffers, Lists, Packing, count_ones, give_places, write
 from pit_mlir.codegen.cpu.live_bits import WORD, Bits, Piece, Source, fill
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.codegen.cpu.outline import outline
@@ -37,7 +37,7 @@ class Detection:
     segments: Index
     capacity: Index
     has_rows: bool
-    has_compress: bool
+    packing: Packing
 
     @property
     def lines(self) -> list[Index]:
@@ -100,7 +100,7 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
         segments,
         capacity,
         segments != 1 and asks_for_rows(op),
-        lowering.host.vector_bits == LANES * 32 and lowering.host.architecture == "x86_64",
+        Packing.of(lowering.host),
     )
     rows = allocate([coordinates], i32) if detection.has_rows else entries
     call(detection, read(op.operands[0]), (begin, count, entries, rows, total))
@@ -176,7 +176,7 @@ def call(detection: Detection, source: ir.Value, results: Sequence[ir.Value]) ->
     unknown = [number for number in numbers if not isinstance(number, int)]
     known = [number if isinstance(number, int) else None for number in numbers]
     form = [str(detection.layout), str(known), str(flat.type)]
-    form.append(str((detection.has_rows, detection.has_compress)))
+    form.append(str((detection.has_rows, detection.packing)))
 
     def emit(arguments: Sequence[ir.Value]) -> None:
         flat, base, begin, count, entries, rows, total, *given = arguments
@@ -190,7 +190,7 @@ def call(detection: Detection, source: ir.Value, results: Sequence[ir.Value]) ->
             detection, layout=layout, segments=inside(detection.segments), capacity=inside(detection.capacity)
         )
         kept = rows if here.has_rows else None
-        lists = Lists(begin, count, entries, kept, here.capacity, here.has_compress)
+        lists = Lists(begin, count, entries, kept, here.capacity, here.packing)
         memref.store(make_lists(here, Source(flat, base, layout), lists), total, [value(0)])
 
     outline(f"pit_detect_{digest(form)}", [flat, base, *buffers, *unknown], emit)
@@ -217,7 +217,7 @@ def make_lists(detection: Detection, source: Source, lists: Lists) -> ir.Value:
         memref.store(count_ones(bits, piece), starts, [number])
     total = give_places(lists, starts, detection.segments, detection.pieces)
     with chunks(pieces, at_once) as (start, stop):
-        buffers = Buffers.alloca()
+        buffers = Buffers.alloca(lists.packing)
         with loop(start, stop) as number:
             write(lists, bits, detection.piece(number), memref.load(starts, [number]), buffers)
     return total
@@ -226,7 +226,7 @@ def make_lists(detection: Detection, source: Source, lists: Lists) -> ir.Value:
 def turn_all(detection: Detection, source: Source, bits: Bits) -> None:
     """Fills the bits of all segments where these are neighbours in memory: tasks of some segments and 64 lines each."""
     layout, inner = detection.layout, detection.layout.inner
-    words, some = detection.words_of_segment, segments_at_once(inner)
+    words, some = detection.words_of_segment, segments_at_once(source)
     *outer, neighbours = [dim.count for dim in layout.of("segment")]
     counts = [*outer, build.ceil_div(neighbours, some), *detection.lines, detection.words]
     width = build.minimum(build.mul(some, inner.block), inner.extent)

@@ -2,16 +2,38 @@
 
 from dataclasses import dataclass
 
-from pit_mlir.bindings import arith, ir, math, memref, vector, x86
+from pit_mlir.bindings import arith, ir, llvm, math, memref, vector
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.build import Index, loop, value
 from pit_mlir.codegen.cpu.index_buffers import as_i32
 from pit_mlir.codegen.cpu.live_bits import WORD, Bits, Piece, i64
+from pit_mlir.target import Host
 
 PIECE = 64
 """Words that are counted as one and listed at once: 4096 entries, which the first cache holds."""
 LANES = 16
-"""Coordinates that a vector register holds where a processor packs them together."""
+"""Entries that are copied to their places at once."""
+PACKED_BITS = 16
+"""Entries of a piece, counted from its first, are small."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a processor brings the numbers of set bits together: so many `lanes` at once, of `bits` each.
+
+    With one lane it takes one after another.
+    """
+
+    lanes: int
+    bits: int
+
+    @classmethod
+    def of(cls, host: Host) -> "Packing":
+        """The best that `host` can."""
+        if host.architecture != "x86_64" or host.vector_bits < 512:
+            return cls(1, PACKED_BITS)
+        bits = PACKED_BITS if "avx512_vbmi2" in host.features else 32
+        return cls(host.vector_bits // bits, bits)
 
 
 @dataclass(frozen=True)
@@ -23,7 +45,7 @@ class Lists:
     entries: ir.Value
     rows: ir.Value | None
     capacity: Index
-    has_compress: bool
+    packing: Packing
 
 
 @dataclass(frozen=True)
@@ -37,11 +59,12 @@ class Buffers:
     packed: ir.Value
 
     @classmethod
-    def alloca(cls) -> "Buffers":
+    def alloca(cls, packing: Packing) -> "Buffers":
         """Buffers on the stack; vectors of entries go over the end of a piece."""
-        index, i32 = ir.IndexType.get(), ir.IntegerType.get_signless(32)
+        index, entry = ir.IndexType.get(), ir.IntegerType.get_signless(packing.bits)
+        size = PIECE * WORD + packing.lanes
         alignment = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 64)
-        types = (ir.MemRefType.get([PIECE], index), ir.MemRefType.get([PIECE * WORD + LANES], i32))
+        types = (ir.MemRefType.get([PIECE], index), ir.MemRefType.get([size], entry))
         return cls(*(memref.alloca(type_, [], [], alignment=alignment) for type_ in types))
 
 
@@ -80,12 +103,12 @@ def give_places(lists: Lists, starts: ir.Value, segments: Index, pieces: Index) 
 
 def write(lists: Lists, bits: Bits, piece: Piece, start: ir.Value, buffers: Buffers) -> None:
     """Lists the set bits of `piece` from place `start` on."""
-    length = pack(bits, piece, buffers, has_compress=lists.has_compress)
+    length = pack(bits, piece, buffers, lists.packing)
     row = build.add(build.mul(piece.segment, lists.capacity), piece.entry)
     copy(lists, buffers.packed, start, length, piece.entry, row)
 
 
-def pack(bits: Bits, piece: Piece, buffers: Buffers, *, has_compress: bool) -> ir.Value:
+def pack(bits: Bits, piece: Piece, buffers: Buffers, packing: Packing) -> ir.Value:
     """Lists the set bits of `piece`, counted from its first, in the buffer of the thread; returns how many there are.
 
     Words that hold any are listed first, since whether a word does cannot be predicted.
@@ -99,59 +122,81 @@ def pack(bits: Bits, piece: Piece, buffers: Buffers, *, has_compress: bool) -> i
 
     def visit_live(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         word_number = memref.load(buffers.words, [number])
-        pack_word = pack_lanes if has_compress else pack_one_by_one
+        pack_word = pack_lanes if packing.lanes > 1 else pack_one_by_one
         word = bits.load(piece.word(word_number))
-        return [pack_word(buffers.packed, word, build.mul(word_number, WORD), carried[0])]
+        return [pack_word(packing, buffers.packed, word, build.mul(word_number, WORD), carried[0])]
 
     live = build.fold(0, piece.words, 1, [value(0)], visit_word)[0]
     return build.fold(0, live, 1, [value(0)], visit_live)[0]
 
 
-def pack_lanes(packed: ir.Value, word: ir.Value, first: Index, place: ir.Value) -> ir.Value:
+def pack_lanes(packing: Packing, packed: ir.Value, word: ir.Value, first: Index, place: ir.Value) -> ir.Value:
     """Lists the set bits of `word`, the lowest of which stands for entry `first`; returns the next place.
 
-    `LANES` bits at once; what a vector holds behind its last entry is overwritten by the next.
+    As many as `packing` has lanes at once; what a vector holds behind its last entry is overwritten by the next.
     """
-    i32, i16 = ir.IntegerType.get_signless(32), ir.IntegerType.get_signless(LANES)
-    type_ = ir.VectorType.get([LANES], i32)
+    lanes = packing.lanes
+    integer = ir.IntegerType.get_signless(packing.bits)
+    some_bits = ir.IntegerType.get_signless(lanes)
+    type_ = ir.VectorType.get([lanes], integer)
     numbers = arith.constant(
-        type_, ir.DenseElementsAttr.get([ir.IntegerAttr.get(i32, lane) for lane in range(LANES)], type_)
+        type_, ir.DenseElementsAttr.get([ir.IntegerAttr.get(integer, lane) for lane in range(lanes)], type_)
     )
-    truths = ir.VectorType.get([LANES], ir.IntegerType.get_signless(1))
-    for step in range(0, WORD, LANES):
-        some = arith.trunci(i16, arith.shrui(word, i64(step)))
-        mask = vector.bitcast(truths, vector.broadcast(ir.VectorType.get([1], i16), some))
-        entries = arith.addi(numbers, build.splat(as_i32(build.add(first, step)), LANES))
-        vector.store(x86.avx512_mask_compress(mask, entries), packed, [place])
+    truths = ir.VectorType.get([lanes], ir.IntegerType.get_signless(1))
+    for step in range(0, WORD, lanes):
+        some = arith.trunci(some_bits, arith.shrui(word, i64(step)))
+        mask = vector.bitcast(truths, vector.broadcast(ir.VectorType.get([1], some_bits), some))
+        start = arith.index_cast(integer, value(build.add(first, step)))
+        entries = arith.addi(numbers, build.splat(start, lanes))
+        vector.store(compressed(entries, mask), packed, [place])
         place = arith.addi(place, ones(arith.extui(ir.IntegerType.get_signless(WORD), some)))
     return place
 
 
-def pack_one_by_one(packed: ir.Value, word: ir.Value, first: Index, place: ir.Value) -> ir.Value:
+def compressed(elements: ir.Value, mask: ir.Value) -> ir.Value:
+    """The elements where `mask` holds, one next to another."""
+    call = llvm.CallIntrinsicOp(
+        elements.type, "llvm.x86.avx512.mask.compress", [elements, build.zero(elements.type), mask], [], []
+    )
+    return call.operation.results[0]
+
+
+def pack_one_by_one(
+    packing: Packing, packed: ir.Value, word: ir.Value, first: Index, place: ir.Value
+) -> ir.Value:
     """As `pack_lanes`, by the lowest bit that is left."""
 
     def visit(_: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         left, here = carried
         lowest = arith.index_castui(ir.IndexType.get(), math.cttz(left))
-        memref.store(as_i32(build.add(first, lowest)), packed, [here])
+        entry = arith.index_cast(ir.IntegerType.get_signless(packing.bits), value(build.add(first, lowest)))
+        memref.store(entry, packed, [here])
         return [arith.andi(left, arith.subi(left, i64(1))), value(build.add(here, 1))]
 
     return build.fold(0, ones(word), 1, [word, place], visit)[1]
 
 
+def widened(packed: ir.Value) -> ir.Value:
+    """Packed entries as i32."""
+    i32 = ir.IntegerType.get_signless(32)
+    shape = ir.VectorType(packed.type).shape if isinstance(packed.type, ir.VectorType) else None
+    type_ = i32 if shape is None else ir.VectorType.get(shape, i32)
+    return packed if packed.type == type_ else arith.extui(type_, packed)
+
+
 def copy(lists: Lists, packed: ir.Value, start: ir.Value, length: ir.Value, entry: Index, row: Index) -> None:
     """Copies `length` packed entries to their places from `start` on; the first bit stands for `entry` and `row`."""
     whole = build.mul(build.floor_div(length, LANES), LANES)
-    type_ = ir.VectorType.get([LANES], ir.IntegerType.get_signless(32))
+    entry_type = ir.MemRefType(packed.type).element_type
     targets = [(lists.entries, as_i32(entry))]
     if lists.rows is not None:
         targets.append((lists.rows, as_i32(row)))
     with loop(0, whole, LANES) as number:
-        found = vector.load(type_, packed, [number])
+        found = widened(vector.load(ir.VectorType.get([LANES], entry_type), packed, [number]))
         for target, first in targets:
             place = [value(build.add(start, number))]
             vector.store(arith.addi(found, build.splat(first, LANES)), target, place)
     with loop(whole, length) as number:
-        one = memref.load(packed, [number])
+        one = widened(memref.load(packed, [number]))
         for target, first in targets:
             memref.store(arith.addi(one, first), target, [value(build.add(start, number))])

@@ -15,8 +15,8 @@ from pit_mlir.codegen.cpu.detect_layout import Dim, Layout
 
 WORD = 64
 """Entries of a word."""
-TILE = 1024
-"""Neighbouring elements that are compared before the next line is: a page or less of what hardware reads ahead."""
+TILE = 4096
+"""Neighbours that are compared before those of another line are: memory is read fast where it is read on."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.buffers import boolean
 from pit_mlir.codegen.cpu.build import Index, loop, value
-from pit_mlir.codegen.cpu.detect_layout import Dim
 from pit_mlir.codegen.cpu.live_bits import (
     TILE,
     WORD,
@@ -30,7 +30,7 @@ class Scratch:
 def scratch() -> Scratch:
     """Buffers on the stack, which hold what 64 lines of a tile need."""
     word = ir.IntegerType.get_signless(WORD)
-    sizes = (TILE // WORD * WORD, WORD)
+    sizes = (TILE, WORD)
     alignment = ir.IntegerAttr.get(word, 64)
     return Scratch(
         *(memref.alloca(ir.MemRefType.get([size], word), [], [], alignment=alignment) for size in sizes)
@@ -58,8 +58,9 @@ class Strip:
         return build.add(self.place, build.mul(segment, self.words))
 
 
-def segments_at_once(inner: Dim) -> Index:
+def segments_at_once(source: Source) -> Index:
     """How many neighbouring segments are a task: whole ones, of a tile or more."""
+    inner = source.layout.inner
     return build.maximum(build.floor_div(TILE, build.maximum(inner.block, 1)), 1)
 
 
@@ -72,13 +73,20 @@ def fill_turned(source: Source, bits: Bits, strip: Strip, scratch: Scratch) -> N
     end = build.minimum(build.mul(strip.last, inner.block), inner.extent)
     with loop(build.mul(strip.first, inner.block), end, TILE) as first:
         words = build.ceil_div(build.minimum(build.sub(end, first), TILE), WORD)
-        with loop(0, build.mul(words, WORD)) as place:
-            memref.store(i64(0), scratch.marks, [place])
+        clear(source, strip, words, scratch)
         by_length(inner.extent, lambda is_long: mark(source, strip, (first, words), scratch, is_long))
         with loop(0, words) as word:
             turn(scratch, word)
             column = build.add(first, build.mul(word, WORD))
             spread(bits, scratch, strip, inner.block, column, build.minimum(build.sub(end, column), WORD))
+
+
+def clear(source: Source, strip: Strip, words: Index, scratch: Scratch) -> None:
+    """Clears the words of a tile, unless each is written as a whole."""
+    marked = build.sub(source.layout.line.extent, strip.start)
+    missing = build.is_less(marked, WORD) if source.layout.has_one_line else boolean(True)
+    with build.when(missing), loop(0, build.mul(words, WORD)) as place:
+        memref.store(i64(0), scratch.marks, [place])
 
 
 def mark(source: Source, strip: Strip, tile: tuple[Index, Index], scratch: Scratch, is_long: bool) -> None:
@@ -93,7 +101,9 @@ def mark(source: Source, strip: Strip, tile: tuple[Index, Index], scratch: Scrat
             column = build.add(first, build.mul(word, WORD))
             live = word_of_run(source, run, column, layout.inner.extent, is_long=is_long)
             place = [value(build.add(build.mul(word, WORD), line))]
-            memref.store(arith.ori(memref.load(scratch.marks, place), live), scratch.marks, place)
+            if not layout.has_one_line:
+                live = arith.ori(memref.load(scratch.marks, place), live)
+            memref.store(live, scratch.marks, place)
 
 
 def turn(scratch: Scratch, word: Index) -> None:
