@@ -25,8 +25,12 @@ from pit_mlir.errors import UnsupportedError
 
 LIMIT = 2**31 - 1
 """Coordinates are i32."""
-COMPARED_AT_ONCE = 8
-"""Elements that are compared while simple work is done on one (`loops.GRAIN`)."""
+READ_AT_ONCE = 8
+"""Bytes that are read and compared while simple work is done on one element (`loops.GRAIN`)."""
+FEWEST_WORDS = 8
+"""Words of a piece where there are few of them: a line of the cache."""
+ENOUGH_PIECES = 16
+"""Pieces that threads share evenly."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +59,36 @@ class Detection:
         return build.product([*self.lines, self.words])
 
     @property
+    def words_of_piece(self) -> int:
+        """How many words a piece has at most: as many as can be listed at once, fewer where there are not enough."""
+        words = build.mul(self.segments, self.words_of_segment)
+        few = words // ENOUGH_PIECES if isinstance(words, int) else PIECE
+        return max(FEWEST_WORDS, min(PIECE, few))
+
+    @property
     def pieces(self) -> Index:
         """How many pieces the lines of a segment have."""
-        return build.product([*self.lines, build.ceil_div(self.words, PIECE)])
+        return build.product([*self.lines, build.ceil_div(self.words, self.words_of_piece)])
 
     def piece(self, number: ir.Value) -> Piece:
         """The piece `number` of all segments."""
-        extents = [*self.lines, build.ceil_div(self.words, PIECE)]
+        size = self.words_of_piece
+        extents = [*self.lines, build.ceil_div(self.words, size)]
         segment, *line, part = build.delinearize(number, [self.segments, *extents])
-        first = build.mul(part, PIECE)
+        first = build.mul(part, size)
         line_number, start = linear(line, self.lines), build.mul(first, WORD)
         place = linear([segment, line_number, first], [self.segments, build.product(self.lines), self.words])
         entry = build.add(build.mul(line_number, self.layout.line.extent), start)
-        return Piece(segment, line, start, entry, place, build.minimum(build.sub(self.words, first), PIECE))
+        return Piece(segment, line, start, entry, place, build.minimum(build.sub(self.words, first), size))
 
-    def work(self, words: Index, neighbours: Index = 1) -> Index:
-        """The work of so many words, of `neighbours` elements each, in that of simple elements."""
+    def work(self, source: Source, words: Index, neighbours: Index = 1) -> Index:
+        """The work of so many words of `source`, of `neighbours` elements each, in that of simple elements."""
         dims = [dim for dim in self.layout.dims if dim.role != "axis"]
         if self.layout.is_across:
             dims.remove(self.layout.inner)
         sizes = [dim.extent if dim.role == "rest" else dim.block for dim in dims]
-        elements = build.product([words, WORD, neighbours, *sizes])
-        return build.maximum(build.floor_div(elements, COMPARED_AT_ONCE), 1)
+        read = build.product([words, WORD, neighbours, *sizes, source.bytes_of_element])
+        return build.maximum(build.floor_div(read, READ_AT_ONCE), 1)
 
 
 def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
@@ -209,7 +221,7 @@ def make_lists(detection: Detection, source: Source, lists: Lists) -> ir.Value:
         turn_all(detection, source, bits)
     pieces = build.mul(detection.segments, detection.pieces)
     starts = memref.alloc(build.flat(ir.IndexType.get()), [value(pieces)], [])
-    at_once = rows_at_once(detection.work(build.minimum(detection.words, PIECE)))
+    at_once = rows_at_once(detection.work(source, build.minimum(detection.words, detection.words_of_piece)))
     with chunks(pieces, at_once) as (start, stop), loop(start, stop) as number:
         piece = detection.piece(number)
         if not is_across:
@@ -230,7 +242,7 @@ def turn_all(detection: Detection, source: Source, bits: Bits) -> None:
     *outer, neighbours = [dim.count for dim in layout.of("segment")]
     counts = [*outer, build.ceil_div(neighbours, some), *detection.lines, detection.words]
     width = build.minimum(build.mul(some, inner.block), inner.extent)
-    with chunks(build.product(counts), rows_at_once(detection.work(1, width))) as (start, stop):
+    with chunks(build.product(counts), rows_at_once(detection.work(source, 1, width))) as (start, stop):
         buffers = scratch()
         with loop(start, stop) as task:
             place = build.delinearize(task, counts)

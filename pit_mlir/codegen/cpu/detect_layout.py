@@ -57,14 +57,6 @@ class Layout:
         return self.inner.role == "segment" and self.inner == self.of("segment")[-1]
 
     @property
-    def has_one_line(self) -> bool:
-        """Whether each entry is known to stand for elements of one place along all dimensions but the innermost."""
-        return all(
-            dim.role == "axis" or (dim.role == "segment" and isinstance(dim.block, int) and dim.block == 1)
-            for dim in self.dims[:-1]
-        )
-
-    @property
     def indices(self) -> list[Index]:
         """All numbers of it, known or not."""
         return [number for dim in self.dims for number in (dim.extent, dim.stride, dim.block)]

@@ -66,6 +66,12 @@ class Source:
     base: Index
     layout: Layout
 
+    @property
+    def bytes_of_element(self) -> int:
+        """The size of an element in memory."""
+        element = ir.MemRefType(self.buffer.type).element_type
+        return 8 if isinstance(element, ir.IndexType) else element.width // 8
+
 
 def i64(number: int) -> ir.Value:
     """A word."""
@@ -172,13 +178,13 @@ def bounds(dim: Dim, numbers: Sequence[Index]) -> tuple[Index, Index]:
 def fill(source: Source, bits: Bits, piece: Piece) -> None:
     """Fills the words of `piece` from one line of elements after another; entries are neighbours or lie anywhere."""
     layout = source.layout
-    line, once = layout.line, layout.has_one_line
+    line = layout.line
     by_bit = layout.inner is not line
     inner = layout.inner if by_bit and layout.inner.role != "axis" else None
     numbers = build.delinearize(piece.segment, [dim.count for dim in layout.of("segment")])
-    if not once:
-        with loop(0, piece.words) as number:
-            bits.store(i64(0), piece.word(number))
+    # Also where each word is written once: lines of words that are in the cache before cost the stores less.
+    with loop(0, piece.words) as number:
+        bits.store(i64(0), piece.word(number))
 
     def fill_from(run: Index, is_long: bool) -> None:
         with loop(0, piece.words) as number:
@@ -187,7 +193,7 @@ def fill(source: Source, bits: Bits, piece: Piece) -> None:
                 word = word_by_bit(source, numbers, inner, run, first)
             else:
                 word = word_of_run(source, run, first, line.extent, is_long=is_long)
-            (bits.store if once else bits.add)(word, piece.word(number))
+            bits.add(word, piece.word(number))
 
     with lines_of(source, numbers, without=inner) as offset:
         run = build.add(offset, build.dot(piece.line, [dim.stride for dim in layout.of("axis")[:-1]]))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.buffers import boolean
 from pit_mlir.codegen.cpu.build import Index, loop, value
 from pit_mlir.codegen.cpu.live_bits import (
     TILE,
@@ -73,20 +72,13 @@ def fill_turned(source: Source, bits: Bits, strip: Strip, scratch: Scratch) -> N
     end = build.minimum(build.mul(strip.last, inner.block), inner.extent)
     with loop(build.mul(strip.first, inner.block), end, TILE) as first:
         words = build.ceil_div(build.minimum(build.sub(end, first), TILE), WORD)
-        clear(source, strip, words, scratch)
+        with loop(0, build.mul(words, WORD)) as place:
+            memref.store(i64(0), scratch.marks, [place])
         by_length(inner.extent, lambda is_long: mark(source, strip, (first, words), scratch, is_long))
         with loop(0, words) as word:
             turn(scratch, word)
             column = build.add(first, build.mul(word, WORD))
             spread(bits, scratch, strip, inner.block, column, build.minimum(build.sub(end, column), WORD))
-
-
-def clear(source: Source, strip: Strip, words: Index, scratch: Scratch) -> None:
-    """Clears the words of a tile, unless each is written as a whole."""
-    marked = build.sub(source.layout.line.extent, strip.start)
-    missing = build.is_less(marked, WORD) if source.layout.has_one_line else boolean(True)
-    with build.when(missing), loop(0, build.mul(words, WORD)) as place:
-        memref.store(i64(0), scratch.marks, [place])
 
 
 def mark(source: Source, strip: Strip, tile: tuple[Index, Index], scratch: Scratch, is_long: bool) -> None:
@@ -101,9 +93,7 @@ def mark(source: Source, strip: Strip, tile: tuple[Index, Index], scratch: Scrat
             column = build.add(first, build.mul(word, WORD))
             live = word_of_run(source, run, column, layout.inner.extent, is_long=is_long)
             place = [value(build.add(build.mul(word, WORD), line))]
-            if not layout.has_one_line:
-                live = arith.ori(memref.load(scratch.marks, place), live)
-            memref.store(live, scratch.marks, place)
+            memref.store(arith.ori(memref.load(scratch.marks, place), live), scratch.marks, place)
 
 
 def turn(scratch: Scratch, word: Index) -> None:
