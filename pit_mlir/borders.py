@@ -39,6 +39,10 @@ class Border(Protocol):
         """A copy of `value` in memory of its own."""
         ...
 
+    def placeholder(self, value: Any) -> Any:
+        """Something of the type and shape of `value` that takes no memory, for what nobody reads."""
+        ...
+
     def unsigned(self, value: Any) -> Any:
         """The same memory, read as unsigned integers."""
         ...
@@ -206,6 +210,10 @@ class TorchBorder:
         """See `Border`."""
         return verify_memory(value).detach().clone(memory_format=self._torch.contiguous_format)
 
+    def placeholder(self, value: Any) -> Any:
+        """See `Border`."""
+        return value.new_zeros(()).expand(value.shape)
+
     def unsigned(self, value: Any) -> Any:
         """See `Border`."""
         return value.view(self._torch.uint8)
@@ -290,6 +298,10 @@ class NumpyBorder:
     def copy(self, value: Any) -> Any:
         """See `Border`."""
         return value.copy(order="C")
+
+    def placeholder(self, value: Any) -> Any:
+        """See `Border`."""
+        return numpy.broadcast_to(numpy.zeros((), value.dtype), value.shape)
 
     def unsigned(self, value: Any) -> Any:
         """See `Border`."""

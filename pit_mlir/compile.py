@@ -16,11 +16,12 @@ from pit_mlir.dialect import make_context
 from pit_mlir.errors import InputError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.padding import Padding
-from pit_mlir.frontend.signature import ImportedModel
+from pit_mlir.frontend.signature import ArgumentOutput, ImportedModel
 from pit_mlir.options import TARGETS, CompileOptions, Progress
 from pit_mlir.passes.pipelines import cpu_pipeline, rewrite_pipeline
 from pit_mlir.passes.runner import Observer, run_pipeline
 from pit_mlir.runtime.engine import Code, Program, build_code
+from pit_mlir.runtime.memory import give_back
 from pit_mlir.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -122,9 +123,8 @@ def build(
     border: Border = NumpyBorder(imported.arguments) if is_text(model) else TorchBorder(imported.arguments)
     snapshot: Snapshot | None = None
     if options.freeze:
-        weights = sum(argument.kind == "weight" for argument in imported.arguments)
         prepare = None if artifact.prepare is None else Program(artifact.prepare)
-        snapshot = Snapshot(prepare, artifact.used, border, weights)
+        snapshot = Snapshot(prepare, {*artifact.used, *returned_weights(imported)}, border)
     compiled = CompiledModule(
         Program(artifact.main),
         imported,
@@ -137,7 +137,17 @@ def build(
     )
     if snapshot is not None:
         compiled.refresh()
+    # Not what is in cycles: collecting takes a tenth of a second with torch in the process.
+    give_back()
     return compiled
+
+
+def returned_weights(imported: ImportedModel) -> set[int]:
+    """The numbers of the weights that the model returns as they are, or writes somewhere."""
+    values = (*imported.outputs, *(back.value for back in imported.write_backs))
+    returned = {value.argument for value in values if isinstance(value, ArgumentOutput)}
+    weights = [number for number, a in enumerate(imported.arguments) if a.kind == "weight"]
+    return {order for order, number in enumerate(weights) if number in returned}
 
 
 def translate(

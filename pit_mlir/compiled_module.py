@@ -46,7 +46,8 @@ class CompiledModule:
     call; it must not share memory with another argument.
 
     A call checks structure, dtype, device and shape of its arguments and raises `InputError` before anything runs.
-    Weights are read from the model at every call, unless they were frozen. Calls from several threads at a time
+    Weights are read from the model at every call, unless they were frozen: then the model itself is not kept, and where
+    nobody else holds it, its memory goes. Calls from several threads at a time
     are safe, and so are calls in a forked child. There are no gradients: results never require grad, and with grad
     enabled, an input that requires grad is an error. torch.autocast must be as it was at compile time.
 
@@ -81,6 +82,8 @@ class CompiledModule:
         self._has_own_tensors = bool(model.write_backs) or any(
             isinstance(output, ArgumentOutput) and not output.copy for output in model.outputs
         )
+        if snapshot is not None and not self._has_own_tensors:
+            model.weights.let_go()
         self._arguments = model.arguments
         self._inputs = [a for a in model.arguments if a.kind == "input"]
         self._weight_arguments = [a for a in model.arguments if a.kind == "weight"]
@@ -128,7 +131,7 @@ class CompiledModule:
         return Bound(values, passed, tensors, sizes, dims)
 
     def refresh(self) -> None:
-        """Takes a new snapshot of the weights; raises `InputError` where they were not frozen."""
+        """Takes a new snapshot of the weights; raises `InputError` where they were not frozen or the model is gone."""
         if self._snapshot is None:
             raise InputError(
                 "refresh() needs options.freeze=True: this program reads its weights at every call"

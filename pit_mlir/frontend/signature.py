@@ -107,6 +107,10 @@ class WeightSource(Protocol):
         """The current tensor of each weight argument, in argument order."""
         ...
 
+    def let_go(self) -> None:
+        """From now on the model lives only as long as others hold it."""
+        ...
+
 
 class CallSource(Protocol):
     """How the arguments of a call become the inputs of a program, and its outputs the answer."""

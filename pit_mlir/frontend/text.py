@@ -87,6 +87,9 @@ class NoWeights:
         """Nothing."""
         return []
 
+    def let_go(self) -> None:
+        """Nothing."""
+
 
 def _read(path: Path) -> str:
     try:

@@ -1,7 +1,9 @@
 """Weights, read live: each call gets the tensors the model holds at that moment."""
 
+import copy
+import weakref
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,42 @@ class _Place:
     attribute: str
 
 
+Owner = TypeVar("Owner", nn.Module, ExportedProgram)
+
+
+class _Owned(Generic[Owner]):
+    """What is read from an owner of tensors, which lives as long as this, or as long as others hold it."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._strong: Owner | None = owner
+        self._weak = weakref.ref(owner)
+
+    def let_go(self) -> None:
+        """From now on the owner lives as long as others hold it."""
+        self._strong = None
+
+    def owner(self) -> Owner:
+        """The owner; raises `InputError` where it is gone."""
+        owner = self._found()
+        if owner is None:
+            raise InputError(
+                "the model of this program is gone: a program with frozen weights does not keep it; hold the model to "
+                "refresh() the weights"
+            )
+        return owner
+
+    def _found(self) -> Owner | None:
+        return self._weak() if self._strong is None else self._strong
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Owned[Owner]":
+        """The same of a copy of the owner, which it keeps; where the owner is gone there is nothing to copy."""
+        twin = memo[id(self)] = copy.copy(self)
+        if (owner := self._found()) is not None:
+            twin._strong = copy.deepcopy(owner, memo)
+            twin._weak = weakref.ref(twin._strong)
+        return twin
+
+
 class LiveWeights:
     """The weights of an `nn.Module` by their paths; nothing is kept but the module and the paths.
 
@@ -31,7 +69,7 @@ class LiveWeights:
     """
 
     def __init__(self, model: nn.Module, paths: list[str], held: dict[int, Tensor]) -> None:
-        self._model = model
+        self._model = _Owned(model)
         self._paths = paths
         self._held = held
         self._walk: list[tuple[int, str]] = []
@@ -47,6 +85,10 @@ class LiveWeights:
         self._stores: list[tuple[int, str]] = []
         self._found = [self._find(number, place) for number, place in enumerate(self._places)]
         self._tied = self._tied_places(numbers)
+
+    def let_go(self) -> None:
+        """See `WeightSource`."""
+        self._model.let_go()
 
     def read(self) -> list[Tensor]:
         """The current tensor of each weight, in argument order; raises `InputError` for one that is gone."""
@@ -94,7 +136,7 @@ class LiveWeights:
         ]
 
     def _modules(self) -> list[nn.Module]:
-        modules = [self._model]
+        modules: list[nn.Module] = [self._model.owner()]
         for parent, child in self._walk:
             found = modules[parent]._modules.get(child)
             if found is None:
@@ -128,8 +170,8 @@ class LiveWeights:
         by_identity = {id(tensor): number for number, tensor in enumerate(self._read_places())}
         known = set(self._paths)
         named = [
-            *self._model.named_parameters(remove_duplicate=False),
-            *self._model.named_buffers(remove_duplicate=False),
+            *self._model.owner().named_parameters(remove_duplicate=False),
+            *self._model.owner().named_buffers(remove_duplicate=False),
         ]
         return [
             (by_identity[id(tensor)], self._place(path, numbers), path)
@@ -146,12 +188,17 @@ class ProgramWeights:
     """The weights of an `ExportedProgram`: its state dict and constants, looked up at each call."""
 
     def __init__(self, program: ExportedProgram, names: list[str]) -> None:
-        self._program = program
+        self._program = _Owned(program)
         self._names = names
 
+    def let_go(self) -> None:
+        """See `WeightSource`."""
+        self._program.let_go()
+
     def read(self) -> list[Tensor]:
-        """The current tensor of each weight, in argument order."""
-        state, constants = self._program.state_dict, self._program.constants
+        """The current tensor of each weight, in argument order; raises `InputError` where the program is gone."""
+        program = self._program.owner()
+        state, constants = program.state_dict, program.constants
         return [cast(Tensor, state[name] if name in state else constants[name]) for name in self._names]
 
 
