@@ -162,3 +162,30 @@ def test_known_sizes(form: str, shape: tuple[int, ...]) -> None:
         x = values(rng, live, compiled)
         for threads in (1, 2, 3):
             check(compiled, form, x, live, True, threads)
+
+
+@cache
+def keys_program(values: int) -> Program:
+    """The lists of the coordinates at which keys (coordinate, choice) hold each of `values`."""
+    return program(f"""
+func.func @main(%x: tensor<?x2xi64>) -> (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi64>) {{
+  %I = "pit.detect"(%x) {{values = {values} : i64, segments = array<i64>, axis = array<i64: 0>, block = array<i64: 1>,
+      micro_tile = 1 : i64}} : (tensor<?x2xi64>) -> !pit.index
+  %b, %c, %e, %s = "pit.lists"(%I)
+      : (!pit.index) -> (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi64>)
+  return %b, %c, %e, %s : tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi64>
+}}""")
+
+
+@pytest.mark.parametrize("values", [1, 7, 300])
+@pytest.mark.parametrize("lines", [0, 1, 5000, 40000, 100001])
+def test_keys_in_parts(values: int, lines: int) -> None:
+    """Ascending places of each key however many threads there are; keys out of range, and twice in a line."""
+    keys = np.random.default_rng(lines).integers(-1, values + 1, (lines, 2))
+    pairs = np.unique(np.stack([keys.ravel(), np.repeat(np.arange(lines), 2)]), axis=1)
+    expected = [pairs[1, pairs[0] == key] for key in range(values)]
+    for threads in (1, 3):
+        begin, count, entries, _ = keys_program(values).run_numpy(keys, threads=threads)
+        assert count.tolist() == [len(listed) for listed in expected]
+        np.testing.assert_array_equal(begin, np.cumsum(count) - count)
+        np.testing.assert_array_equal(entries[: count.sum()], np.concatenate(expected))
