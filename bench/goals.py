@@ -94,8 +94,14 @@ GOALS = [
     Goal("ReLU, one token, 90 % zeros, bf16, over a gather by hand", ("relu",), 2.0, over("gather", zeros=0.9)),
     Goal("padded BERT-base, half filled, over torch", ("padding",), 1.9, over("torch")),
     Goal("padded BERT-base, half filled, over packing by hand", ("padding",), 1.0, over("packed")),
-    Goal("attention, blocks, f32, over FlexAttention", ("attention",), 1.2, over("flex", dtype="f32", granularity=BLOCKS)),
-    Goal("attention, blocks, bf16, over FlexAttention", ("attention",), 1.8, over("flex", dtype="bf16", granularity=BLOCKS)),
+    Goal(
+        "attention, blocks, f32, over FlexAttention", ("attention",), 1.2,
+        over("flex", dtype="f32", granularity=BLOCKS),
+    ),
+    Goal(
+        "attention, blocks, bf16, over FlexAttention", ("attention",), 1.8,
+        over("flex", dtype="bf16", granularity=BLOCKS),
+    ),
     Goal(
         "index of a byte mask of 4096 x 4096", ("index",), 1.0, over("nonzero", dtype="mask"),
         lambda row: row["pit_ms"]["median"], " ms", at_most=True,

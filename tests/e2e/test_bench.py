@@ -136,3 +136,69 @@ def test_every_round_has_arguments_of_its_own_that_sides_share() -> None:
     times = interleaved(sides, rounds=3, fresh=lambda: (next(count),))
     assert seen["one"] == seen["other"] == [0, 1, 2, 3, 4]
     assert all(time.min <= time.median <= time.max for time in times.values())
+
+
+def line(
+    case: str, shape: str, peer: str | None, peer_ms: float, pit_ms: float, **more: object
+) -> dict[str, object]:
+    """A row as it is written."""
+    times = {"min": pit_ms, "median": pit_ms, "max": pit_ms}
+    others = {"min": peer_ms, "median": peer_ms, "max": peer_ms}
+    made = {"case": case, "shape": shape, "dtype": "f32", "zeros": None, "granularity": None, "peer": peer}
+    made |= {"peer_ms": others if peer else None, "pit_ms": times, "index_ms": None, "floor_ms": 1.0}
+    return made | {"ratio": peer_ms / pit_ms, "max_error": 0.0} | more
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a machine that has measured a little."""
+    from bench import figures
+
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    folder = tmp_path / "a-machine"
+    grid = [
+        line("sparse a", "8x8x8", "torch", 30.0, 30.0 - 28 * zeros, zeros=zeros, granularity="32x1")
+        for zeros in (0.0, 0.5, 0.9)
+    ]
+    results.write(folder / "matmul.json", grid)
+    experts = [
+        line(f"combined {weight} balanced", f"olmoe 8x8x8x8 T={tokens}", "zentorch", 3.0, tokens * 0.5)
+        for weight in ("live", "frozen")
+        for tokens in (4, 16)
+    ]
+    results.write(folder / "moe.json", experts)
+    seconds = {"compile s": 3.0, "again s": 1.0, "export s": 0.7}
+    layers = [line("bert", "x", None, 1.0, 1.0, layers=count, **seconds) for count in (1, 2)]
+    results.write(folder / "growth-layers.json", layers)
+    return folder
+
+
+def test_figures_are_drawn_from_rows_in_the_colours_of_the_reader(measured: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from bench import figures
+
+    figures.main(machine="a-machine", images=tmp_path / "images", png=False)
+    for name in figures.FIGURES:
+        text = (tmp_path / "images" / f"{name}.svg").read_text()
+        assert "prefers-color-scheme" in text
+        assert figures.INK not in text
+    assert "olmoe, f32" in (tmp_path / "images" / "experts.svg").read_text()
+
+
+def test_goals_tell_what_was_missed_and_what_was_not_measured(measured: Path) -> None:
+    from bench import goals
+
+    told = goals.table(measured).splitlines()
+    assert "| product, blocks, 50% zeros, over torch dense | at least 1.75x | 1.88x | yes |" in told
+    assert "| product, blocks, 90% zeros, over torch dense | at least 7x | 6.25x | 0 of 1 |" in told
+    assert "| experts, frozen, over zentorch | at least 1x | 0.375x to 1.5x | 1 of 2 |" in told
+    assert "| a call of a tiny model | at most 20 us | not measured | |" in told
+
+
+def test_every_part_of_make_bench_has_a_family_and_a_name_of_its_own() -> None:
+    from bench import subset
+
+    parts = subset.parts("")
+    assert len({part.name for part in parts}) == len(parts)
+    for part in parts:
+        assert (Path(subset.__file__).parent / f"{part.words.split()[0]}.py").exists()
