@@ -1,5 +1,6 @@
 """`CompileOptions`: what a user may choose about a compilation."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from pit_mlir.errors import InputError
 Progress = Callable[[str, int, int], None]
 FLOATS = ("real", "strict")
 TARGETS = ("cpu",)
+SELECT = r"|dense|[1-9]\d*x[1-9]\d*"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class CompileOptions:
     that a later one that does not, such as sums by whoever comes first, is not for this program. Other sizes, another
     processor or another version may give other bits.
 
+    `select`: empty lets every call choose, by counts and by the costs in the tile database, which list a contraction
+    follows, if any. The shape of a micro-tile, such as "8x1", has all contractions that could follow that list always
+    follow it, and "dense" has them follow none: for tests, measurements and programs whose data is known.
+
     `cache`: what compiling gives is kept in the cache directory and found there by the next process that compiles the
     same; see `pit_mlir.cache`.
 
@@ -43,8 +49,14 @@ class CompileOptions:
     check_finite: bool = False
     deterministic: bool = False
     cache: bool = True
+    select: str = ""
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
         if self.floats not in FLOATS:
             raise InputError(f"options.floats = {self.floats!r}, expected one of {list(FLOATS)}")
+        if not re.fullmatch(SELECT, self.select):
+            raise InputError(
+                f"options.select = {self.select!r}, expected a micro-tile such as '8x1', or 'dense', or '' to "
+                "choose in each call"
+            )

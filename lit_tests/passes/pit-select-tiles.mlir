@@ -126,8 +126,8 @@ func.func @rows(%x: tensor<4x128x64xf32>, %mask: tensor<4x128xi1>, %w: tensor<32
 // CHECK-LABEL: func.func @list
 func.func @list(%x: tensor<?x64xf32>, %w: tensor<64x32xf32>, %init: tensor<?x32xf32>) -> tensor<?x32xf32> {
   // CHECK: %[[K:.+]] = "pit.detect"(%arg0)
-  // CHECK-SAME: block = array<i64: 32>, micro_tile = 32
-  // CHECK: "pit.contract"(%arg2, %[[K]])
+  // CHECK-SAME: block = array<i64: 8>, micro_tile = 8
+  // CHECK: "pit.contract"(%arg2, %[[K]],
   // CHECK: block = array<i64: 32>
   // CHECK-SAME: group = array<i64: 0, 2>
   %K = "pit.detect"(%x) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 0>, micro_tile = 0 : i64}

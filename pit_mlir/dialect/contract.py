@@ -29,6 +29,11 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
     the row: gather and scatter are part of the contraction. `combine = "add"` adds to `init` instead of storing,
     as often as a place is listed.
 
+    Further indices are *alternatives*: each lists, for groups of its own, all points at which the product is not 0,
+    so that the result is the same whichever is followed, and whether one is followed at all: what is cheapest at the
+    counts of the call. The optional attribute `alternatives` has a dictionary with `group` and `block` for each index
+    after the first, and `always` says that the only index is followed however long it is.
+
     `block` gives for each segment of the index how many coordinates share it. The optional attribute `tile`,
     `array<i64: rows, vectors, depth>`, is the shape of the register tile and of a step along the reduction;
     without it the code generator takes the host's.
@@ -66,7 +71,7 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
     def verify_op(self) -> None:
         """The map fits init and result, the group the index, the regions each other."""
         operands = list(self.operation.operands)
-        require(len(operands) in (1, 2), "takes init and at most one index, got {} operands", len(operands))
+        require(len(operands) > 0, "takes init and indices, got no operand")
         iterators = iterator_count(self)
         map_ = affine_maps(self, 1)[0]
         init, result = operands[0].type, self.operation.results[0].type
@@ -81,6 +86,7 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         combine = attributes["combine"]
         known = isinstance(combine, ir.StringAttr) and combine.value in COMBINES
         require(known, "attribute 'combine' must be one of {}, got {}", list(COMBINES), combine)
+        self.verify_alternatives(operands[1:], iterators)
         self.verify_tile()
         self.verify_regions(iterators, group, ir.RankedTensorType(result).element_type)
 
@@ -90,16 +96,27 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         if not indices:
             require(not group and not block, "has group {} and block {} but no index", group, block)
             return group
-        is_index = isinstance(indices[0].type, IndexType)
-        require(is_index, "index must be !pit.index, got {}", indices[0].type)
-        verify_iterators(group, indices[0], iterators)
-        require(
-            len(block) < max(1, len(group)) and all(size >= 0 for size in block),
-            "attribute 'block' = {} must give a size that is not negative for each segment of group {}",
-            block,
-            group,
-        )
+        verify_group(group, block, indices[0], iterators)
         return group
+
+    def verify_alternatives(self, indices: Sequence[ir.Value], iterators: int) -> None:
+        """Each index after the first has a group and a block; a contraction that is always sparse has one index."""
+        attributes = self.operation.attributes
+        given = attributes["alternatives"] if "alternatives" in attributes else []  # noqa: SIM401 has no get
+        known = isinstance(given, ir.ArrayAttr | list) and all(
+            isinstance(one, ir.DictAttr)
+            and all(
+                name in one and isinstance(one[name], ir.DenseI64ArrayAttr) for name in ("group", "block")
+            )
+            for one in given
+        )
+        require(known, "attribute 'alternatives' must hold a group and a block each, got {}", given)
+        more = max(0, len(indices) - 1)
+        require(len(given) == more, "has {} alternatives for {} further indices", len(given), more)
+        for index, one in zip(indices[1:], given, strict=True):
+            verify_group(list(one["group"]), list(one["block"]), index, iterators)
+        if "always" in attributes:
+            require(len(indices) == 1, "attribute 'always' asks for one index, got {}", len(indices))
 
     def verify_tile(self) -> None:
         """`tile`, where given, is three positive numbers."""
@@ -154,6 +171,18 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
                 op.source.type,
                 op.operation.attributes["map"],
             )
+
+
+def verify_group(group: Sequence[int], block: Sequence[int], index: ir.Value, iterators: int) -> None:
+    """`group` lies in the iterators and fits `index`, with a block for each of its segments."""
+    require(isinstance(index.type, IndexType), "index must be !pit.index, got {}", index.type)
+    verify_iterators(group, index, iterators)
+    require(
+        len(block) < max(1, len(group)) and all(size >= 0 for size in block),
+        "attribute 'block' = {} must give a size that is not negative for each segment of group {}",
+        block,
+        group,
+    )
 
 
 def contract(

@@ -7,11 +7,12 @@ from pit_mlir.passes.registry import PASSES
 
 
 def rewrite_pipeline(
-    padding: Sequence[int] = (), *, floats: str = "real", freeze: bool = False
+    padding: Sequence[int] = (), *, floats: str = "real", freeze: bool = False, select: str = ""
 ) -> tuple[str, ...]:
     """The phases from imported linalg to a sparse program on tensors.
 
-    `padding` are the numbers of the arguments of @main that are masks of padded batches.
+    `padding` are the numbers of the arguments of @main that are masks of padded batches; `select` as in
+    `CompileOptions`.
     """
     return (
         # One iterator per axis of the model: nothing after this looks through a reshape or a transpose.
@@ -35,7 +36,7 @@ def rewrite_pipeline(
         # Lists inside contractions stop a read that moves up, so they come once the rows are compact.
         "pit-insert-sparsity{only=lists}",
         # One operation per contraction, with its tiles.
-        "pit-select-tiles",
+        f"pit-select-tiles{{choice={select}}}" if select else "pit-select-tiles",
         # Weights may lie differently from how torch keeps them only where a snapshot of them is taken.
         *(("pit-lay-out-weights", "pit-split-frozen", "canonicalize, cse") if freeze else ()),
     )

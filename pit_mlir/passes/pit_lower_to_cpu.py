@@ -10,6 +10,7 @@ from pit_mlir.codegen.cpu.block_mask import lower_block_mask
 from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
 from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import lower_contract
+from pit_mlir.codegen.cpu.contract_alternatives import is_deferred
 from pit_mlir.codegen.cpu.detect import lower_detect
 from pit_mlir.codegen.cpu.detect_keys import lower_segment
 from pit_mlir.codegen.cpu.lists import lower_lists
@@ -127,7 +128,9 @@ def lower_function(function: ir.Operation, report: Report) -> None:
         if name not in RULES:
             raise UnsupportedError(f"no CPU code for '{name}'", location=location_text(op.location))
         with ir.InsertionPoint(op), op.location:
-            RULES[name](op, lowering)
+            # An index that is not always followed is made by who follows it.
+            if name != "pit.detect" or not is_deferred(op):
+                RULES[name](op, lowering)
         if name in COUNTED:
             report.count(COUNTED[name])
         done.append(op)

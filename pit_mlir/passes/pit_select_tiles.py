@@ -17,6 +17,7 @@ from pit_mlir.passes.contractions.absorb import (
     absorb_read,
     absorb_write,
 )
+from pit_mlir.passes.contractions.alternatives import offer
 from pit_mlir.passes.contractions.blocks import choose_block
 from pit_mlir.passes.contractions.form import form
 from pit_mlir.passes.contractions.join import join_users
@@ -39,7 +40,10 @@ class SelectTiles(Pass):
     """Forms `pit.contract` of contractions, with gathers, element-wise work and scatters around them; chooses tiles.
 
     A contraction is a `linalg.generic` or `pit.generic` whose body adds a product of two factors over different
-    iterators. Blocks and micro-tiles of `pit.detect` that were left open are chosen here.
+    iterators. Blocks and micro-tiles of `pit.detect` that were left open are chosen here. Where rows of a contraction
+    share lists along its depth, lists for several heights of micro-tiles are offered: each call counts them and follows
+    the cheapest, or none. With `choice`, such a contraction always follows that one, named by its micro-tile (`8x1`),
+    or is `dense`.
     """
 
     name: ClassVar[str] = "pit-select-tiles"
@@ -47,22 +51,28 @@ class SelectTiles(Pass):
     statistics: ClassVar[Mapping[str, str]] = {
         "num-contracts": "Contractions formed",
         "num-absorbed": "Operations that became part of a contraction",
+        "num-lists": "Lists offered to contractions",
         "num-joined": "Element-wise operations joined with the next one, so that a contraction can take them",
     }
+
+    choice: str = ""
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function in the module."""
         with op.context:
             for function in functions_of(op):
-                select_tiles(function.regions[0].blocks[0], report)
+                select_tiles(function.regions[0].blocks[0], report, self.choice)
 
 
-def select_tiles(block: ir.Block, report: Report) -> None:
-    """Chooses the blocks of every index in `block`, then forms every contraction."""
+def select_tiles(block: ir.Block, report: Report, choice: str = "") -> None:
+    """Chooses the blocks of every index in `block`, then forms every contraction, with the lists it may follow."""
     drop_marks(block)
     share_indices(block)
+    open_indices: list[ir.Value] = []
     for op in list(block.operations):
         if isinstance(op, DetectOp):
+            if 0 in list(op.operation.attributes["block"]):
+                open_indices.append(op.operation.results[0])
             choose_block(op)
     formed: list[ContractOp] = []
     for op in list(block.operations):
@@ -72,7 +82,8 @@ def select_tiles(block: ir.Block, report: Report) -> None:
             formed.append(made)
     report.count("num-contracts", len(formed))
     for made in formed:
-        grow(made, report)
+        grown = offer(grow(made, report), open_indices, choice)
+        report.count("num-lists", len(list(grown.operation.operands)) - 1)
 
 
 def drop_marks(block: ir.Block) -> None:
@@ -99,8 +110,8 @@ def share_indices(block: ir.Block) -> None:
             first[key] = operation.results[0]
 
 
-def grow(op: ContractOp, report: Report) -> None:
-    """Takes in what stands around `op`, as far as it goes."""
+def grow(op: ContractOp, report: Report) -> ContractOp:
+    """Takes in what stands around `op`, as far as it goes; returns what it has become."""
     where = location_text(op.operation.location)
     taken: list[str] = []
     report.count("num-joined", join_users(op))
@@ -111,3 +122,4 @@ def grow(op: ContractOp, report: Report) -> None:
             if name not in taken:
                 taken.append(name)
     report.remark(where, "one kernel" + (f", with {', '.join(taken)}" if taken else ""), topic="kernel")
+    return op

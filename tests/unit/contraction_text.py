@@ -99,21 +99,21 @@ func.func @main(%a: {types[0]}, %b: {types[1]}, %c: {result}) -> {result} {{
 }}"""
 
 
-def program(text: str, *, expect: str = "pit.contract") -> Program:
-    """`text` with its contractions formed, compiled; `expect` must be in it then."""
+def program(text: str, *, expect: str = "pit.contract", choice: str = "") -> Program:
+    """`text` with its contractions formed, with the list `choice` alone, if said; `expect` must be in it then."""
     context = make_context()
     with context, ir.Location.unknown():
         module = ir.Module.parse(text)
-        SelectTiles().run(module.operation, Report())
+        SelectTiles(choice).run(module.operation, Report())
         assert module.operation.verify()
         assert expect in str(module), str(module)
         return build_program(module)
 
 
 @cache
-def cached(text: str, expect: str = "pit.contract") -> Program:
+def cached(text: str, expect: str = "pit.contract", choice: str = "") -> Program:
     """`program`, compiled once for a text."""
-    return program(text, expect=expect)
+    return program(text, expect=expect, choice=choice)
 
 
 def random(rng: numpy.random.Generator, shape: Sequence[int], type_: str) -> numpy.ndarray:

@@ -5,13 +5,15 @@ is where gathering, masks and casts happen), multiplies them with the micro-kern
 through the epilogue to their places in the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, sizes
 from pit_mlir.codegen.cpu.buffers import extent, same
-from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, product, value
+from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, either, product, value
 from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.contract_alternatives import Alternative, Live, alternatives_of, live_of
+from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
@@ -20,7 +22,7 @@ from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape
 from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.codegen.cpu.slices import is_even
 from pit_mlir.codegen.cpu.windows import read_windows
@@ -35,18 +37,86 @@ def lower_contract(operation: ir.Operation, lowering: Lowering) -> None:
 
     Raises `UnsupportedError` for a contraction whose index the kernel cannot follow.
     """
-    plan = ContractPlan.of(operation.opview)
+    lists = alternatives_of(operation)
+    plans = [plan_of(operation, one) for one in lists]
+    init = operation.operands[0]
+    keeps_init = any(plan.keeps_init for plan in plans)
+    result = private_copy(init) if keeps_init else allocate_like(init.type, sizes(init))
+    if may_choose(plans[0]) and "always" not in operation.attributes:
+        plans.append(plan_of(operation, None))
+        call_cheapest(plans, lists, result, lowering)
+    else:
+        index = None if lists[0] is None else live_of(lists[0], lowering).make()
+        call_kernel(plans[0], call_arguments(plans[0], index, result), index, lowering.host)
+    give(result, operation.results[0])
+
+
+def plan_of(operation: ir.Operation, alternative: Alternative | None) -> ContractPlan:
+    """The plan of `operation` that follows the list `alternative`, or none."""
+    group, block = ((), ()) if alternative is None else (alternative.group, alternative.block)
+    plan = ContractPlan.of(operation.opview, group, block)
     if isinstance(plan, str):
         raise UnsupportedError(f"a contraction {plan}", location=location_text(operation.location))
-    index = lowering.indices.get(operation.operands[len(operation.operands) - 1])
-    init = plan.result.source
-    result = private_copy(init) if plan.keeps_init else allocate_like(init.type, sizes(init))
-    call_kernel(plan, call_arguments(plan, index, result), index, lowering.host)
-    give(result, operation.results[0])
+    return plan
+
+
+def may_choose(plan: ContractPlan) -> bool:
+    """Whether the contraction may do without its list: what is not listed along a depth is 0 and adds nothing."""
+    return plan.listed == "depth" and not plan.has_tables and not plan.lists_part
+
+
+def call_cheapest(
+    plans: Sequence[ContractPlan],
+    lists: Sequence[Alternative | None],
+    result: ir.Value,
+    lowering: Lowering,
+) -> None:
+    """Calls the kernel of the cheapest of `plans`, of which the last follows no list.
+
+    A list that was not made yet is made only where it is followed.
+    """
+    candidates: list[Candidate] = []
+    callers: list[Callable[[], None]] = []
+    live = [None if one is None else live_of(one, lowering) for one in (*lists, None)][: len(plans)]
+    for plan, found in zip(plans, live, strict=True):
+        shape = None if found is None else found.shape
+        arguments = operand_arguments(plan, shape, result)
+        group = () if shape is None else shape.extents
+        frame = Frame(
+            plan, tile_of(plan, lowering.host), lowering.host, [*arguments, *map(value, group)], len(group)
+        )
+        candidates.append(Candidate(frame, None if found is None else found.count()))
+
+        def call(
+            plan: ContractPlan = plan, found: Live | None = found, given: list[ir.Value] = arguments
+        ) -> None:
+            index = None if found is None else found.make()
+            call_kernel(plan, [*given, *index_arguments(plan, index)], index, lowering.host)
+
+        callers.append(call)
+    call_numbered(cheapest(candidates), callers)
+
+
+def call_numbered(number: ir.Value, callers: Sequence[Callable[[], None]], first: int = 0) -> None:
+    """Emits that one of `callers` runs whose `number` it is, counted from `first`."""
+    caller, *others = callers
+    if not others:
+        caller()
+        return
+
+    def rest() -> None:
+        call_numbered(number, others, first + 1)
+
+    either(compare("eq", number, first), caller, rest)
 
 
 def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Value) -> list[ir.Value]:
     """What the kernel takes: extents of the axes, operands, captured scalars, index buffers."""
+    return [*operand_arguments(plan, index, result), *index_arguments(plan, index)]
+
+
+def operand_arguments(plan: ContractPlan, index: IndexShape | None, result: ir.Value) -> list[ir.Value]:
+    """What the kernel takes but for the buffers of an index: extents of the axes, operands, captured scalars."""
     buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
     arguments = [value(size) for size in axis_extents(plan, buffers, result, index)]
     extents = {
@@ -55,23 +125,28 @@ def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Va
     for access in (*plan.read_accesses, plan.result):
         flat, base, strides = flat_buffer(result if access is plan.result else buffers[access.source])
         arguments += view_arguments(plan, access, flat, base, strides, extents)
-    arguments += plan.captured
-    if index is not None:
-        segments = (index.begin, index.count)
-        kept = (
-            (index.rows, *(segments if plan.keys else ()))
-            if plan.listed == "rows"
-            else (*segments, index.entries)
-        )
-        for buffer in kept:
-            flat, base, _ = flat_buffer(buffer)
-            arguments += [flat, base]
-        arguments += [value(size) for size in index.extents]
-    return arguments
+    return [*arguments, *plan.captured]
+
+
+def index_arguments(plan: ContractPlan, index: IndexBuffers | None) -> list[ir.Value]:
+    """The buffers of `index` that the kernel takes, and the extents of its group."""
+    if index is None:
+        return []
+    arguments: list[ir.Value] = []
+    segments = (index.begin, index.count)
+    kept = (
+        (index.rows, *(segments if plan.keys else ()))
+        if plan.listed == "rows"
+        else (*segments, index.entries)
+    )
+    for buffer in kept:
+        flat, base, _ = flat_buffer(buffer)
+        arguments += [flat, base]
+    return arguments + [value(size) for size in index.extents]
 
 
 def axis_extents(
-    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
+    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexShape | None
 ) -> list[Index]:
     """How far each axis of the plan runs; all 0, and a failed check, if operands disagree at run time."""
     known, rows = iterator_sizes(plan, buffers, result, index)
@@ -91,7 +166,7 @@ def axis_extents(
 
 
 def iterator_sizes(
-    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
+    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexShape | None
 ) -> tuple[dict[int, list[Index]], list[Index]]:
     """The sizes of each iterator, and of the rows of a list, as every operand and the index have them."""
     found: dict[int, list[Index]] = {}

@@ -1,21 +1,23 @@
-"""Whether a list along the depth pays, decided in every call by the entries that were counted.
+"""Which of its lists a contraction follows, if any: decided in every call, by counts and by measured costs of steps.
 
 A list costs more for each step than the dense loop does: its rows are gathered, its columns are packed for few rows or
-are addressed one step at a time, and bf16 is not multiplied in pairs. So a list that is nearly full is left, and the
-contraction runs as if there were none.
+are addressed one step at a time, and bf16 is not multiplied in pairs. The higher its micro-tiles are the less a step
+costs for each row, and the fewer of them are zero. So the entries of each list are counted, and what all this costs is
+computed, before one is followed.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pit_mlir.bindings import arith, ir
+from pit_mlir.analysis.cover import HEIGHTS, Term, dense_terms, listed_terms, streamed_terms
+from pit_mlir.analysis.tiles import costs
+from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.bits import Counts
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
     ceil_div,
     compare,
-    floor_div,
-    fold,
-    maximum,
     minimum,
     mul,
     product,
@@ -23,85 +25,109 @@ from pit_mlir.codegen.cpu.build import (
     value,
 )
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
-from pit_mlir.codegen.cpu.contract_segments import segment_count
-from pit_mlir.codegen.cpu.contract_views import index_at
+from pit_mlir.codegen.cpu.contract_kernel import packed_form, sides, skinny_form
+from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK
+from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 
-SCALE = 16
-"""Costs are in parts of this of a multiply-add of f32 in the packed form with a list (12 ps on the machine measured).
-
-Measured with `python -m bench.relu` and `python -m bench.pruning`, f32 and bf16, by solving for the slopes in rows and
-in columns of both forms: a Zen 5 core with AVX-512. What matters is the ratios.
-"""
-ENTRY = 108 * SCALE
-"""Gathering and packing an element of a listed row."""
-ROW = 38 * SCALE
-"""Packing an element of a row."""
-MULTIPLIED = SCALE
-DENSE = 14
-DENSE_PAIR = 7
-"""A multiply-add: with a list, without one, and where pairs of bf16 are multiplied."""
-COLUMN = 26 * SCALE
-COLUMN_PAIR = 13 * SCALE
-"""Packing an element of a column, alone or as half of a pair."""
-BYTE = 3 * SCALE
-"""Reading a byte of columns that are streamed for few rows."""
-SHARED = 7 * SCALE
-"""Reading an element of columns that were packed once for all rows, at a step that is listed."""
+PARTS = 16
+"""Costs are integers, in parts of this of a picosecond."""
 
 
-def list_pays(
-    frame: Frame,
-    dense: Frame,
-    *,
-    shares: bool,
-    rows_at_once: int,
-    few: Sequence[tuple[Frame, int]],
-    few_dense: int | None,
-) -> ir.Value:
-    """Whether `frame`, with its list, is expected to be faster than `dense`, the same contraction without it.
+@dataclass(frozen=True)
+class Candidate:
+    """A list that may be followed, or none: its kernel is that of `frame`, and `counts` are of its list."""
 
-    `shares` says that the packed form with a list packs its columns once for all rows; the dense one does so for each
-    `rows_at_once` rows. `few` has the sides of `frame` whose other one is streamed where it has so few rows, and
-    `few_dense` up to how many that is so of `dense`.
-    """
-    rows = frame.plan.block_of("row")
-    high: Index = frame.rows if rows is None else minimum(rows, frame.rows)
-    listed, once = packed_entry(frame, high, shares=shares)
+    frame: Frame
+    counts: Counts | None
+
+
+def cheapest(candidates: Sequence[Candidate]) -> ir.Value:
+    """The number of the candidate that is expected to be the fastest; of equal ones the last."""
+    best, number = value(cost_of(candidates[0])), value(0)
+    for place, candidate in enumerate(candidates[1:], start=1):
+        cost = cost_of(candidate)
+        is_best = compare("sle", cost, best)
+        best, number = select(is_best, cost, best), select(is_best, place, number)
+    return number
+
+
+def cost_of(candidate: Candidate) -> Index:
+    """What `candidate` is expected to take."""
+    frame, counts = candidate.frame, candidate.counts
+    if counts is None:
+        packed = packed_dense(frame)
+        few = [(frame, form.most_rows)] if (form := skinny_form(frame)) else []
+        high, steps = frame.rows, mul(product(frame.outer_extents), depth_of(frame))
+    else:
+        packed = packed_listed(frame, counts)
+        few = [(side, form.most_rows) for side in sides(frame) if (form := skinny_form(side))]
+        high, steps = rows_of_segment(frame), mul(counts.entries, repeated(frame))
     for side, most in few:
-        is_few = compare("sle", side.rows, most)
-        listed = select(is_few, streamed(frame, side, high), listed)
-        once = select(is_few, 0, once)
-    unlisted = packed_step(frame, dense, high, rows_at_once)
-    if few_dense is not None:
-        is_few = compare("sle", dense.rows, few_dense)
-        unlisted = select(is_few, streamed(frame, dense, high), unlisted)
-    work = add(mul(count_entries(frame), listed), mul(capacity(frame), once))
-    return compare("slt", work, mul(capacity(frame), unlisted))
+        packed = select(compare("sle", side.rows, most), streamed(frame, side, high, steps), packed)
+    return packed
 
 
-def packed_entry(frame: Frame, high: Index, *, shares: bool) -> tuple[Index, Index]:
-    """What an entry for `high` rows costs in the packed form with the list, and what each step costs, listed or not."""
-    columns = whole_panels(frame)
-    row = ROW if frame.plan.has_runs else ENTRY
-    entry = add(mul(high, add(row, mul(columns, MULTIPLIED))), mul(columns, SHARED if shares else COLUMN))
-    # What is packed for all rows is packed whole.
-    once = floor_div(mul(columns, COLUMN), maximum(segment_count(frame), 1)) if shares else 0
-    return entry, once
+def packed_listed(frame: Frame, counts: Counts) -> Index:
+    """The packed form with the list."""
+    times, high = repeated(frame), rows_of_segment(frame)
+    block = frame.plan.block_of("row")
+    rows = mul(counts.entries, high) if counts.rows is None else counts.rows
+    terms = listed_terms(
+        mul(counts.entries, times),
+        mul(rows, times),
+        whole_panels(frame),
+        depth_of(frame),
+        micro_tile=max(HEIGHTS) if block is None else block,
+        shares=packed_form(frame).shares,
+        has_runs=frame.plan.has_runs,
+    )
+    return price(terms)
 
 
-def packed_step(frame: Frame, dense: Frame, high: Index, rows_at_once: int) -> Index:
-    """What a step for `high` rows costs in the packed form without the list."""
-    columns = whole_panels(frame)
-    multiplied, packed = (DENSE_PAIR, COLUMN_PAIR) if dense.is_paired else (DENSE, COLUMN)
-    passes = ceil_div(mul(high, packed), maximum(minimum(frame.rows, rows_at_once), 1))
-    return add(mul(high, add(ROW, mul(columns, multiplied))), mul(columns, passes))
+def rows_of_segment(frame: Frame) -> Index:
+    """The rows that share a list."""
+    block = frame.plan.block_of("row")
+    return frame.rows if block is None else minimum(block, frame.rows)
 
 
-def streamed(frame: Frame, side: Frame, high: Index) -> Index:
-    """What a step for `high` rows of `frame` costs where the columns of `side` are streamed for its few rows."""
+def repeated(frame: Frame) -> Index:
+    """How often an entry is followed: at each coordinate of the axes that the index does not know."""
+    plan = frame.plan
+    free = [
+        frame.extents[number]
+        for number in (*frame.outer, *frame.depth_axes)
+        if not set(plan.axes[number].iterators) & set(plan.group)
+    ]
+    return product(free)
+
+
+def packed_dense(frame: Frame) -> Index:
+    """The packed form without a list."""
+    paired = in_pairs(frame)
+    outer = product(frame.outer_extents)
+    passes = ceil_div(frame.rows, ROWS_OF_TASK)
+    steps = mul(outer, depth_of(frame))
+    return price(dense_terms(frame.rows, whole_panels(frame), steps, passes, pairs=paired is not None))
+
+
+def streamed(frame: Frame, side: Frame, high: Index, steps: Index) -> Index:
+    """The form that streams the columns of `side`, for so many rows of `frame` at each of `steps`."""
     many, few = (frame.columns, high) if side.column_axis == frame.column_axis else (high, frame.columns)
     bits = sum(width_of(view.element) for view in side.factors.columns.views.values())
-    return mul(many, add(bits * BYTE // 8, mul(few, MULTIPLIED)))
+    return price(streamed_terms(many, few, steps, bits // 8))
+
+
+def price(terms: Sequence[Term[Index]]) -> Index:
+    """What `terms` cost, in parts of a picosecond."""
+    known, total = costs(), 0
+    for term in terms:
+        total = add(total, mul(product(term.times), round(known[term.unit] * PARTS)))
+    return total
+
+
+def depth_of(frame: Frame) -> Index:
+    """The steps of the whole depth."""
+    return product([frame.extents[axis] for axis in frame.depth_axes])
 
 
 def whole_panels(frame: Frame) -> Index:
@@ -115,18 +141,3 @@ def width_of(element: ir.Type) -> int:
         return max(8, ir.IntegerType(element).width)
     assert isinstance(element, ir.FloatType), "factors are computed from numbers"
     return element.width
-
-
-def count_entries(frame: Frame) -> ir.Value:
-    """The entries of all segments."""
-    _, counts, _ = frame.lists
-
-    def step(segment: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        return [arith.addi(carried[0], value(index_at(counts, segment)))]
-
-    return fold(0, segment_count(frame), 1, [value(0)], step)[0]
-
-
-def capacity(frame: Frame) -> Index:
-    """The entries that all segments would have if everything were live."""
-    return product(frame.group_extents)

@@ -1,12 +1,11 @@
-"""Chooses the forms of a contraction's kernel: by its layout here, by its sizes and its list's length at run time."""
+"""Chooses the forms of a contraction's kernel: by its layout here, by its sizes at run time."""
 
 from collections.abc import Callable
 
 from pit_mlir.codegen.cpu.build import compare, either
-from pit_mlir.codegen.cpu.contract_choice import list_pays
 from pit_mlir.codegen.cpu.contract_frame import Frame
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
-from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK, PackedForm
+from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
@@ -15,7 +14,7 @@ from pit_mlir.codegen.cpu.contract_tabulated import TabulatedForm
 
 
 def build_kernel(frame: Frame) -> None:
-    """Emits the kernel of `frame`; one that follows a list along the depth also without it, for lists nearly full."""
+    """Emits the kernel of `frame`."""
     if frame.plan.listed == "strips":
         build_strips(frame)
         return
@@ -25,26 +24,7 @@ def build_kernel(frame: Frame) -> None:
     if frame.plan.keys:
         build_grouped(frame, PackedForm(in_pairs(frame) or frame), skinny_form(frame))
         return
-    if frame.plan.listed == "depth":
-        build_listed(frame)
-        return
     form_of(frame)()
-
-
-def build_listed(frame: Frame) -> None:
-    """Emits the kernel of `frame`, which has a list along the depth, with the list and without."""
-    dense = frame.without_list()
-    listed_few = [(side, few.most_rows) for side in sides(frame) if (few := skinny_form(side))]
-    dense_few = skinny_form(dense)
-    pays = list_pays(
-        frame,
-        in_pairs(dense) or dense,
-        shares=packed_form(frame).shares,
-        rows_at_once=ROWS_OF_TASK,
-        few=listed_few,
-        few_dense=None if dense_few is None else dense_few.most_rows,
-    )
-    either(pays, form_of(frame), form_of(dense))
 
 
 def build_tabulated(frame: Frame) -> None:

@@ -177,8 +177,13 @@ class ContractPlan:
         return tuple(found)
 
     @staticmethod
-    def of(op: ir.OpView) -> "ContractPlan | str":
-        """The plan of a `pit.contract`, or why the code generator has none."""
+    def of(
+        op: ir.OpView, group: tuple[int, ...] | None = None, block: tuple[int, ...] = ()
+    ) -> "ContractPlan | str":
+        """The plan of a `pit.contract`, or why the code generator has none.
+
+        It follows the first index, or as if there were only one with `group` and `block`; none where these are empty.
+        """
         operation = op.operation
         product, epilogue = (region.blocks[0] for region in operation.regions)
         accesses = {reader: Access.of(reader) for block in (product, epilogue) for reader in elements(block)}
@@ -189,7 +194,8 @@ class ContractPlan:
             return f"reads an operand through {strange[0]}"
         positions = projection(operation.attributes["indexing_maps"][0].value) or ()
         result = Access(operation.operands[0], positions, operation.attributes["compact"].value)
-        group, block = tuple(operation.attributes["group"]), tuple(operation.attributes["block"])
+        if group is None:
+            group, block = tuple(operation.attributes["group"]), tuple(operation.attributes["block"])
         kinds = ["reduction" in str(kind) for kind in operation.attributes["iterator_types"]]
         listed: Listed = "nothing"
         if group:

@@ -1,9 +1,24 @@
-"""What a `!pit.index` is on buffers."""
+"""What a `!pit.index` is on buffers, and what is known of it before it is made."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen.cpu.build import Index, add, ceil_div, minimum, mul, sub, value
+
+
+class IndexShape(Protocol):
+    """What is known of an index before it is made: the `extents` of its group, and its `total` rows if it has any."""
+
+    @property
+    def total(self) -> Index:
+        """How many rows there are."""
+        ...
+
+    @property
+    def extents(self) -> tuple[Index, ...]:
+        """The extents of the group, those of segments in blocks."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -11,7 +26,8 @@ class IndexBuffers:
     """A lowered `!pit.index`, as one-dimensional memrefs of i32.
 
     Segment s owns `entries[begin[s] .. begin[s] + count[s])`; `rows` lists for each of the `total` rows its linear
-    coordinate in the space of the whole group, whose `extents` are given (those of segments in blocks).
+    coordinate in the space of the whole group, whose `extents` are given (those of segments in blocks). Where the list
+    was made from `bits`, these are at hand, too.
     """
 
     begin: ir.Value
@@ -20,8 +36,53 @@ class IndexBuffers:
     rows: ir.Value
     total: Index
     extents: tuple[Index, ...]
+    bits: "Bits | None" = None
 
 
 def as_i32(index: Index) -> ir.Value:
     """An index as i32, which buffers hold: coordinates fit."""
     return arith.index_cast(ir.IntegerType.get_signless(32), value(index))
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Bit b of word `buffer[row * pitch + w]`: whether element 64 w + b of `row` is live; 0 behind the last one.
+
+    The rows are those of `outer` matrices, `rows` each, with `steps` elements.
+    """
+
+    buffer: ir.Value
+    pitch: Index
+    outer: tuple[Index, ...]
+    rows: Index
+    steps: Index
+
+    def segments(self, block: int) -> tuple[Index, ...]:
+        """How many blocks of `block` rows there are: for each outer dimension, and in a matrix."""
+        return (*self.outer, ceil_div(self.rows, block))
+
+    def place(self, segment: Index, block: int) -> tuple[Index, Index]:
+        """The first row of `segment`, counted over all matrices, and how many it has."""
+        per_matrix = ceil_div(self.rows, block)
+        matrix = floor_of(segment, per_matrix)
+        first = mul(sub(segment, mul(matrix, per_matrix)), block)
+        return add(mul(matrix, self.rows), first), minimum(block, sub(self.rows, first))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of micro-tiles of one height: `entries` of them are live, with `rows` live rows in all, if that is known.
+
+    A row that is zero throughout is not computed, so that an entry costs as much as its segment has live rows.
+    """
+
+    entries: Index
+    rows: Index | None
+
+
+def floor_of(number: Index, divisor: Index) -> Index:
+    """`number / divisor`, rounded down; a divisor of 0 counts as 1."""
+    if isinstance(number, int) and isinstance(divisor, int):
+        return number // max(1, divisor)
+    at_least_one = divisor if isinstance(divisor, int) else arith.maxui(divisor, value(1))
+    return arith.divui(value(number), value(at_least_one))

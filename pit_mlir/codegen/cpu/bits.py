@@ -1,0 +1,208 @@
+"""What is live in a matrix, one bit an element: counts and lists for micro-tiles of any height come from it.
+
+The matrix is read once, as it lies in memory; the bits are 1/32 of it (of f32), so that the micro-tiles of several
+heights are counted before a list is made, and only that of the height that was picked is.
+"""
+
+from pit_mlir.bindings import arith, ir, llvm, math, memref, vector
+from pit_mlir.codegen.cpu.brackets import allocate, read, sizes
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    ceil_div,
+    fold,
+    loop,
+    minimum,
+    mul,
+    product,
+    sub,
+    value,
+    zero,
+)
+from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
+from pit_mlir.codegen.cpu.index_buffers import Bits, Counts, IndexBuffers, as_i32, floor_of
+from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+
+WORD = 64
+"""Neighbours along a row that share a word of bits."""
+LANES = 8
+"""Words of a vector: a row of bits is whole vectors of them."""
+PIECE = 16
+"""Bits that become entries at once."""
+
+
+def words_type() -> ir.VectorType:
+    """A vector of words."""
+    return ir.VectorType.get([LANES], ir.IntegerType.get_signless(WORD))
+
+
+def bits_of(source: ir.Value) -> Bits:
+    """The bits of a tensor whose rows lie along its last dimension."""
+    *outer, rows, steps = sizes(source)
+    buffer, base, _ = flat_buffer(read(source))
+    words = ceil_div(steps, WORD)
+    pitch = mul(ceil_div(words, LANES), LANES)
+    count = product([*outer, rows])
+    i64 = ir.IntegerType.get_signless(WORD)
+    bits = allocate([mul(count, pitch)], i64)
+    none = arith.constant(i64, 0)
+    with chunks(count, rows_at_once(steps)) as (start, stop), loop(start, stop) as row:
+        first, target = add(base, mul(row, steps)), mul(row, pitch)
+        whole = floor_of(steps, WORD)
+        with loop(0, whole) as word:
+            found = live_word(buffer, add(first, mul(word, WORD)), None)
+            memref.store(found, bits, [value(add(target, word))])
+        with loop(whole, words) as word:
+            at = mul(word, WORD)
+            found = live_word(buffer, add(first, at), first_lanes(sub(steps, at), WORD))
+            memref.store(found, bits, [value(add(target, word))])
+        with loop(words, pitch) as word:
+            memref.store(none, bits, [value(add(target, word))])
+    return Bits(bits, pitch, tuple(outer), rows, steps)
+
+
+def live_word(buffer: ir.Value, place: Index, mask: ir.Value | None) -> ir.Value:
+    """The bits of 64 elements from `place` on; 0 for those that are not in `mask`."""
+    element = ir.MemRefType(buffer.type).element_type
+    type_ = ir.VectorType.get([WORD], element)
+    if mask is None:
+        found = vector.load(type_, buffer, [value(place)])
+    else:
+        found = vector.maskedload(type_, buffer, [value(place)], mask, zero(type_))
+    if isinstance(element, ir.FloatType):
+        # NaN, infinities and denormals are live and -0.0 is not: any bit but the sign. So are types tested that the
+        # processor does not compare.
+        integer = ir.IntegerType.get_signless(element.width)
+        bits_type = ir.VectorType.get([WORD], integer)
+        magnitude = ir.IntegerAttr.get(integer, (1 << (element.width - 1)) - 1)
+        all_but_sign = arith.constant(bits_type, ir.DenseElementsAttr.get_splat(bits_type, magnitude))
+        found = arith.andi(vector.bitcast(bits_type, found), all_but_sign)
+    live = arith.cmpi(arith.CmpIPredicate.ne, found, zero(found.type))
+    word = vector.bitcast(ir.VectorType.get([1], ir.IntegerType.get_signless(WORD)), live)
+    return vector.extract(word, [], [0])
+
+
+def joined(bits: Bits, row: Index, rows: Index, word: Index) -> ir.Value:
+    """A vector of words from `word` on in which a bit is set that is set in any of `rows` rows from `row` on."""
+
+    def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        place = add(mul(add(row, number), bits.pitch), word)
+        return [arith.ori(carried[0], vector.load(words_type(), bits.buffer, [value(place)]))]
+
+    return fold(0, rows, 1, [zero(words_type())], step)[0]
+
+
+def total(words: ir.Value) -> ir.Value:
+    """The sum of the elements of a vector of words, as an index."""
+    i64 = ir.IntegerType.get_signless(WORD)
+    return arith.index_cast(ir.IndexType.get(), vector.reduction(i64, vector.CombiningKind.ADD, words))
+
+
+def count_live(bits: Bits, blocks: tuple[int, ...]) -> list[Counts]:
+    """The live micro-tiles for blocks of each of these numbers of rows."""
+    tall = max(blocks)
+    groups = product(bits.segments(tall))
+    index = ir.IndexType.get()
+    found = [(allocate([groups], index), allocate([groups], index)) for _ in blocks]
+    work = mul(bits.pitch, tall * len(blocks))
+    with chunks(groups, rows_at_once(work)) as (start, stop), loop(start, stop) as group:
+        first, there = bits.place(group, tall)
+        for block, buffers in zip(blocks, found, strict=True):
+
+            def tile(at: ir.Value, carried: list[ir.Value], block: int = block) -> list[ir.Value]:
+                rows = minimum(block, sub(there, at))
+                entries, live = count_tile(bits, add(first, at), rows)
+                entries_and_rows = (entries, arith.muli(entries, live))
+                return [arith.addi(sum_, more) for sum_, more in zip(carried, entries_and_rows, strict=True)]
+
+            sums = fold(0, there, block, [value(0), value(0)], tile)
+            for sum_, buffer in zip(sums, buffers, strict=True):
+                memref.store(sum_, buffer, [group])
+    return [Counts(sum_of(entries, groups), sum_of(rows, groups)) for entries, rows in found]
+
+
+def count_tile(bits: Bits, row: Index, rows: Index) -> tuple[ir.Value, ir.Value]:
+    """How many entries the block of `rows` rows from `row` on has, and how many of its rows are live."""
+
+    def vector_of_words(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        return [arith.addi(carried[0], math.ctpop(joined(bits, row, rows, word)))]
+
+    entries = total(fold(0, bits.pitch, LANES, [zero(words_type())], vector_of_words)[0])
+
+    def count_row(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        return [
+            arith.addi(
+                carried[0], arith.index_castui(ir.IndexType.get(), row_is_live(bits, add(row, number)))
+            )
+        ]
+
+    return entries, fold(0, rows, 1, [value(0)], count_row)[0]
+
+
+def row_is_live(bits: Bits, row: Index) -> ir.Value:
+    """Whether any bit of `row` is set."""
+
+    def step(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        place = add(mul(row, bits.pitch), word)
+        return [arith.ori(carried[0], vector.load(words_type(), bits.buffer, [value(place)]))]
+
+    joined_words = fold(0, bits.pitch, LANES, [zero(words_type())], step)[0]
+    i64 = ir.IntegerType.get_signless(WORD)
+    found = vector.reduction(i64, vector.CombiningKind.OR, joined_words)
+    return arith.cmpi(arith.CmpIPredicate.ne, found, arith.constant(i64, 0))
+
+
+def sum_of(buffer: ir.Value, count: Index) -> ir.Value:
+    """The sum of a buffer of `count` indices."""
+
+    def step(at: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        return [arith.addi(carried[0], memref.load(buffer, [at]))]
+
+    return fold(0, count, 1, [value(0)], step)[0]
+
+
+def list_live(bits: Bits, block: int) -> IndexBuffers:
+    """The index of the live micro-tiles for blocks of `block` rows: segments in parallel, entries ascending."""
+    segments, i32 = product(bits.segments(block)), ir.IntegerType.get_signless(32)
+    begin, count = allocate([segments], i32), allocate([segments], i32)
+    # Whole pieces are stored: behind the last entry of a segment there is room for one.
+    capacity = add(mul(bits.pitch, WORD), PIECE)
+    entries = allocate([mul(segments, capacity)], i32)
+    with (
+        chunks(segments, rows_at_once(mul(bits.pitch, 4 * block))) as (start, stop),
+        loop(start, stop) as segment,
+    ):
+        base = mul(segment, capacity)
+        memref.store(as_i32(base), begin, [segment])
+        first, rows = bits.place(segment, block)
+
+        def vector_of_words(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            pieces_type = ir.VectorType.get([LANES * WORD // PIECE], ir.IntegerType.get_signless(PIECE))
+            pieces = vector.bitcast(pieces_type, joined(bits, first, rows, word))
+            place = carried[0]
+            for number in range(LANES * WORD // PIECE):
+                piece = vector.extract(pieces, [], [number])
+                place = put(piece, add(mul(word, WORD), number * PIECE), entries, place)
+            return [place]
+
+        end = fold(0, bits.pitch, LANES, [value(base)], vector_of_words)[0]
+        memref.store(as_i32(sub(end, base)), count, [segment])
+    extents = (*bits.segments(block), bits.steps)
+    none = value(0)
+    return IndexBuffers(begin, count, entries, entries, none, extents, bits)
+
+
+def put(piece: ir.Value, coordinate: Index, entries: ir.Value, place: ir.Value) -> ir.Value:
+    """Writes the coordinates of the bits of `piece`, the first of which is `coordinate`; returns where they end."""
+    i1, i32 = ir.IntegerType.get_signless(1), ir.IntegerType.get_signless(32)
+    type_ = ir.VectorType.get([PIECE], i32)
+    as_vector = vector.broadcast(ir.VectorType.get([1], piece.type), piece)
+    mask = vector.bitcast(ir.VectorType.get([PIECE], i1), as_vector)
+    steps = ir.DenseElementsAttr.get([ir.IntegerAttr.get(i32, n) for n in range(PIECE)], type_)
+    coordinates = arith.addi(arith.constant(type_, steps), vector.broadcast(type_, as_i32(coordinate)))
+    packed = llvm.call_intrinsic(
+        type_, "llvm.experimental.vector.compress", [coordinates, mask, zero(type_)], [], []
+    )
+    vector.store(packed, entries, [place])
+    here = arith.index_castui(ir.IndexType.get(), math.ctpop(piece))
+    return arith.addi(place, here)
