@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import arith, ir, tensor
+from pit_mlir.codegen.cpu.contract_alternatives import alternatives_of
 from pit_mlir.dialect.attend import AttendOp, indices_of
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.contract import ContractOp
@@ -175,6 +176,7 @@ class Exposer:
         accesses = list(accesses_of(op))
         if not accesses:
             return
+        lists = alternatives_of(op) if op.name == "pit.contract" else [None]
         index = next((v for v in op.operands if isinstance(v.type, IndexType)), None)
         pairs: ir.Value | None = None
         pair_group: tuple[int, ...] = ()
@@ -188,6 +190,8 @@ class Exposer:
             iterators = len(attributes["iterator_types"])
             group = tuple(attributes["group"]) if "group" in attributes else ()
             block = tuple(attributes["block"]) if "block" in attributes else ()
+            if lists[-1] is not None:
+                index, group, block = lists[-1].index, lists[-1].group, lists[-1].block
         found: list[Extent] = [None] * iterators
         for access in accesses:
             for dim, position in enumerate(access.positions):
@@ -219,6 +223,15 @@ class Exposer:
             size_ = source if isinstance(source, ir.Value) else dim_of(*source)
             self.places[source] = Number(self.number(size_))
         return self.places[source]
+
+
+def is_another(op: ir.Operation) -> bool:
+    """Whether contractions alone use the index of `op`, beside another of the same elements: the last one is shown."""
+    users = [use.owner.operation for use in op.results[0].uses]
+    return bool(users) and all(
+        user.name == "pit.contract" and user.operands[len(user.operands) - 1] != op.results[0]
+        for user in users
+    )
 
 
 def source_text(value: ir.Value) -> str:
@@ -294,7 +307,7 @@ def expose(function: ir.Operation, micro_tiles: Sequence[int]) -> Exposure:
     type_ = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
     with ir.InsertionPoint(back), back.location:
         for op in operations:
-            if isinstance(op.opview, DetectOp):
+            if isinstance(op.opview, DetectOp) and not is_another(op):
                 exposer.add_index(op.opview, len(type_.results), micro_tiles)
             elif isinstance(op.opview, BlockMaskOp):
                 exposer.add_pairs(op.opview, len(type_.results), micro_tiles)
