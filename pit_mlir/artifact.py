@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from pit_mlir import bindings
+from pit_mlir.analysis.tiles import database
 from pit_mlir.bindings import ir
 from pit_mlir.cache import PROGRAMS, Cache
 from pit_mlir.explanation import Explanation
@@ -62,7 +63,14 @@ def key_of(module: ir.Module, steps: Sequence[str]) -> str:
     numbers = {
         field.name: getattr(machine, field.name) for field in fields(machine) if field.name != "features"
     }
-    settings = (compiler_digest(), processor(), sorted(machine.features), numbers, list(steps))
+    settings = (
+        compiler_digest(),
+        processor(),
+        sorted(machine.features),
+        numbers,
+        database().digest,
+        list(steps),
+    )
     digest = hashlib.sha256(repr(settings).encode())
     digest.update(bytecode(module))
     return digest.hexdigest()

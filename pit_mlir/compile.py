@@ -109,9 +109,7 @@ def build(
     show("importing", 0, 1)
     imported = import_any(model, args, kwargs, dynamic_shapes, make_context())
     padding = [declared.argument_number(imported.arguments) for declared in sparsity]
-    steps = rewrite_pipeline(
-        padding, floats=options.floats, freeze=options.freeze, select=options.select
-    )
+    steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze, select=options.select)
     key = ""
     artifact: Artifact | None = None
     if options.cache:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from pit_mlir.cache import cache_directory
 from pit_mlir.errors import InputError
 from pit_mlir.target import CPUINFO, cpu_features, vector_bits
 
@@ -75,17 +76,9 @@ def machine_name() -> str:
     return "-".join([*known, str(bits)])
 
 
-def directory() -> Path:
-    """Where what was measured here is kept: `PIT_CACHE_DIR`, else the user's cache."""
-    if chosen := os.environ.get("PIT_CACHE_DIR"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pit_mlir"
-
-
 def measured_path() -> Path:
     """The file of what was measured on this kind of processor."""
-    return directory() / f"tiles-{machine_name()}.json"
+    return cache_directory() / f"tiles-{machine_name()}.json"
 
 
 def database() -> Database:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.bits import Bits, Counts, bits_of, count_live, list_live
 from pit_mlir.codegen.cpu.brackets import Lowering
 from pit_mlir.codegen.cpu.build import Index, fold, product, value
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape
+from pit_mlir.codegen.cpu.row_bits import Counts, RowBits, count_live, list_live, row_bits
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp, is_by_key
 from pit_mlir.dialect.structured import owner
@@ -92,10 +92,10 @@ def live_of(alternative: Alternative, lowering: Lowering) -> Live:
     return Live(shape, lambda: known_counts(source, lowering)[block], lambda: list_live(bits, block))
 
 
-def known_bits(source: ir.Value, lowering: Lowering) -> Bits:
+def known_bits(source: ir.Value, lowering: Lowering) -> RowBits:
     """The bits of `source`, made once."""
     if source not in lowering.bits:
-        lowering.bits[source] = bits_of(source)
+        lowering.bits[source] = row_bits(source)
     return lowering.bits[source]
 
 

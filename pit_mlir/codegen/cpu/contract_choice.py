@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pit_mlir.analysis.cover import HEIGHTS, Term, dense_terms, listed_terms, streamed_terms
 from pit_mlir.analysis.tiles import costs
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.bits import Counts
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -28,6 +27,7 @@ from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, sides, skinny_form
 from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
+from pit_mlir.codegen.cpu.row_bits import Counts
 
 PARTS = 16
 """Costs are integers, in parts of this of a picosecond."""

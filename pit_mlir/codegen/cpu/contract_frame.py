@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu.build import (
@@ -124,21 +124,6 @@ class Frame:
         frame.factors = Factors(self.factors.columns, self.factors.rows)
         frame.row_axes, [frame.column_axis] = (self.column_axis,), self.row_axes
         return frame
-
-    def without_list(self) -> "Frame":
-        """The same kernel as if its list were full: what is not listed is 0 and adds nothing."""
-        frame = copy(self)
-        frame.plan = replace(self.plan, listed="nothing", group=(), block=())
-        frame.lists, frame.group_extents = [], []
-        # Several axes of the depth run in any order; the last one is read in vectors.
-        frame.depth_axes = tuple(sorted(self.depth_axes, key=self.lies_along))
-        # The list may have asked for the rows to be those that results are contiguous along.
-        return frame.exchanged() if frame.lies_along_rows else frame
-
-    def lies_along(self, axis: int) -> bool:
-        """Whether a factor is contiguous along `axis`."""
-        views = (*self.factors.rows.views.values(), *self.factors.columns.views.values())
-        return any(view.is_contiguous(axis) for view in views)
 
     @property
     def module(self) -> ir.Operation:

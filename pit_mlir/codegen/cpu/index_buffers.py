@@ -36,7 +36,7 @@ class IndexBuffers:
     rows: ir.Value
     total: Index
     extents: tuple[Index, ...]
-    bits: "Bits | None" = None
+    bits: "RowBits | None" = None
 
 
 def as_i32(index: Index) -> ir.Value:
@@ -45,7 +45,7 @@ def as_i32(index: Index) -> ir.Value:
 
 
 @dataclass(frozen=True)
-class Bits:
+class RowBits:
     """Bit b of word `buffer[row * pitch + w]`: whether element 64 w + b of `row` is live; 0 behind the last one.
 
     The rows are those of `outer` matrices, `rows` each, with `steps` elements.

@@ -20,7 +20,8 @@ from pit_mlir.codegen.cpu.build import (
     zero,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.index_buffers import Bits, Counts, IndexBuffers, as_i32, floor_of
+from pit_mlir.codegen.cpu.index_buffers import Counts, IndexBuffers, RowBits, as_i32, floor_of
+from pit_mlir.codegen.cpu.live_bits import is_live
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 
 WORD = 64
@@ -28,7 +29,7 @@ WORD = 64
 LANES = 8
 """Words of a vector: a row of bits is whole vectors of them."""
 PIECE = 16
-"""Bits that become entries at once."""
+"""RowBits that become entries at once."""
 
 
 def words_type() -> ir.VectorType:
@@ -36,7 +37,7 @@ def words_type() -> ir.VectorType:
     return ir.VectorType.get([LANES], ir.IntegerType.get_signless(WORD))
 
 
-def bits_of(source: ir.Value) -> Bits:
+def row_bits(source: ir.Value) -> RowBits:
     """The bits of a tensor whose rows lie along its last dimension."""
     *outer, rows, steps = sizes(source)
     buffer, base, _ = flat_buffer(read(source))
@@ -58,7 +59,7 @@ def bits_of(source: ir.Value) -> Bits:
             memref.store(found, bits, [value(add(target, word))])
         with loop(words, pitch) as word:
             memref.store(none, bits, [value(add(target, word))])
-    return Bits(bits, pitch, tuple(outer), rows, steps)
+    return RowBits(bits, pitch, tuple(outer), rows, steps)
 
 
 def live_word(buffer: ir.Value, place: Index, mask: ir.Value | None) -> ir.Value:
@@ -69,20 +70,12 @@ def live_word(buffer: ir.Value, place: Index, mask: ir.Value | None) -> ir.Value
         found = vector.load(type_, buffer, [value(place)])
     else:
         found = vector.maskedload(type_, buffer, [value(place)], mask, zero(type_))
-    if isinstance(element, ir.FloatType):
-        # NaN, infinities and denormals are live and -0.0 is not: any bit but the sign. So are types tested that the
-        # processor does not compare.
-        integer = ir.IntegerType.get_signless(element.width)
-        bits_type = ir.VectorType.get([WORD], integer)
-        magnitude = ir.IntegerAttr.get(integer, (1 << (element.width - 1)) - 1)
-        all_but_sign = arith.constant(bits_type, ir.DenseElementsAttr.get_splat(bits_type, magnitude))
-        found = arith.andi(vector.bitcast(bits_type, found), all_but_sign)
-    live = arith.cmpi(arith.CmpIPredicate.ne, found, zero(found.type))
+    live = is_live(found)
     word = vector.bitcast(ir.VectorType.get([1], ir.IntegerType.get_signless(WORD)), live)
     return vector.extract(word, [], [0])
 
 
-def joined(bits: Bits, row: Index, rows: Index, word: Index) -> ir.Value:
+def joined(bits: RowBits, row: Index, rows: Index, word: Index) -> ir.Value:
     """A vector of words from `word` on in which a bit is set that is set in any of `rows` rows from `row` on."""
 
     def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
@@ -98,7 +91,7 @@ def total(words: ir.Value) -> ir.Value:
     return arith.index_cast(ir.IndexType.get(), vector.reduction(i64, vector.CombiningKind.ADD, words))
 
 
-def count_live(bits: Bits, blocks: tuple[int, ...]) -> list[Counts]:
+def count_live(bits: RowBits, blocks: tuple[int, ...]) -> list[Counts]:
     """The live micro-tiles for blocks of each of these numbers of rows."""
     tall = max(blocks)
     groups = product(bits.segments(tall))
@@ -121,7 +114,7 @@ def count_live(bits: Bits, blocks: tuple[int, ...]) -> list[Counts]:
     return [Counts(sum_of(entries, groups), sum_of(rows, groups)) for entries, rows in found]
 
 
-def count_tile(bits: Bits, row: Index, rows: Index) -> tuple[ir.Value, ir.Value]:
+def count_tile(bits: RowBits, row: Index, rows: Index) -> tuple[ir.Value, ir.Value]:
     """How many entries the block of `rows` rows from `row` on has, and how many of its rows are live."""
 
     def vector_of_words(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
@@ -139,7 +132,7 @@ def count_tile(bits: Bits, row: Index, rows: Index) -> tuple[ir.Value, ir.Value]
     return entries, fold(0, rows, 1, [value(0)], count_row)[0]
 
 
-def row_is_live(bits: Bits, row: Index) -> ir.Value:
+def row_is_live(bits: RowBits, row: Index) -> ir.Value:
     """Whether any bit of `row` is set."""
 
     def step(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
@@ -161,7 +154,7 @@ def sum_of(buffer: ir.Value, count: Index) -> ir.Value:
     return fold(0, count, 1, [value(0)], step)[0]
 
 
-def list_live(bits: Bits, block: int) -> IndexBuffers:
+def list_live(bits: RowBits, block: int) -> IndexBuffers:
     """The index of the live micro-tiles for blocks of `block` rows: segments in parallel, entries ascending."""
     segments, i32 = product(bits.segments(block)), ir.IntegerType.get_signless(32)
     begin, count = allocate([segments], i32), allocate([segments], i32)
