@@ -29,7 +29,7 @@ fuzz: setup
 	@$(BIN)/python -m tests.fuzz all $(if $(N),--n $(N)) $(if $(SEED),--seed $(SEED))
 
 bench: setup $(STAMPS)/bench
-	@$(BIN)/python -m bench.subset $(if $(ONLY),--only $(ONLY))
+	@$(BIN)/python -m bench.subset $(if $(ONLY),--only "$(ONLY)")
 
 check: setup
 	@$(BIN)/python tests/run_all.py check

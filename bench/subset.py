@@ -39,26 +39,30 @@ class Part:
 
 
 def parts(only: str) -> list[Part]:
-    """The parts whose name holds `only`, in the order of subset.toml."""
+    """The parts whose name holds a word of `only`, all if it is empty, in the order of subset.toml."""
+
+    def wanted(name: str) -> bool:
+        return not only.split() or any(word in name for word in only.split())
+
     table = tomllib.loads(Path(__file__).with_name("subset.toml").read_text())["part"]
-    return [Part(part["name"], part["about"], part["command"]) for part in table if only in part["name"]]
+    return [Part(part["name"], part["about"], part["command"]) for part in table if wanted(part["name"])]
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Parts whose name holds this.")] = "",
-    minutes: Annotated[float, typer.Option(help="No part is started after so many.")] = 12.0,
+    only: Annotated[str, typer.Option(help="Parts whose name holds one of these words.")] = "",
+    minutes: Annotated[float, typer.Option(help="No part is started after so many.")] = 10.0,
     listed: Annotated[bool, typer.Option("--list", help="Print the commands, run nothing.")] = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures at the end.")] = True,
 ) -> None:
     """Runs all parts, then draws the figures."""
     console = Console(soft_wrap=True)
-    wanted = parts(only)
-    if not wanted:
+    chosen = parts(only)
+    if not chosen:
         raise SystemExit(
             f"--only {only}: expected part of one of {', '.join(part.name for part in parts(''))}"
         )
     begin, told = time.monotonic(), list[str]()
-    for number, part in enumerate(wanted, 1):
+    for number, part in enumerate(chosen, 1):
         command = f"python -m bench.{' '.join(part.words.split())}"
         if listed:
             console.print(f"{part.name:12} {command}", highlight=False)
@@ -67,7 +71,7 @@ def main(
         if spent > 60 * minutes:
             told.append(f"{part.name}: not started, {minutes:g} minutes are over")
             continue
-        console.rule(f"{number} of {len(wanted)}, minute {spent / 60:.1f}: {part.name}, {part.about}")
+        console.rule(f"{number} of {len(chosen)}, minute {spent / 60:.1f}: {part.name}, {part.about}")
         console.print(command, style="dim", highlight=False)
         started = time.monotonic()
         try:
