@@ -253,3 +253,16 @@ def test_padding_of_one_image() -> None:
         mask = torch.tensor([alive])
         for actual, wide in zip(compiled(image, mask), doubled(model, image, mask), strict=True):
             agree(actual, wide * alive)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (3, 2), (1, 1)], ids=str)
+def test_bf16_in_pairs(kernel: tuple[int, int]) -> None:
+    """Places inside of windows are multiplied two at a time; the last one of an odd number alone."""
+    model = nn.Conv2d(5, 33, kernel, stride=(1, 2), padding=(1, 0)).bfloat16().eval()
+    for size in ((1, 5, 7, 33), (3, 5, 11, 18)):
+        images = torch.randn(size).bfloat16()
+        compiled = pit_mlir.compile(model, (images,))
+        agree(compiled(images), doubled(model, images), 2e-2)
+        # What is not there of a pair is 0, not the neighbour's infinity times 0.
+        images[0, 0, 0, 0] = torch.inf
+        assert torch.equal(compiled(images).isfinite(), model(images).isfinite())

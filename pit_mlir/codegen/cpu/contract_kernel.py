@@ -11,6 +11,7 @@ from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
 from pit_mlir.codegen.cpu.contract_strips import build_strips
 from pit_mlir.codegen.cpu.contract_tabulated import TabulatedForm
+from pit_mlir.codegen.cpu.contract_tabulated_pairs import PairedTabulatedForm, tabulated_in_pairs
 
 
 def build_kernel(frame: Frame) -> None:
@@ -29,7 +30,8 @@ def build_kernel(frame: Frame) -> None:
 
 def build_tabulated(frame: Frame) -> None:
     """Emits the kernel of `frame`, some of whose axes lie by tables."""
-    form = TabulatedForm(frame)
+    paired = tabulated_in_pairs(frame)
+    form = TabulatedForm(frame) if paired is None else PairedTabulatedForm(paired)
     if frame.plan.keys:
         build_grouped(frame, form, None)
     else:

@@ -25,6 +25,7 @@ from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import View, every_lane
 from pit_mlir.codegen.cpu.pack import Factor, Load, computed, lies_across
 from pit_mlir.dialect.structured import owner
+from pit_mlir.target import Host
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class PairFactor(Factor):
             first = self.vector_of(known, lanes)
             second = zero(first.type) if self.half else self.seconds(load, lanes)
             halves = vector.interleave(first, second)
-        return vector.bitcast(ir.VectorType.get([lanes], ir.IntegerType.get_signless(32)), halves)
+        return as_pairs(halves)
 
     def seconds(self, load: Load, lanes: int) -> ir.Value:
         """The second elements of pairs that are not read along the depth."""
@@ -94,7 +95,7 @@ def in_pairs(frame: Frame) -> Frame | None:
     """`frame` with factors that are pairs of bf16 along the depth; None where they are not bf16."""
     depth, plan = frame.depth_axes[-1], frame.plan
     is_even = has_even_extent(plan, depth)
-    if not (frame.host.has_bf16_dot and frame.host.vector_bits == 512) or plan.listed == "depth":
+    if not multiplies_pairs(frame.host) or plan.listed == "depth":
         return None
     # Runs of several axes lie one after another in whole pairs.
     if plan.has_tables or not (is_even or len(frame.depth_axes) == 1):
@@ -118,6 +119,17 @@ def in_pairs(frame: Frame) -> Frame | None:
     paired.is_paired = True
     paired.last_half = None if is_even else remainder(frame.extents[depth], 2)
     return paired
+
+
+def multiplies_pairs(host: Host) -> bool:
+    """Whether the processor has an instruction for vectors of pairs."""
+    return host.has_bf16_dot and host.vector_bits == 512
+
+
+def as_pairs(halves: ir.Value) -> ir.Value:
+    """A vector of bf16 as one of half as many pairs."""
+    lanes = ir.VectorType(halves.type).shape[0] // 2
+    return vector.bitcast(ir.VectorType.get([lanes], ir.IntegerType.get_signless(32)), halves)
 
 
 def has_even_extent(plan: ContractPlan, number: int) -> bool:

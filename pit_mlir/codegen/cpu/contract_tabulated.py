@@ -8,6 +8,7 @@ they are packed. Nothing is unfolded in memory.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
+from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import (
@@ -37,6 +38,9 @@ Offset = Callable[[View], Index]
 class TabulatedForm(PackedForm):
     """Builds the tasks of the packed form where factors lie by tables along the columns or the depth."""
 
+    places_of_step: ClassVar[int] = 1
+    """Places along the depth that a step multiplies."""
+
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame)
         self.shares = False
@@ -52,13 +56,14 @@ class TabulatedForm(PackedForm):
             panels = Panels(buffers.columns, tile.width, buffers.panel_pitch, 0, tile.lanes)
 
             def step_offset(view: View, step: Index, first: Index = first, here: View | None = here) -> Index:
-                place = add(first, step) if here is None else index_at(here, step)
+                begin = mul(first, self.places_of_step)
+                place = add(begin, step) if here is None else index_at(here, step)
                 return place_along(view, axis, place)
 
             with loop(0, task.columns, COLUMNS_OF_STEP) as column:
                 wide = minimum(COLUMNS_OF_STEP, sub(task.columns, column))
                 part = replace(task, column=add(task.column, column), columns=wide)
-                self.pack_columns(part, panels, factors.columns, count, step_offset)
+                self.pack_columns(part, panels, factors.columns, first, count, step_offset)
                 panel = floor_div(column, tile.width)
                 self.multiply(part, buffers, count, compare("eq", first, 0), first_panel=panel)
 
@@ -136,10 +141,14 @@ class TabulatedForm(PackedForm):
         task: Task,
         panels: Panels,
         factor: Factor,
+        first: Index,
         steps: Index,
         step_offset: Callable[[View, Index], Index],
     ) -> None:
-        """Packs the columns of `task`, a vector after another, at `steps` places that `step_offset` gives."""
+        """Packs `steps` steps from `first` on of the columns of `task`, a vector after another.
+
+        `step_offset` says where a place behind the first one lies.
+        """
         axis, lanes = self.frame.column_axis, self.tile.lanes
         with loop(0, task.columns, lanes) as column:
             mask = first_lanes(sub(task.columns, column), lanes)
@@ -151,9 +160,13 @@ class TabulatedForm(PackedForm):
 
             def pack(*, in_pieces: bool) -> list[ir.Value]:
                 with loop(0, steps) as step:
-                    packed = factor.compute(
-                        lambda view: lines[view].load(step_offset(view, step), in_pieces=in_pieces), lanes
-                    )
+
+                    def compute(step: Index) -> ir.Value:
+                        return factor.compute(
+                            lambda view: lines[view].load(step_offset(view, step), in_pieces=in_pieces), lanes
+                        )
+
+                    packed = self.packed(compute, first, step)
                     vector.store(packed, panels.buffer, [panels.place(step, column)])
                 return []
 
@@ -167,6 +180,10 @@ class TabulatedForm(PackedForm):
                     lambda: pack(in_pieces=True),
                     lambda: pack(in_pieces=False),
                 )
+
+    def packed(self, compute: Callable[[Index], ir.Value], first: Index, step: Index) -> ir.Value:
+        """What step `step` of the columns behind step `first` is packed as; `compute` gives what a place holds."""
+        return compute(step)
 
 
 class Line:
