@@ -1,8 +1,8 @@
 """Masked attention against torch: `python -m bench.attention --length 2048 --density 0.35 --dtype f32`.
 
-A case is a pattern, type and length: `window`, near tokens and global ones; `causal`; `blocks`, random blocks of
-`--block`, a share `--density` of them live, and those on the diagonal. Masks of positions are made inside our model;
-that of blocks is an argument, drawn anew for every call, and its lists are made in every call.
+A case is a pattern, type and length: `window`, near tokens and global ones; `causal`; `blocks`, those of `--block` on
+the diagonal and random ones, together a share `--density`. Masks of positions are made inside our model; that of
+blocks is an argument, drawn anew for every call, and its lists are made in every call.
 
 Peers: `torch`, scaled dot product attention with the mask as a tensor; `flex`, FlexAttention, compiled, whose block
 mask is made before the clock starts (with `flex_mask` it is part of the time); `dense`, the same compiler without
@@ -62,7 +62,7 @@ class Causal(nn.Module):
 
 
 class Blocks(nn.Module):
-    """A mask that is given: random blocks, a share `density` of them, and those on the diagonal."""
+    """A mask that is given: those blocks on the diagonal, and random ones: together a share `density`."""
 
     def __init__(self, density: float, block: int) -> None:
         super().__init__()
@@ -71,7 +71,10 @@ class Blocks(nn.Module):
     def live(self, length: int) -> Tensor:
         """Which pairs count (length, length)."""
         diagonal = torch.arange(length) // self.block
-        random = block_mask((length, length), (self.block, self.block), 1 - self.density)
+        count = length // self.block
+        # So many besides the diagonal that the density is that of all.
+        share = max(0.0, (self.density * count - 1) / max(1, count - 1))
+        random = block_mask((length, length), (self.block, self.block), 1 - share)
         return random | (diagonal[:, None] == diagonal[None])
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, live: Tensor) -> Tensor:
