@@ -10,6 +10,7 @@ import numpy
 from pit_mlir.errors import InputError
 from pit_mlir.frontend.signature import Argument, Size, shape_text
 from pit_mlir.runtime.engine import Program, Results
+from pit_mlir.runtime.huge_pages import HUGE_PAGE, huge_pages
 from pit_mlir.runtime.memref import ELEMENTS, Element
 
 
@@ -208,7 +209,12 @@ class TorchBorder:
 
     def copy(self, value: Any) -> Any:
         """See `Border`."""
-        return verify_memory(value).detach().clone(memory_format=self._torch.contiguous_format)
+        tensor = verify_memory(value).detach()
+        if tensor.nbytes < HUGE_PAGE:
+            return tensor.clone(memory_format=self._torch.contiguous_format)
+        memory, start = huge_pages(tensor.nbytes)
+        copied = self._torch.frombuffer(memory, dtype=tensor.dtype, count=tensor.numel(), offset=start)
+        return copied.view(tensor.shape).copy_(tensor)
 
     def placeholder(self, value: Any) -> Any:
         """See `Border`."""
@@ -297,7 +303,12 @@ class NumpyBorder:
 
     def copy(self, value: Any) -> Any:
         """See `Border`."""
-        return value.copy(order="C")
+        if value.nbytes < HUGE_PAGE:
+            return value.copy(order="C")
+        memory, start = huge_pages(value.nbytes)
+        copied = numpy.frombuffer(memory, value.dtype, value.size, start).reshape(value.shape)
+        copied[...] = value
+        return copied
 
     def placeholder(self, value: Any) -> Any:
         """See `Border`."""
