@@ -1,6 +1,7 @@
 """`pit.detect` on the CPU against numpy: every form, type, odd sizes, threads; entries ascend in each segment."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jit import program
 
+from pit_mlir.passes import pit_lower_to_cpu
 from pit_mlir.runtime.engine import Program
+from pit_mlir.target import host, with_vectors
 
 Array = np.ndarray[Any, Any]
 
@@ -182,10 +185,46 @@ func.func @main(%x: tensor<?x2xi64>) -> (tensor<?xi32>, tensor<?xi32>, tensor<?x
 def test_keys_in_parts(values: int, lines: int) -> None:
     """Ascending places of each key however many threads there are; keys out of range, and twice in a line."""
     keys = np.random.default_rng(lines).integers(-1, values + 1, (lines, 2))
-    pairs = np.unique(np.stack([keys.ravel(), np.repeat(np.arange(lines), 2)]), axis=1)
-    expected = [pairs[1, pairs[0] == key] for key in range(values)]
+    inside = (keys >= 0) & (keys < values)
+    numbered = np.unique((keys * max(lines, 1) + np.arange(lines)[:, None])[inside])
+    bounds = np.searchsorted(numbered, np.arange(1, values) * max(lines, 1))
+    expected = np.split(numbered % max(lines, 1), bounds)
     for threads in (1, 3):
         begin, count, entries, _ = keys_program(values).run_numpy(keys, threads=threads)
         assert count.tolist() == [len(listed) for listed in expected]
         np.testing.assert_array_equal(begin, np.cumsum(count) - count)
         np.testing.assert_array_equal(entries[: count.sum()], np.concatenate(expected))
+
+
+@pytest.mark.parametrize("shape", [(3, 5000), (40, 70), (1, 1)])
+def test_rows_are_numbers_in_the_whole_group(shape: tuple[int, int]) -> None:
+    """What a gather reads: segment and entry."""
+    compiled = program("""
+func.func @main(%mask: tensor<?x?xi1>, %numbers: tensor<?x?xi64>) -> tensor<?xi64> {
+  %I = "pit.detect"(%mask) {segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 1>, micro_tile = 1 : i64}
+      : (tensor<?x?xi1>) -> !pit.index
+  %r = "pit.sread"(%numbers, %I) {axis = array<i64: 0, 1>, group = array<i64: 0, 1>}
+      : (tensor<?x?xi64>, !pit.index) -> tensor<?xi64>
+  return %r : tensor<?xi64>
+}""")
+    numbers = np.arange(shape[0] * shape[1]).reshape(shape)
+    for ratio in (0.02, 0.7, 1.0):
+        mask = np.random.default_rng(0).random(shape) < ratio
+        np.testing.assert_array_equal(compiled.run_numpy(mask, numbers)[0], numbers[mask])
+
+
+@pytest.mark.parametrize("machine", ["AVX-512 without VBMI2", "AVX2", "SSE"])
+def test_other_machines(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    """Entries are packed by what the processor has."""
+    if host().vector_bits < 512:
+        pytest.skip("the processor has no vectors of this width")
+    bits = {"AVX2": 256, "SSE": 128}.get(machine, 512)
+    narrow = with_vectors(host(), bits)
+    narrow = replace(narrow, features=narrow.features - {"avx512_vbmi2"})
+    monkeypatch.setattr(pit_lower_to_cpu, "host", lambda: narrow)
+    rng = np.random.default_rng(0)
+    for form in ("tokens of sentences", "rows per block of columns"):
+        compiled = detect_program.__wrapped__(form, "f32", None, False)
+        for shape, ratio in product(((70, 300), (3, 5000)), (0.01, 1.0)):
+            live = rng.random(shape) < ratio
+            check(compiled, form, values(rng, live, compiled), live, False)

@@ -159,25 +159,24 @@ def strides_of(extents: Sequence[Index]) -> list[Index]:
     return [build.product(extents[dim + 1 :]) for dim in range(len(extents))]
 
 
+WITHOUT_ROWS = frozenset(
+    f"pit.{name}" for name in ("attend", "block_mask", "generic", "lists", "segment", "size")
+)
+"""Users of an index that go through the list of each segment, or only ask how long all are."""
+
+
 def asks_for_rows(op: ir.Operation) -> bool:
-    """Whether a user of the index counts its rows: all but operations that go through the list of each segment."""
-    return any(not goes_through_lists(use.owner.operation) for use in op.results[0].uses)
+    """Whether a user of the index reads where its rows are in the space of the whole group."""
+    users = [use.owner.operation for use in op.results[0].uses]
+    return any(user.name not in WITHOUT_ROWS and not sums_along_lists(user) for user in users)
 
 
-def goes_through_lists(user: ir.Operation) -> bool:
-    """Whether `user` sums along the lists of an index with nothing in rows, or shows them."""
-    if user.name == "pit.lists":
-        return True
-    if user.name not in ("pit.contract", "pit.generic"):
+def sums_along_lists(user: ir.Operation) -> bool:
+    """Whether `user` is a contraction whose depth is listed."""
+    if user.name != "pit.contract":
         return False
-    reads = [
-        op.operation
-        for region in user.regions
-        for op in region.blocks[0].operations
-        if op.operation.name == "pit.element"
-    ]
-    in_rows = any(op.attributes["compact"].value for op in (user, *reads))
-    return not in_rows and iterators_of(user)[list(user.attributes["group"])[-1]] == "reduction"
+    iterators = iterators_of(user)
+    return any(iterators[position] == "reduction" for position in user.attributes["group"])
 
 
 def call(detection: Detection, source: ir.Value, results: Sequence[ir.Value]) -> None:
