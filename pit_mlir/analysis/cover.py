@@ -44,18 +44,33 @@ HEIGHTS = (8, 16, 32)
 
 
 def listed_terms(
-    entries: N, rows: N, columns: N, steps: N, *, micro_tile: int, shares: bool, has_runs: bool = False
+    entries: N,
+    rows: N,
+    columns: N,
+    steps: N,
+    segments: N,
+    *,
+    micro_tile: int,
+    shares: bool,
+    has_runs: bool = False,
 ) -> list[Term[N]]:
     """Following a list along the depth: `entries` micro-tiles with `rows` live rows in all, for `columns` columns.
 
-    `shares`: all columns are packed once, `steps` of the depth, and addressed by the entries; else those of each
-    entry are packed. `has_runs`: entries are neighbours, nothing is gathered.
+    There are `segments` lists, each of at most `steps` entries. `shares`: all columns are packed once and addressed by
+    the entries; else those of each entry are packed. `has_runs`: entries are neighbours, nothing is gathered.
     """
     gathered = Term("row" if has_runs else "gathered", (rows,))
     multiplied = Term(unit_of_step(micro_tile, HEIGHTS), (rows, columns))
+    listed = Term("place", (segments, steps))
     if shares:
-        return [gathered, multiplied, Term("shared", (entries, columns)), Term("column", (steps, columns))]
-    return [gathered, multiplied, Term("column", (entries, columns))]
+        return [
+            listed,
+            gathered,
+            multiplied,
+            Term("shared", (entries, columns)),
+            Term("column", (steps, columns)),
+        ]
+    return [listed, gathered, multiplied, Term("column", (entries, columns))]
 
 
 def dense_terms(rows: N, columns: N, steps: N, passes: N, *, pairs: bool) -> list[Term[N]]:

@@ -19,6 +19,7 @@ from pit_mlir.errors import InputError
 from pit_mlir.target import CPUINFO, cpu_features, vector_bits
 
 UNITS: Mapping[str, str] = {
+    "place": "making a list, for each entry that it could have",
     "gathered": "gathering and packing an element of a listed row",
     "row": "packing an element of a row",
     "listed_8": "a multiply-add of a listed step, micro-tiles of 8 rows",

@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from pit_mlir import __version__
+from pit_mlir.analysis.tiles import database
 from pit_mlir.cache import PROGRAMS, SIZE_VARIABLE, Cache, size_limit
 from pit_mlir.errors import PlatformError
 from pit_mlir.runtime.library import library, library_path
@@ -45,6 +47,7 @@ def findings() -> Iterator[Finding]:
     yield Finding("platform", "good", f"{platform.system()} {platform.release()}, {platform.machine()}")
     yield from _processor()
     yield Finding("huge pages", *_huge_pages())
+    yield _tiles()
     yield Finding("libpit_runtime", *_runtime())
     yield Finding("cache", *_cache())
     yield Finding("ptxas", *_ptxas())
@@ -75,6 +78,15 @@ def _model_name() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _tiles() -> Finding:
+    """Which costs decide what lists are followed."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        origin = database().origin
+    told = "".join(f"; {warning.message}" for warning in caught)
+    return Finding("tile database", "absent" if told else "good", origin + told)
 
 
 def _huge_pages() -> tuple[Verdict, str]:

@@ -57,6 +57,22 @@ def cache(
     raise typer.Exit(run(clear=clear))
 
 
+@app.command()
+def tune(
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where it goes; else where compilations look for it."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each kernel runs.")] = 7,
+) -> None:
+    """Measures what the steps of kernels cost on this machine, by which calls choose lists; takes a minute."""
+    from pit_mlir.tools.tune_command import run
+
+    raise typer.Exit(run(output, rounds))
+
+
 PROVE_HELP = """\
 Says of each operation along which iterators its points may be permuted, which may be skipped, and why.
 

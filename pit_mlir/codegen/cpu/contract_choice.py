@@ -27,6 +27,7 @@ from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, sides, skinny_form
 from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
+from pit_mlir.codegen.cpu.contract_segments import segment_count
 from pit_mlir.codegen.cpu.row_bits import Counts
 
 PARTS = 16
@@ -77,6 +78,7 @@ def packed_listed(frame: Frame, counts: Counts) -> Index:
         mul(rows, times),
         whole_panels(frame),
         depth_of(frame),
+        segment_count(frame),
         micro_tile=max(HEIGHTS) if block is None else block,
         shares=packed_form(frame).shares,
         has_runs=frame.plan.has_runs,
