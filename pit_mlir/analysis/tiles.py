@@ -4,6 +4,7 @@ Only the ratios matter: they decide in every call whether a list is followed, an
 what was measured on processors at hand is shipped, beside a general one. Nothing here knows MLIR.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -161,6 +162,7 @@ def save(path: Path, measured: Mapping[str, float]) -> Database:
         beside.write_text(text + "\n", encoding="utf-8")
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise InputError(f"cannot write the tile database '{path}': {error.strerror}") from None
     return load(path)

@@ -23,7 +23,7 @@ from pit_mlir.passes.pit_select_tiles import SelectTiles
 from pit_mlir.runtime.engine import Program, build_program
 
 ROUNDS = 7
-PRIOR = 0.05
+PRIOR = 0.3
 """How much the costs known before weigh, against a run: they decide only what no run tells apart."""
 SPREAD = 0.25
 """A median of runs that differ by more than this share is not trusted."""
@@ -54,7 +54,7 @@ BF16 = """    %u = arith.extf %x : bf16 to f32
 LAYOUTS = {"kn": "k, n", "nk": "n, k"}
 
 
-COMMON = {"call": 2e7, "bit": 5.0}
+COMMON = {"call": 2e7, "bit": 200.0}
 """What is in each run whatever is chosen, and about what it costs: the call, and looking at an element."""
 
 
