@@ -143,9 +143,7 @@ class PackedForm:
         wide = maximum(rounded(ceil_div(frame.columns, passes), tile.width), tile.width)
         outer = product(frame.outer_extents)
         wanted = ceil_div(self.tasks_wanted(), maximum(outer, 1))
-        pieces = maximum(
-            minimum(wanted, floor_div(frame.rows, FEW_ROWS // 2)), ceil_div(frame.rows, ROWS_OF_TASK)
-        )
+        pieces = maximum(minimum(wanted, floor_div(frame.rows, FEW_ROWS)), ceil_div(frame.rows, ROWS_OF_TASK))
         high = maximum(ceil_div(frame.rows, maximum(pieces, 1)), 1)
         split = ceil_div(wanted, maximum(pieces, 1))
         part = maximum(rounded(ceil_div(wide, split), tile.width), tile.width)
