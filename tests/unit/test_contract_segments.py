@@ -90,7 +90,7 @@ def test_experts(up: str, down: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("down", ["d, h", "h, d"])
 def test_few_and_many_rows(down: str) -> None:
     """Segments of no row, one, a few that are read in place, many that are packed, and more than a block in one call."""
-    counts = (0, 1, 2, 5, 16, 17, 33, 449)
+    counts = (0, 1, 2, 3, 5, 7, 13, 16, 33, 48, 49, 449)
     rng = numpy.random.default_rng(3)
     tokens, dim, hidden = sum(counts), 37, 70
     gate = numpy.zeros((tokens, len(counts)), numpy.float32)

@@ -61,4 +61,4 @@ def build_task(packed: PackedForm, few: SkinnyForm | None, task: Task, high: Ind
     if few is None:
         packs()
     else:
-        choose(compare("sle", task.rows, few.most_rows), [], streams, packs)
+        choose(compare("sle", task.rows, few.most_rows_of_segment), [], streams, packs)
