@@ -110,6 +110,10 @@ def find_mask(view: Structured, zeros: Zeros) -> Masked | None:
             return Masked(term.value, tuple(out.index(dim) for dim in term.dims), view.op.results[0])
         if root is None:
             continue
+        # A float for each column, as the scale of a norm is one: in memory dead columns lie among live ones, and a
+        # contraction over them has a list of its own.
+        if is_float(root.value) and root.dims == out[-1:] and len(out) > 1:
+            continue
         kept = selected(body, terms, term)
         # An index over all of a value's dimensions lists single elements; a weight that is masked stays where it is.
         if (len(root.dims) == len(out) and not is_returned(view.op)) or masks_weight(view, term):
