@@ -102,3 +102,36 @@ func.func @other(%x: tensor<4x5x8xf32>, %scale: tensor<4x5xf32>, %mask: tensor<4
   } -> tensor<4x5x8xf32>
   return %y, %s, %f : tensor<4x5x8xf32>, tensor<4x5x8xf32>, tensor<4x5x8xf32>
 }
+
+// -----
+
+// Not at an input that scales columns, as a norm does; at one over rows.
+
+#td = affine_map<(t, d) -> (t, d)>
+
+// CHECK-LABEL: func.func @columns
+// CHECK-NOT: pit.detect
+// CHECK: return
+func.func @columns(%x: tensor<5x8xf32>, %scale: tensor<8xf32> {pit.kind = "input", pit.name = "scale"}) -> tensor<5x8xf32> {
+  %e = tensor.empty() : tensor<5x8xf32>
+  %y = linalg.generic {indexing_maps = [#td, affine_map<(t, d) -> (d)>, #td], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %scale : tensor<5x8xf32>, tensor<8xf32>) outs(%e : tensor<5x8xf32>) {
+  ^bb0(%a: f32, %m: f32, %o: f32):
+    %p = arith.mulf %a, %m : f32
+    linalg.yield %p : f32
+  } -> tensor<5x8xf32>
+  return %y : tensor<5x8xf32>
+}
+
+// CHECK-LABEL: func.func @scaled_rows
+// CHECK: pit.detect
+func.func @scaled_rows(%x: tensor<5x8xf32>, %scale: tensor<5xf32> {pit.kind = "input", pit.name = "scale"}) -> tensor<5x8xf32> {
+  %e = tensor.empty() : tensor<5x8xf32>
+  %y = linalg.generic {indexing_maps = [#td, affine_map<(t, d) -> (t)>, #td], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %scale : tensor<5x8xf32>, tensor<5xf32>) outs(%e : tensor<5x8xf32>) {
+  ^bb0(%a: f32, %m: f32, %o: f32):
+    %p = arith.mulf %a, %m : f32
+    linalg.yield %p : f32
+  } -> tensor<5x8xf32>
+  return %y : tensor<5x8xf32>
+}

@@ -100,3 +100,48 @@ func.func @unknown_sizes(%x: memref<?xf32>, %y: memref<?xf32>) {
   }
   return
 }
+
+// What passes from one to the other has room for one row; what is returned stays.
+
+// CHECK-LABEL: func.func @passing_row
+// CHECK-NOT: memref.alloc()
+// CHECK: scf.parallel
+// CHECK: %[[ROOM:.*]] = memref.alloca() {{.*}} : memref<100xf32>
+// CHECK: memref.reinterpret_cast %[[ROOM]] to offset: [0], sizes: [1, 100], strides: [0, 1]
+// CHECK: return
+// CHECK-LABEL: func.func @row_that_stays
+// CHECK: memref.alloc()
+// CHECK-NOT: memref.alloca
+// CHECK: return
+func.func @passing_row(%x: memref<64x100xf32>, %y: memref<64x100xf32>) {
+  %t = memref.alloc() : memref<64x100xf32>
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]} ins(%x: memref<64x100xf32>) outs(%t: memref<64x100xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = math.exp %a : f32
+    linalg.yield %q : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]} ins(%t: memref<64x100xf32>) outs(%y: memref<64x100xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = arith.addf %a, %a : f32
+    linalg.yield %q : f32
+  }
+  return
+}
+func.func @row_that_stays(%x: memref<64x100xf32>, %y: memref<64x100xf32>) -> memref<64x100xf32> {
+  %t = memref.alloc() : memref<64x100xf32>
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]} ins(%x: memref<64x100xf32>) outs(%t: memref<64x100xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = math.exp %a : f32
+    linalg.yield %q : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]} ins(%t: memref<64x100xf32>) outs(%y: memref<64x100xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = arith.addf %a, %a : f32
+    linalg.yield %q : f32
+  }
+  return %t : memref<64x100xf32>
+}

@@ -65,6 +65,6 @@ def lower_group(group: list[tuple[ir.Operation, Nest]]) -> None:
         if len(nests) == 1:
             emit(collapsed(nests[0]))
         else:
-            emit_rows(nests, rows_in_common(nests))
+            emit_rows(nests, rows_in_common(nests), [op for op, _ in group])
     for op, _ in group:
         op.erase()
