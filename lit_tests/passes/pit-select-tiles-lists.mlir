@@ -1,9 +1,11 @@
 // RUN: pit-mlir-opt %s --pit-select-tiles | filecheck %s
+// RUN: pit-mlir-opt %s --pit-select-tiles 2>&1 | filecheck %s --check-prefix=REMARK
 // RUN: pit-mlir-opt %s -p 'pit-select-tiles{choice=16x1}' | filecheck %s --check-prefix=ONE
 // RUN: pit-mlir-opt %s -p 'pit-select-tiles{choice=dense}' | filecheck %s --check-prefix=DENSE
 
 // Blocks of 64 rows are open: lists for micro-tiles of 8, 16 and 32 rows are offered, and counted in each call.
 
+// REMARK: remark: each call counts the live micro-tiles 8x1, 16x1, 32x1, and follows the list that costs least, or none
 // CHECK-LABEL: func.func @open
 // CHECK-DAG: %[[A:.*]] = "pit.detect"(%arg0) {axis = array<i64: 1>, block = array<i64: 8>
 // CHECK-DAG: %[[B:.*]] = "pit.detect"(%arg0) {axis = array<i64: 1>, block = array<i64: 16>

@@ -73,13 +73,13 @@ def listed_terms(
     return [listed, gathered, multiplied, Term("column", (entries, columns))]
 
 
-def dense_terms(rows: N, columns: N, steps: N, passes: N, *, pairs: bool) -> list[Term[N]]:
-    """The loop without a list; its columns are packed `passes` times, once for each block of rows."""
+def dense_terms(rows: N, columns: N, steps: N, *, pairs: bool) -> list[Term[N]]:
+    """The loop without a list; its columns are packed once."""
     suffix = "_pair" if pairs else ""
     return [
         Term("row", (rows, steps)),
         Term(f"dense{suffix}", (rows, columns, steps)),
-        Term(f"column{suffix}", (passes, columns, steps)),
+        Term(f"column{suffix}", (columns, steps)),
     ]
 
 

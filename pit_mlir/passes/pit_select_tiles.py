@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.contract_alternatives import alternatives_of
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp
@@ -17,7 +18,7 @@ from pit_mlir.passes.contractions.absorb import (
     absorb_read,
     absorb_write,
 )
-from pit_mlir.passes.contractions.alternatives import offer
+from pit_mlir.passes.contractions.alternatives import name_of, offer
 from pit_mlir.passes.contractions.blocks import choose_block
 from pit_mlir.passes.contractions.form import form
 from pit_mlir.passes.contractions.join import join_users
@@ -83,7 +84,12 @@ def select_tiles(block: ir.Block, report: Report, choice: str = "") -> None:
     report.count("num-contracts", len(formed))
     for made in formed:
         grown = offer(grow(made, report), open_indices, choice)
-        report.count("num-lists", len(list(grown.operation.operands)) - 1)
+        offered = [one for one in alternatives_of(grown.operation) if one is not None]
+        report.count("num-lists", len(offered))
+        if len(offered) > 1:
+            names = ", ".join(map(name_of, offered))
+            text = f"each call counts the live micro-tiles {names}, and follows the list that costs least, or none"
+            report.remark(location_text(grown.operation.location), text, topic="kernel")
 
 
 def drop_marks(block: ir.Block) -> None:

@@ -121,7 +121,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
     if form.is_dense and shape in FEW_SHAPES:
         return streamed_terms(shape.columns, shape.rows, shape.steps, 4)
     if form.is_dense:
-        return dense_terms(shape.rows, shape.columns, shape.steps, 1, pairs=form.type == "bf16")
+        return dense_terms(shape.rows, shape.columns, shape.steps, pairs=form.type == "bf16")
     live = shape.steps // shape.period
     segments = -(-shape.rows // form.height)
     return listed_terms(

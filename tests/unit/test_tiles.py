@@ -45,7 +45,7 @@ def test_shares_that_cannot_be() -> None:
 def cost(choice: int | None, granularity: int, zeros: float, side: int = 4096) -> float:
     """The expected cost of a list for micro-tiles of height `choice`, or of none."""
     if choice is None:
-        return price(dense_terms(side, side, side, 1, pairs=False), COSTS)
+        return price(dense_terms(side, side, side, pairs=False), COSTS)
     live = 1 - dead_share(zeros, granularity, choice)
     rows = side * side * live
     terms = listed_terms(rows / choice, rows, side, side, side // choice, micro_tile=choice, shares=False)

@@ -15,7 +15,6 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
-    ceil_div,
     compare,
     minimum,
     mul,
@@ -25,7 +24,6 @@ from pit_mlir.codegen.cpu.build import (
 )
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, sides, skinny_form
-from pit_mlir.codegen.cpu.contract_packed import ROWS_OF_TASK
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_segments import segment_count
 from pit_mlir.codegen.cpu.row_bits import Counts
@@ -107,9 +105,8 @@ def packed_dense(frame: Frame) -> Index:
     """The packed form without a list."""
     paired = in_pairs(frame)
     outer = product(frame.outer_extents)
-    passes = ceil_div(frame.rows, ROWS_OF_TASK)
     steps = mul(outer, depth_of(frame))
-    return price(dense_terms(frame.rows, whole_panels(frame), steps, passes, pairs=paired is not None))
+    return price(dense_terms(frame.rows, whole_panels(frame), steps, pairs=paired is not None))
 
 
 def streamed(frame: Frame, side: Frame, high: Index, steps: Index) -> Index:
