@@ -99,9 +99,15 @@ class Measured:
 LISTED_SHAPES = tuple(
     Shape(rows, 1024, columns, period)
     for rows in (64, 448)
-    for columns, period in ((32, 8), (256, 8), (256, 2), (64, 2))
+    for columns, period in ((32, 8), (512, 8), (512, 2), (64, 2))
 )
-DENSE_SHAPES = (Shape(32, 1024, 256), Shape(224, 1024, 64), Shape(224, 1024, 512), Shape(448, 512, 32))
+DENSE_SHAPES = (
+    Shape(448, 2048, 512),
+    Shape(32, 1024, 256),
+    Shape(224, 1024, 64),
+    Shape(224, 1024, 512),
+    Shape(448, 512, 32),
+)
 FEW_SHAPES = (Shape(1, 1024, 4096), Shape(4, 1024, 4096))
 CASES: tuple[tuple[Form, tuple[Shape, ...]], ...] = (
     *((Form("f32", layout, f"{height}x1"), LISTED_SHAPES) for layout in LAYOUTS for height in (8, 16, 32)),
