@@ -1,8 +1,11 @@
 """Contractions through an index against numpy: lists of k per block of rows, of rows, of columns; gather, scatter."""
 
+import re
+from collections.abc import Callable
+
 import numpy
 import pytest
-from contraction_text import assert_close, cached, poisoned
+from contraction_text import NUMPY, assert_close, cached, poisoned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +49,22 @@ def k_list(equation: str, listed: str, block: int) -> str:
     )
 
 
+def list_of_rows(equation: str, listed: str, block: int) -> str:
+    """A matmul over a list of the rows of operand `listed` for each `block` steps of k."""
+    left, right = equation.split("->")[0].split(",")
+    term = left if listed == "a" else right
+    rows = "m" if listed == "a" else "n"
+    return (K_LIST + PRODUCT).format(
+        listed=listed,
+        segment=term.index("k"),
+        axis=term.index(rows),
+        block=block,
+        left=", ".join(left),
+        right=", ".join(right),
+        group="2, 0" if listed == "a" else "2, 1",
+    )
+
+
 def sparse(rng: numpy.random.Generator, shape: tuple[int, int], zeros: float, kind: str) -> numpy.ndarray:
     """Random values with zeros in blocks of 32 rows, in whole rows, or anywhere."""
     values = rng.standard_normal(shape).astype(numpy.float32)
@@ -60,10 +79,10 @@ def sparse(rng: numpy.random.Generator, shape: tuple[int, int], zeros: float, ki
 
 @pytest.mark.parametrize("equation", ["mk,kn->mn", "mk,nk->mn", "km,kn->mn"])
 @pytest.mark.parametrize("listed", ["a", "b"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(data=st.data())
-def test_lists_of_k(equation: str, listed: str, data: st.DataObject) -> None:
-    """Live k for each block of rows of either operand, whatever its layout."""
+def test_lists(equation: str, listed: str, data: st.DataObject) -> None:
+    """Live k for each block of rows of either operand, or its live rows for each part of k, whatever its layout."""
     sizes = {i: data.draw(SIZES, label=i) for i in "mnk"}
     rng = numpy.random.default_rng(data.draw(st.integers(0, 9), label="seed"))
     kind, zeros = data.draw(st.sampled_from(("blocks", "rows", "any"))), data.draw(ZEROS)
@@ -73,12 +92,42 @@ def test_lists_of_k(equation: str, listed: str, data: st.DataObject) -> None:
         values = sparse(rng, (sizes[rows], sizes["k"]), zeros if name == listed else 0, kind)
         operands.append(numpy.ascontiguousarray(values if term[0] == rows else values.T))
     init = rng.standard_normal((sizes["m"], sizes["n"])).astype(numpy.float32)
-    block = data.draw(st.sampled_from((0, 1, 5, 32)), label="block")
-    compiled = cached(k_list(equation, listed, block))
+    made, blocks = data.draw(st.sampled_from(((k_list, (0, 1, 5, 32)), (list_of_rows, (1, 5, 32, 64)))))
+    compiled = cached(made(equation, listed, data.draw(st.sampled_from(blocks), label="block")))
     compiled.run_numpy(*map(poisoned, operands), init)
     [actual] = compiled.run_numpy(*operands, init)
     expected = numpy.einsum(equation, *(operand.astype(float) for operand in operands)) + init
     assert_close(actual, expected, "f32", sizes["k"])
+
+
+def of_types(text: str, type_: str, columns: int) -> str:
+    """`text` in f32 as one of %a (300, 1000) and %b (1000, columns) of `type_`, added up in f32 if that is narrower."""
+    for name, shape in (("a", "300x1000x"), ("b", f"1000x{columns}x")):
+        for place in (rf"(%{name}: )", rf"(\(%{name}\)(?:(?!tensor).)*)"):
+            text = re.sub(rf"{place}tensor<\?x\?xf32>", rf"\1tensor<{shape}{type_}>", text, flags=re.DOTALL)
+    if type_ in ("f64", "i32"):
+        text = text.replace("f32", type_)
+        return text if type_ == "f64" else text.replace("mulf", "muli").replace("addf", "addi")
+    if type_ == "bf16":
+        text = re.sub(
+            r"(%[xy])( = \"pit.element\".*?-> )f32\n", r"\1n\2bf16\n\1 = arith.extf \1n : bf16 to f32\n", text
+        )
+    return text
+
+
+@pytest.mark.parametrize("made", [k_list, list_of_rows])
+@pytest.mark.parametrize("type_", ["f32", "bf16", "f64", "i32"])
+def test_lists_of_several_steps(type_: str, made: Callable[[str, str, int], str]) -> None:
+    """Long lists: full ones, whose rows are read whole and columns packed, to sparse ones, where nothing is read twice."""
+    rng = numpy.random.default_rng(3)
+    for columns in (64, 33):
+        compiled = cached(of_types(made("mk,kn->mn", "a", 8 if made is k_list else 64), type_, columns))
+        for zeros, kind in ((0.0, "any"), (0.6, "any"), (0.9, "blocks"), (0.995, "any"), (1.0, "any")):
+            a = (sparse(rng, (300, 1000), zeros, kind) * 4).astype(NUMPY[type_])
+            b = (rng.standard_normal((1000, columns)) * 4).astype(NUMPY[type_])
+            out = numpy.zeros((300, columns), NUMPY["f32" if type_ == "bf16" else type_])
+            [actual] = compiled.run_numpy(a, b, out)
+            assert_close(actual, a.astype(float) @ b.astype(float), "f32" if type_ == "bf16" else type_, 1000)
 
 
 def into_zeros(text: str) -> str:

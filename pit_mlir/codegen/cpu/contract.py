@@ -179,7 +179,7 @@ def iterator_sizes(
     if index is not None and plan.listed == "rows":
         for position, count in zip(plan.group, index.extents, strict=True):
             found.setdefault(position, []).append(count)
-    if index is not None and plan.listed in ("depth", "strips"):
+    if index is not None and plan.listed in ("depth", "parts", "strips"):
         for number, (position, count) in enumerate(zip(plan.group, index.extents, strict=True)):
             block = plan.block[number] if number < len(plan.block) else 1
             # Segments are counted in blocks, so they are compared as such.

@@ -70,7 +70,8 @@ def packed_listed(frame: Frame, counts: Counts) -> Index:
     """The packed form with the list."""
     times, high = repeated(frame), rows_of_segment(frame)
     block = frame.plan.block_of("row")
-    rows = mul(counts.entries, high) if counts.rows is None else counts.rows
+    form = packed_form(frame)
+    rows = mul(counts.entries, high) if counts.rows is None or not form.skips_rows else counts.rows
     terms = listed_terms(
         mul(counts.entries, times),
         mul(rows, times),
@@ -78,7 +79,7 @@ def packed_listed(frame: Frame, counts: Counts) -> Index:
         depth_of(frame),
         segment_count(frame),
         micro_tile=max(HEIGHTS) if block is None else block,
-        shares=packed_form(frame).shares,
+        shares=form.shares,
         has_runs=frame.plan.has_runs,
     )
     return price(terms)

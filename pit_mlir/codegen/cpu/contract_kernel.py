@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from pit_mlir.codegen.cpu.build import compare, either
+from pit_mlir.codegen.cpu.contract_blocks import BlocksForm
 from pit_mlir.codegen.cpu.contract_frame import Frame
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
+from pit_mlir.codegen.cpu.contract_parts import PartsForm
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
 from pit_mlir.codegen.cpu.contract_strips import build_strips
@@ -24,6 +26,9 @@ def build_kernel(frame: Frame) -> None:
         return
     if frame.plan.keys:
         build_grouped(frame, PackedForm(in_pairs(frame) or frame), skinny_form(frame))
+        return
+    if frame.plan.listed == "parts":
+        parts_form(frame).build()
         return
     form_of(frame)()
 
@@ -51,7 +56,16 @@ def form_of(frame: Frame) -> Callable[[], None]:
 
 def packed_form(frame: Frame) -> PackedForm:
     """The packed form of `frame`."""
-    return RunsForm(frame) if frame.plan.has_runs else PackedForm(frame)
+    if frame.plan.has_runs:
+        return RunsForm(frame)
+    return BlocksForm(frame) if BlocksForm.does(frame) else PackedForm(frame)
+
+
+def parts_form(frame: Frame) -> PartsForm:
+    """The form of `frame`, which has a list of rows for each part of the depth; each part holds whole pairs."""
+    paired = in_pairs(frame)
+    is_even = all(size % 2 == 0 for size in frame.plan.block if size != 1)
+    return PartsForm(paired if paired is not None and paired.last_half is None and is_even else frame)
 
 
 def sides(frame: Frame) -> list[Frame]:

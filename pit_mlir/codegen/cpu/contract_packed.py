@@ -5,6 +5,7 @@ rows of the block that are zero throughout are left out.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import (
@@ -40,7 +41,7 @@ from pit_mlir.codegen.cpu.contract_frame import (
 from pit_mlir.codegen.cpu.contract_live import any_live
 from pit_mlir.codegen.cpu.contract_pairs import in_parts
 from pit_mlir.codegen.cpu.contract_views import View, index_at
-from pit_mlir.codegen.cpu.micro_kernel import MicroKernel, call_smallest
+from pit_mlir.codegen.cpu.micro_kernel import PREFETCH, MicroKernel, call_smallest
 from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, lies_across, transpose
 
 ROWS_OF_TASK = 448
@@ -84,6 +85,9 @@ class Buffers:
 
 class PackedForm:
     """Builds the tasks of the packed form in the kernel of `frame`."""
+
+    skips_rows: ClassVar[bool] = True
+    """Whether rows that are zero throughout are left out of a block with a list."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame, self.plan, self.tile = frame, frame.plan, frame.tile
@@ -426,7 +430,13 @@ class PackedForm:
                 fresh,
             ]
             if entries is not None:
-                arguments += [entries.buffer, value(entries.base)]
+                arguments += [
+                    entries.buffer,
+                    value(entries.base),
+                    value(tile.width),
+                    value(PREFETCH),
+                    value(0),
+                ]
             elif self.shared is not None:
                 # The next panel comes from the third-level cache, part by part while this one is multiplied.
                 size = mul(steps, tile.width)

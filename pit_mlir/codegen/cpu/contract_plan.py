@@ -14,8 +14,9 @@ from pit_mlir.dialect.window import is_window
 from pit_mlir.dialect.yield_ import yielded
 
 Role = Literal["outer", "row", "column", "depth"]
-Listed = Literal["nothing", "rows", "depth", "strips"]
-"""What an index lists: rows, which may have a key each, steps of the depth, or rows for each strip of columns."""
+Listed = Literal["nothing", "rows", "depth", "parts", "strips"]
+"""What an index lists: rows, which may have a key each, steps of the depth, rows for each part of the depth, or rows
+for each strip of columns."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class ContractPlan:
         kinds = ["reduction" in str(kind) for kind in operation.attributes["iterator_types"]]
         listed: Listed = "nothing"
         if group:
-            listed = "depth" if any(kinds[position] for position in group) else "rows"
+            listed = "depth" if kinds[group[-1]] else "parts" if any(kinds[p] for p in group) else "rows"
         factors = list(yielded(product))
         readers = [readers_of(factor, product) for factor in factors]
         carried = [carried_by([a for r in side if (a := accesses[r])], group) for side in readers]
@@ -233,6 +234,11 @@ class ContractPlan:
             roles: list[Role] = ["outer" if p in keys else role for p, role in enumerate(listed_role)]
         elif listed == "depth":
             roles = ["outer" if p in alone else role for p, role in enumerate(roles)]
+        elif listed == "parts":
+            # What shares no list with the rows runs outside.
+            roles = ["outer" if role == "row" and p != group[-1] else role for p, role in enumerate(roles)]
+        if listed == "parts" and (reads_windows or result.compact):
+            return "lists rows for each part of its reduction, and reads windows or holds rows"
         problem = plan.problem_of_list(roles)
         return problem or plan.with_axes(roles, [a for a in accesses.values() if a])
 
@@ -256,6 +262,13 @@ class ContractPlan:
                 return "has segments on both sides of the product"
             if "depth" in segments:
                 return "has segments along a reduction iterator"
+        if self.listed == "parts":
+            segments = [roles[p] for p in self.group[:-1]]
+            apart = [size for p, size in zip(self.group, self.block, strict=False) if roles[p] == "outer"]
+            if roles[self.group[-1]] != "row" or len(self.block) != len(segments):
+                return "lists no rows for each part of its reduction"
+            if roles.count("depth") != 1 or set(segments) - {"outer", "depth"} or any(n != 1 for n in apart):
+                return "lists rows for more than parts of one reduction"
         return ""
 
     def rows_of_segments(self, roles: Sequence[Role]) -> set[int]:
@@ -394,7 +407,7 @@ def is_swapped(
 ) -> bool:
     """Whether the second factor gives the rows: the listed one does, else the one not innermost in the result."""
     # Segments of a list of rows may be keys, which are those of the columns.
-    candidates = group[segments:] if listed == "rows" else group if listed == "depth" else ()
+    candidates = group if listed == "depth" else group[segments:] if listed in ("rows", "parts") else ()
     rows = [p for p in candidates if not kinds[p] and (p in carried[0]) != (p in carried[1])]
     if rows:
         return any(p not in carried[0] for p in rows)

@@ -33,8 +33,8 @@ class MicroKernel:
 
     Rows are packed one after another at a distance of `pitch` elements, so that the address of each is the first
     one's plus a constant; columns are packed as a panel, `vectors * lanes` elements for each k. If `listed`,
-    step k takes the columns of the panel at the k-th entry of a list. In `pairs`, what is packed is two bf16 in an
-    i32, whose products are both added to a sum of f32.
+    step k takes the columns at the k-th entry of a list, in a panel or where they lie. In `pairs`, what is packed is
+    two bf16 in an i32, whose products are both added to a sum of f32.
     """
 
     element: ir.Type
@@ -63,7 +63,8 @@ class MicroKernel:
 
         Its arguments are rows, first row, panel, first element of the panel, accumulators, first accumulator,
         steps along k, and whether the accumulators start from 0 instead of from what the buffer holds; with a list
-        also its entries and the first of them.
+        also its entries, the first of them, how far the columns of one step lie from those of the next, and what to
+        ask memory for at each step: so many steps, and so many columns, ahead.
         """
         if self.name not in ir.SymbolTable(module):
             self._build(module)
@@ -74,7 +75,7 @@ class MicroKernel:
         sums, packed = flat(self.element), flat(self.packed)
         types = [packed, index, packed, index, sums, index, index, i1]
         if self.kind == "listed":
-            types += [flat(ir.IntegerType.get_signless(32)), index]
+            types += [flat(ir.IntegerType.get_signless(32)), index, index, index, index]
         with ir.InsertionPoint.at_block_begin(module.regions[0].blocks[0]):
             function = func.FuncOp(self.name, (types, []), visibility="private")
         function.attributes["no_inline"] = ir.UnitAttr.get()
@@ -94,6 +95,9 @@ class MicroKernel:
         fresh: ir.Value,
         entries: ir.Value | None = None,
         first_entry: Index = 0,
+        distance: Index = 0,
+        steps_ahead: Index = 0,
+        columns_ahead: Index = 0,
     ) -> None:
         width = self.vectors * self.lanes
         type_ = ir.VectorType.get([self.lanes], self.element)
@@ -110,11 +114,11 @@ class MicroKernel:
                 if entries is None:
                     return add(column, mul(step, width))
                 entry = memref.load(entries, [value(add(first_entry, step))])
-                return add(column, mul(arith.index_cast(ir.IndexType.get(), entry), width))
+                return add(column, mul(arith.index_cast(ir.IndexType.get(), entry), distance))
 
             at = place_of(k)
             if entries is not None:
-                ahead = place_of(minimum(add(k, PREFETCH), sub(steps, 1)))
+                ahead = add(place_of(minimum(add(k, steps_ahead), sub(steps, 1))), columns_ahead)
                 for v in range(self.vectors):
                     memref.prefetch(panel, [value(add(ahead, v * self.lanes))], False, 3, True)
             columns = [vector.load(packed, panel, [add(at, v * self.lanes)]) for v in range(self.vectors)]
