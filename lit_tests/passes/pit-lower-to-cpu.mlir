@@ -1,13 +1,16 @@
 // RUN: pit-mlir-opt %s --split-input-file --pit-lower-to-cpu --cse | filecheck %s
 
-// An index is three lists and the rows; a gather copies row by row; nothing of the dialect is left.
+// An index is three lists and the rows, made by a function that all detections of one form share; a gather copies row by
+// row; nothing of the dialect is left.
 
 // CHECK-LABEL: func.func @gather
 // CHECK-SAME: (%[[X:.*]]: tensor<4x8x16xf32>, %[[MASK:.*]]: tensor<4x8xi1>)
-// CHECK: bufferization.to_buffer %[[MASK]] read_only
 // CHECK: memref.alloc() : memref<4xi32>
 // CHECK: memref.alloc() : memref<32xi32>
-// CHECK: %[[TOTAL:.*]] = scf.for
+// CHECK: %[[COUNT:.*]] = memref.alloc() : memref<1xindex>
+// CHECK: bufferization.to_buffer %[[MASK]] read_only
+// CHECK: call @pit_detect_
+// CHECK: %[[TOTAL:.*]] = memref.load %[[COUNT]]
 // CHECK: %[[ROWS:.*]] = memref.alloc(%[[TOTAL]]) : memref<?x16xf32>
 // CHECK: scf.parallel
 // CHECK: memref.store %{{.*}}, %[[ROWS]]
