@@ -145,3 +145,35 @@ def test_products_of_slices_in_place(name: str, is_dynamic: bool) -> None:
     fast = pit.compile(Apply(function), args, dynamic_shapes={"args": tuple(dims)} if is_dynamic else None)
     expected = function(*(arg.double() for arg in args))
     torch.testing.assert_close(fast(*args).double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, rows: functional.relu(x)[rows],
+        lambda x, rows: functional.relu(x).index_select(0, rows) * 2,
+        lambda x, rows: x[rows].exp() + functional.relu(x)[rows.flip(0)],
+        lambda x, rows: functional.relu(x)[rows] @ torch.ones(40, 3),
+    ],
+    ids=["indexed", "selected", "twice", "into a product"],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_of_what_was_just_computed(function: Callable[..., Tensor], threads: int) -> None:
+    """The rows that are looked up are all there, whichever they are: no loop over rows is shared."""
+    torch.manual_seed(0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        compare(function, torch.randn(63, 40), torch.arange(62, -1, -1))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_flipped_rows_of_any_number() -> None:
+    x = torch.randn(63, 40)
+    model = Apply(lambda x: functional.relu(x).flip(0)).eval()
+    dim = torch.export.Dim.AUTO
+    compiled = pit.compile(model, (x,), dynamic_shapes=(({0: dim, 1: dim},),))
+    for shape in ((63, 40), (200, 33)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(compiled(x), model(x))

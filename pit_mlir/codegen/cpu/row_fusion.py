@@ -89,6 +89,9 @@ def all_agree(nests: Sequence[Nest], rows: Sequence[Sequence[int]], count: int) 
     """Whether every buffer that one of the `nests` writes is accessed row by row, and under one name, by all."""
     written = {root(operand): operand for nest in nests for operand in nest.operands[nest.inputs :]}
     for nest, lead in zip(nests, rows, strict=True):
+        # A body that looks up elements may ask for any row.
+        if not written.keys().isdisjoint(looked_up(nest.body)):
+            return False
         for operand, map_ in zip(nest.operands, nest.maps, strict=True):
             if not isinstance(operand.type, ir.MemRefType) or root(operand) not in written:
                 continue
@@ -96,6 +99,19 @@ def all_agree(nests: Sequence[Nest], rows: Sequence[Sequence[int]], count: int) 
             if operand != written[root(operand)] or dims != list(lead):
                 return False
     return True
+
+
+def looked_up(body: ir.Block) -> set[ir.Value]:
+    """The buffers that operations inside of `body` name themselves, beside what is passed to it."""
+    found: set[ir.Value] = set()
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        found.update(root(operand) for operand in op.operands if isinstance(operand.type, ir.MemRefType))
+        return ir.WalkResult.ADVANCE
+
+    for op in body.operations:
+        op.operation.walk(visit)
+    return found
 
 
 def emit_rows(nests: Sequence[Nest], count: int, ops: Collection[ir.Operation]) -> None:
