@@ -1,7 +1,8 @@
 """How good the choice at run time is: `python -m bench.select --granularity 8x1 --zeros 0.9 --shape 2048x2048x512`.
 
 relu(A) @ B, the zeros of A drawn anew for every call. `pit` counts the live micro-tiles and chooses by the tile
-database; each peer is the same program forced to one candidate: a list for micro-tiles of 8, 16 or 32 rows, or `dense`.
+database; each peer is the same program forced to one candidate: a list for micro-tiles of 8, 16 or 32 rows, or of
+64 steps of a row, or `dense`.
 The *regret* is what `pit` takes over the best of the candidates, counting and choosing included; a note names the best
 of each case, its regret, and the worst regret of all.
 """
@@ -21,7 +22,7 @@ from bench.family import Dtypes, Run, Zeros, block_of, chosen, need, share, star
 from bench.protocol import DTYPES, OURS, Case, Row, Side
 from bench.twins import block_mask
 
-CANDIDATES = ("8x1", "16x1", "32x1", "dense")
+CANDIDATES = ("8x1", "16x1", "32x1", "1x64", "dense")
 PEERS = (*CANDIDATES, "torch")
 
 

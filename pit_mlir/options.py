@@ -35,8 +35,8 @@ class CompileOptions:
     processor or another version may give other bits.
 
     `select`: empty lets every call choose, by counts and by the costs in the tile database, which list a contraction
-    follows, if any. The shape of a micro-tile, such as "8x1", has all contractions that could follow that list always
-    follow it, and "dense" has them follow none: for tests, measurements and programs whose data is known.
+    follows, if any. The shape of a micro-tile, such as "8x1" or "1x64", has all contractions that could follow it
+    always do, and "dense" has them follow none: for tests, measurements and programs whose data is known.
 
     `cache`: what compiling gives is kept in the cache directory and found there by the next process that compiles the
     same; see `pit_mlir.cache`.

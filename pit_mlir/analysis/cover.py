@@ -73,6 +73,24 @@ def listed_terms(
     return [listed, gathered, multiplied, Term("column", (entries, columns))]
 
 
+def parts_terms(
+    entries: N, columns: N, steps: N, tasks: N, packed: N, places: N, *, pairs: bool
+) -> list[Term[N]]:
+    """Following lists of rows for parts of the depth: `entries` rows of `steps` each, for `columns` columns.
+
+    There could be as many as `places`. The columns of `tasks` tasks pack the same rows, and the rows of all tasks
+    together pack the columns of `packed` steps.
+    """
+    suffix = "_pair" if pairs else ""
+    return [
+        Term("place", (places,)),
+        Term("row", (entries, steps, tasks)),
+        Term(f"dense{suffix}", (entries, columns, steps)),
+        Term("added", (entries, columns)),
+        Term(f"column{suffix}", (packed, columns)),
+    ]
+
+
 def dense_terms(rows: N, columns: N, steps: N, *, pairs: bool) -> list[Term[N]]:
     """The loop without a list; its columns are packed once."""
     suffix = "_pair" if pairs else ""

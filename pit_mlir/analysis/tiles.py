@@ -26,6 +26,7 @@ UNITS: Mapping[str, str] = {
     "listed_8": "a multiply-add of a listed step, micro-tiles of 8 rows",
     "listed_16": "a multiply-add of a listed step, micro-tiles of 16 rows",
     "listed_32": "a multiply-add of a listed step, micro-tiles of 32 rows",
+    "added": "adding a product of a listed row and a part of the depth to its sum",
     "dense": "a multiply-add without a list",
     "dense_pair": "a multiply-add without a list, in pairs of bf16",
     "column": "packing an element of a column",

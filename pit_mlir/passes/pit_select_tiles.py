@@ -42,9 +42,9 @@ class SelectTiles(Pass):
 
     A contraction is a `linalg.generic` or `pit.generic` whose body adds a product of two factors over different
     iterators. Blocks and micro-tiles of `pit.detect` that were left open are chosen here. Where rows of a contraction
-    share lists along its depth, lists for several heights of micro-tiles are offered: each call counts them and follows
-    the cheapest, or none. With `choice`, such a contraction always follows that one, named by its micro-tile (`8x1`),
-    or is `dense`.
+    share lists along its depth, lists for several heights of micro-tiles are offered, and lists of rows for each 64
+    steps of a depth that is longer: each call counts them and follows the cheapest, or none. With `choice`, such a
+    contraction always follows that one, named by its micro-tile (`8x1`, `1x64`), or is `dense`.
     """
 
     name: ClassVar[str] = "pit-select-tiles"

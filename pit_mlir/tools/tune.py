@@ -14,13 +14,17 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy
 
-from pit_mlir.analysis.cover import Term, dense_terms, listed_terms, streamed_terms
+from pit_mlir.analysis.cover import Term, dense_terms, listed_terms, parts_terms, streamed_terms
 from pit_mlir.analysis.tiles import LEAST, MOST, UNITS
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD
+from pit_mlir.codegen.cpu.contract_parts import COLUMNS_OF_TASK
+from pit_mlir.codegen.cpu.row_bits import WORD
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.pit_select_tiles import SelectTiles
 from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.target import host
 
 ROUNDS = 7
 PRIOR = 0.3
@@ -72,6 +76,11 @@ class Form:
         return self.choice == "dense"
 
     @property
+    def is_in_parts(self) -> bool:
+        """Whether rows are listed for each part of the depth."""
+        return self.choice == f"1x{WORD}"
+
+    @property
     def height(self) -> int:
         """The rows of a micro-tile."""
         return 1 if self.is_dense else int(self.choice.partition("x")[0])
@@ -79,7 +88,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Shape:
-    """Rows, depth, columns; one of `period` steps of the depth is live."""
+    """Rows, depth, columns; one of `period` steps of the depth is live, or, of parts of the depth, in each row."""
 
     rows: int
     steps: int
@@ -108,9 +117,15 @@ DENSE_SHAPES = (
     Shape(224, 1024, 512),
     Shape(448, 512, 32),
 )
+PARTS_SHAPES = tuple(
+    Shape(rows, 1024, columns, period)
+    for rows in (224, 896)
+    for columns, period in ((64, 8), (512, 8), (512, 2))
+)
 FEW_SHAPES = (Shape(1, 1024, 4096), Shape(4, 1024, 4096))
 CASES: tuple[tuple[Form, tuple[Shape, ...]], ...] = (
     *((Form("f32", layout, f"{height}x1"), LISTED_SHAPES) for layout in LAYOUTS for height in (8, 16, 32)),
+    (Form("f32", "kn", "1x64"), PARTS_SHAPES),
     (Form("f32", "kn", "dense"), (*DENSE_SHAPES, *FEW_SHAPES)),
     (Form("bf16", "kn", "dense"), DENSE_SHAPES),
 )
@@ -129,6 +144,12 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
     if form.is_dense:
         return dense_terms(shape.rows, shape.columns, shape.steps, pairs=form.type == "bf16")
     live = shape.steps // shape.period
+    if form.is_in_parts:
+        places = shape.rows * shape.steps // WORD
+        tasks = -(-shape.columns // COLUMNS_OF_TASK)
+        # Each task packs the columns for its rows, which are fewer where threads would have none.
+        packed = shape.steps * -(-TASKS_PER_THREAD * host().threads // tasks)
+        return parts_terms(places // shape.period, shape.columns, WORD, tasks, packed, places, pairs=False)
     segments = -(-shape.rows // form.height)
     return listed_terms(
         segments * live,
@@ -156,7 +177,11 @@ def operands(form: Form, shape: Shape) -> list[numpy.ndarray]:
     type_ = numpy.float32 if form.type == "f32" else ml_dtypes.bfloat16
     rng = numpy.random.default_rng(0)
     rows = rng.standard_normal((shape.rows, shape.steps)).astype(type_)
-    rows[:, numpy.arange(shape.steps) % shape.period != 0] = 0
+    steps = numpy.arange(shape.steps)
+    if form.is_in_parts:
+        rows[(numpy.arange(shape.rows)[:, None] + steps // WORD) % shape.period != 0] = 0
+    else:
+        rows[:, steps % shape.period != 0] = 0
     columns = rng.standard_normal((shape.steps, shape.columns)).astype(type_)
     if form.layout == "nk":
         columns = numpy.ascontiguousarray(columns.T)

@@ -9,12 +9,13 @@ computed, before one is followed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pit_mlir.analysis.cover import HEIGHTS, Term, dense_terms, listed_terms, streamed_terms
+from pit_mlir.analysis.cover import HEIGHTS, Term, dense_terms, listed_terms, parts_terms, streamed_terms
 from pit_mlir.analysis.tiles import costs
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
+    ceil_div,
     compare,
     minimum,
     mul,
@@ -23,7 +24,7 @@ from pit_mlir.codegen.cpu.build import (
     value,
 )
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
-from pit_mlir.codegen.cpu.contract_kernel import packed_form, sides, skinny_form
+from pit_mlir.codegen.cpu.contract_kernel import packed_form, parts_form, sides, skinny_form
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_segments import segment_count
 from pit_mlir.codegen.cpu.row_bits import Counts
@@ -53,6 +54,8 @@ def cheapest(candidates: Sequence[Candidate]) -> ir.Value:
 def cost_of(candidate: Candidate) -> Index:
     """What `candidate` is expected to take."""
     frame, counts = candidate.frame, candidate.counts
+    if counts is not None and frame.plan.listed == "parts":
+        return in_parts(frame, counts)
     if counts is None:
         packed = packed_dense(frame)
         few = [(frame, form.most_rows)] if (form := skinny_form(frame)) else []
@@ -81,6 +84,25 @@ def packed_listed(frame: Frame, counts: Counts) -> Index:
         micro_tile=max(HEIGHTS) if block is None else block,
         shares=form.shares,
         has_runs=frame.plan.has_runs,
+    )
+    return price(terms)
+
+
+def in_parts(frame: Frame, counts: Counts) -> Index:
+    """The form that follows lists of rows for parts of the depth."""
+    form = parts_form(frame)
+    high, wide = form.sizes()
+    outer, depth = product(frame.outer_extents), depth_of(frame)
+    size = frame.plan.block[form.part]
+    terms = parts_terms(
+        counts.entries,
+        whole_panels(frame),
+        size,
+        ceil_div(frame.columns, wide),
+        # Columns are packed for a part of which a task has rows.
+        minimum(mul(counts.entries, size), product([outer, ceil_div(frame.rows, high), depth])),
+        product([outer, ceil_div(depth, size), frame.rows]),
+        pairs=form.frame.is_paired,
     )
     return price(terms)
 

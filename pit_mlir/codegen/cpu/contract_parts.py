@@ -57,6 +57,17 @@ class PartsForm(PackedForm):
 
     def build(self) -> None:
         """Emits the tasks."""
+        frame = self.frame
+        high, wide = self.sizes()
+        counts = [*frame.outer_extents, ceil_div(frame.rows, high), ceil_div(frame.columns, wide)]
+        with parallel(product(counts)) as number:
+            coordinates = delinearize(number, counts)
+            column, row = mul(coordinates.pop(), wide), mul(coordinates.pop(), high)
+            rows, count = minimum(high, sub(frame.rows, row)), minimum(wide, sub(frame.columns, column))
+            self.build_task(Task(coordinates, row, rows, column, count), high, wide)
+
+    def sizes(self) -> tuple[Index, Index]:
+        """The rows and the columns of a task."""
         frame, tile = self.frame, self.tile
         wide = minimum(
             rounded(maximum(frame.columns, 1), tile.width), int_rounded(COLUMNS_OF_TASK, tile.width)
@@ -67,13 +78,7 @@ class PartsForm(PackedForm):
         )
         most = floor_div(BYTES_OF_SUMS * 8 // width_of(self.plan.sum_type), wide)
         pieces = maximum(ceil_div(frame.rows, most), wanted)
-        high = maximum(rounded(ceil_div(frame.rows, maximum(pieces, 1)), tile.rows), tile.rows)
-        counts = [*frame.outer_extents, ceil_div(frame.rows, high), columns]
-        with parallel(product(counts)) as number:
-            coordinates = delinearize(number, counts)
-            column, row = mul(coordinates.pop(), wide), mul(coordinates.pop(), high)
-            rows, count = minimum(high, sub(frame.rows, row)), minimum(wide, sub(frame.columns, column))
-            self.build_task(Task(coordinates, row, rows, column, count), high, wide)
+        return maximum(rounded(ceil_div(frame.rows, maximum(pieces, 1)), tile.rows), tile.rows), wide
 
     def build_task(self, task: Task, high: Index, wide: Index) -> None:
         """Adds up part after part, then finishes the sums."""

@@ -1,10 +1,17 @@
 """What a `!pit.index` is on buffers, and what is known of it before it is made."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen.cpu.build import Index, add, ceil_div, minimum, mul, sub, value
+
+
+class MicroTile(NamedTuple):
+    """What an entry of a list stands for: this many rows, by this many steps of the depth."""
+
+    rows: int
+    steps: int
 
 
 class IndexShape(Protocol):

@@ -1,5 +1,7 @@
 """What is live in a matrix, one bit an element: counts and lists for micro-tiles of any height come from it.
 
+A word of bits is 64 neighbours of a row, and so a micro-tile of its own: of lists of rows for parts of the depth.
+
 The matrix is read once, as it lies in memory; the bits are 1/32 of it (of f32), so that the micro-tiles of several
 heights are counted before a list is made, and only that of the height that was picked is.
 """
@@ -10,13 +12,17 @@ from pit_mlir.codegen.cpu.build import (
     Index,
     add,
     ceil_div,
+    compare,
+    delinearize,
     fold,
     loop,
     minimum,
     mul,
+    parallel,
     product,
     sub,
     value,
+    when,
     zero,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
@@ -30,6 +36,8 @@ LANES = 8
 """Words of a vector: a row of bits is whole vectors of them."""
 PIECE = 16
 """RowBits that become entries at once."""
+ROWS_AT_ONCE = 32
+"""Rows whose words are counted together."""
 
 
 def words_type() -> ir.VectorType:
@@ -199,3 +207,75 @@ def put(piece: ir.Value, coordinate: Index, entries: ir.Value, place: ir.Value) 
     vector.store(packed, entries, [place])
     here = arith.index_castui(ir.IndexType.get(), math.ctpop(piece))
     return arith.addi(place, here)
+
+
+def segments_of_parts(bits: RowBits) -> tuple[Index, ...]:
+    """How many lists of rows there are: for each outer dimension, and for each word of a row."""
+    return (*bits.outer, ceil_div(bits.steps, WORD))
+
+
+def live_words(bits: RowBits, place: Index) -> ir.Value:
+    """1 for each of a vector of words, from `place` on, that has a bit, else 0."""
+    words = vector.load(words_type(), bits.buffer, [value(place)])
+    return arith.extui(words_type(), arith.cmpi(arith.CmpIPredicate.ne, words, zero(words_type())))
+
+
+def count_parts(bits: RowBits) -> Counts:
+    """The live micro-tiles of one row by a word: each is an entry of a list of rows for its part of the depth."""
+    rows = product([*bits.outer, bits.rows])
+    groups = ceil_div(rows, ROWS_AT_ONCE)
+    found = allocate([groups], ir.IndexType.get())
+    with (
+        chunks(groups, rows_at_once(mul(bits.pitch, ROWS_AT_ONCE))) as (start, stop),
+        loop(start, stop) as group,
+    ):
+        first = mul(group, ROWS_AT_ONCE)
+        stop_at = minimum(add(first, ROWS_AT_ONCE), rows)
+
+        def vector_of_words(place: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            return [arith.addi(carried[0], live_words(bits, place))]
+
+        # Rows lie one behind the other, whole vectors each.
+        places = (mul(first, bits.pitch), mul(stop_at, bits.pitch))
+        live = fold(*places, LANES, [zero(words_type())], vector_of_words)[0]
+        memref.store(total(live), found, [group])
+    entries = sum_of(found, groups)
+    return Counts(entries, entries)
+
+
+def list_parts(bits: RowBits) -> IndexBuffers:
+    """The index of the rows that are live in each part of the depth, which is a word; entries ascend.
+
+    A task owns the words of one vector, which are a line of the cache, and passes the rows once. Each row is written to
+    all of its lists, and remains where it is live: there is no branch.
+    """
+    i32, index = ir.IntegerType.get_signless(32), ir.IndexType.get()
+    segments = segments_of_parts(bits)
+    words, matrices = segments[-1], product(bits.outer)
+    begin, count = allocate([product(segments)], i32), allocate([product(segments)], i32)
+    entries = allocate([product([matrices, bits.pitch, bits.rows])], i32)
+    vectors = floor_of(bits.pitch, LANES)
+    with parallel(mul(matrices, vectors)) as task:
+        matrix, number = delinearize(task, [matrices, vectors])
+        word = mul(number, LANES)
+        lists = mul(add(mul(matrix, bits.pitch), word), bits.rows)
+        bases = [value(add(lists, mul(lane, bits.rows))) for lane in range(LANES)]
+        first = mul(matrix, bits.rows)
+
+        def put_row(row: ir.Value, places: list[ir.Value]) -> list[ir.Value]:
+            live = live_words(bits, add(mul(add(first, row), bits.pitch), word))
+            entry = as_i32(row)
+            following: list[ir.Value] = []
+            for lane, place in enumerate(places):
+                memref.store(entry, entries, [place])
+                here = arith.index_castui(index, vector.extract(live, [], [lane]))
+                following.append(arith.addi(place, here))
+            return following
+
+        ends = fold(0, bits.rows, 1, bases, put_row)
+        for lane, (base, end) in enumerate(zip(bases, ends, strict=True)):
+            with when(compare("slt", add(word, lane), words)):
+                segment = value(add(mul(matrix, words), add(word, lane)))
+                memref.store(as_i32(base), begin, [segment])
+                memref.store(as_i32(sub(end, base)), count, [segment])
+    return IndexBuffers(begin, count, entries, entries, value(0), (*segments, bits.rows), bits)

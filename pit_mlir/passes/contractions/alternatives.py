@@ -1,10 +1,11 @@
-"""The lists that a contraction may follow: micro-tiles of several heights, the best of which only a call can tell."""
+"""The lists that a contraction may follow: micro-tiles of several shapes, the best of which only a call can tell."""
 
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.contract_alternatives import Alternative, has_bits
+from pit_mlir.codegen.cpu.contract_alternatives import Alternative, micro_tile_of
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.row_bits import WORD
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.structured import owner
@@ -16,7 +17,7 @@ DENSE = "dense"
 
 def name_of(alternative: Alternative | None) -> str:
     """What a user calls a list: the shape of its micro-tiles, rows by steps of the depth."""
-    return DENSE if alternative is None else f"{max(alternative.block, default=1)}x1"
+    return DENSE if alternative is None else "{}x{}".format(*alternative.micro_tile)
 
 
 def offer(op: ContractOp, open_indices: Sequence[ir.Value], choice: str) -> ContractOp:
@@ -33,8 +34,9 @@ def offer(op: ContractOp, open_indices: Sequence[ir.Value], choice: str) -> Cont
     first = Alternative(operands[1], tuple(group), tuple(block))
     maker = owner(operands[1])
     lists = [first]
-    if maker is not None and operands[1] in open_indices and has_bits(maker) and plan.block_of("row"):
-        lists = [*(list_of(maker, first, height) for height in heights_below(block[-1])), first]
+    if maker is not None and operands[1] in open_indices and micro_tile_of(maker) and plan.block_of("row"):
+        lower = [list_of(maker, first, height) for height in heights_below(block[-1])]
+        lists = [*lower, *(parts_of(maker, first, op) if lower else []), first]
     if choice:
         chosen = [one for one in lists if name_of(one) == choice]
         return rebuilt(op, chosen, always=bool(chosen)) if chosen or choice == DENSE else op
@@ -58,6 +60,27 @@ def list_of(maker: ir.Operation, like: Alternative, height: int) -> Alternative:
             micro_tile=height,
         )
     return Alternative(index, like.group, block)
+
+
+def parts_of(maker: ir.Operation, like: Alternative, op: ContractOp) -> list[Alternative]:
+    """Lists of rows for each `WORD` steps of the depth, in place of the list `like`, if `op` can follow them."""
+    *outer, row, depth = like.group
+    group, block = (*outer, depth, row), (*like.block[:-1], WORD)
+    plan = ContractPlan.of(op, group, block)
+    steps = ir.RankedTensorType(maker.operands[0].type).shape[-1]
+    # One part alone is a list of rows that are not zero throughout: all lists leave those out.
+    if isinstance(plan, str) or plan.listed != "parts" or plan.has_tables or 0 <= steps <= WORD:
+        return []
+    *segments, axis = list(maker.attributes["segments"])
+    with ir.InsertionPoint(maker), maker.location:
+        index = detect(
+            maker.operands[0],
+            axis=[axis],
+            segments=[*segments, *maker.attributes["axis"]],
+            block=block,
+            micro_tile=WORD,
+        )
+    return [Alternative(index, group, block, in_parts=True)]
 
 
 def rebuilt(op: ContractOp, lists: Sequence[Alternative], *, always: bool = False) -> ContractOp:
