@@ -177,3 +177,12 @@ def test_flipped_rows_of_any_number() -> None:
     for shape in ((63, 40), (200, 33)):
         x = torch.randn(shape)
         torch.testing.assert_close(compiled(x), model(x))
+
+
+def test_rows_with_a_factor_each_by_lists_of_eight() -> None:
+    """Half of what is listed is live, so rows are read whole; the factor of a row is one element for all of it."""
+    torch.manual_seed(0)
+    model = Apply(lambda x, w: (functional.relu(x) * x[:, :1].abs()) @ w).eval()
+    args = torch.randn(128, 200), torch.randn(200, 65)
+    compiled = pit.compile(model, args, options=pit.CompileOptions(select="8x1"))
+    torch.testing.assert_close(compiled(*args), model(*args), rtol=1e-4, atol=1e-3)

@@ -73,7 +73,11 @@ class Compressor:
         inside = first_lanes(sub(self.extent, place), lanes)
         lines = [
             factor.compute(
-                lambda view: view.load(mul(place, view.strides[self.depth]), 1, lanes, inside), lanes
+                # What has the same element all along the depth has no vector to load.
+                lambda view: view.load(
+                    mul(place, view.strides[self.depth]), view.strides[self.depth], lanes, inside
+                ),
+                lanes,
             )
             for factor in rows
         ]
