@@ -21,7 +21,7 @@ TINY = {
     "pruning": "--inputs 64 --outputs 64 --tokens 2 --dtype f32 --granularity 32x64 --zeros 0.5 --layout nk --peer torch",
     "index": "--shape 64x64 --granularity 16x16 --dtype bf16 --peer nonzero --peer numpy --peer sum",
     "models": "--model tiny --peer torch",
-    "elementwise": "--rows 3 --columns 17 --dtype f32 --chain softmax --chain layer_norm",
+    "elementwise": "--rows 3 --columns 17 --dtype f32 --chain softmax --chain layer_norm --peer torch",
 }
 WRONG = [
     ("matmul --granularity 33x1", "33 to divide m = 4096"),
