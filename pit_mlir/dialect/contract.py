@@ -31,8 +31,9 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
     as often as a place is listed.
 
     Further indices are *alternatives*, for groups of their own: the result is the same whichever is followed, and
-    whether one is followed at all: what is cheapest at the counts of the call. The optional attribute `alternatives` has a dictionary with `group` and `block` for each index
-    after the first, and `always` says that the only index is followed however long it is.
+    whether one is followed at all: what is cheapest at the counts of the call. The optional attribute `alternatives`
+    has a dictionary with `group` and `block` for each index after the first, and `always` says that the only index is
+    followed however long it is.
 
     `block` gives for each segment of the index how many coordinates share it. The optional attribute `tile`,
     `array<i64: rows, vectors, depth>`, is the shape of the register tile and of a step along the reduction;
