@@ -156,7 +156,7 @@ class Cache:
         except OSError:
             return True
         user = os.geteuid()
-        if (status.st_uid in (user, 0) or user == 0) and not status.st_mode & stat.S_IWOTH:
+        if status.st_uid in (user, 0) and not status.st_mode & stat.S_IWOTH:
             return True
         _warn(f"others may write to the cache {self.folder}: going on without it")
         return False

@@ -130,6 +130,7 @@ SLICES: dict[str, tuple[Callable[..., Tensor], tuple[tuple[int, ...], ...]]] = {
     ),
     "slice of a slice": (lambda x, w: x[:, 1:5][:, :, :3] @ w, ((3, 7, 4, 6), (6, 5))),
     "beside a product": (lambda x, w, y: x @ w + y[:, :3], ((4, 3, 6), (6, 5), (4, 9, 5))),
+    "a column of a square": (lambda x, w: (functional.relu(x) * w[:, 0]) @ w, ((9, 6), (6, 6))),
     "of a sum of it": (lambda x, w: (x[:, :3] @ w)[:, 1:] @ w.T, ((4, 5, 6), (6, 8))),
 }  # fmt: skip
 

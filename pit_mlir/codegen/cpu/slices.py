@@ -11,9 +11,11 @@ def slice_in_place(source: ir.Value) -> ir.Operation | None:
     maker = owner(source)
     if maker is None or maker.name != "tensor.extract_slice":
         return None
-    shape, whole = (ir.RankedTensorType(value.type).shape for value in (source, maker.operands[0]))
+    shape, whole = (list(ir.RankedTensorType(value.type).shape) for value in (source, maker.operands[0]))
+    # Of a column the last dimension is dropped: that of the slice is another one, be it of the same size.
+    keeps_last = len(shape) == len(whole) or list(maker.attributes["static_sizes"])[-1] != 1
     is_in_rows = bool(shape) and shape[-1] == whole[-1] and set(maker.attributes["static_strides"]) == {1}
-    return maker if is_in_rows else None
+    return maker if is_in_rows and keeps_last else None
 
 
 def strided_buffer(source: ir.Value) -> ir.Value:
