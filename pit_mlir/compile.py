@@ -1,11 +1,9 @@
 """`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
 
-import contextlib
-import gc
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,25 +58,10 @@ def compile(
     options = CompileOptions() if options is None else options
     check_arguments(args, kwargs, sparsity, target, options)
     try:
-        with only_new_garbage():
-            return build(model, tuple(args), kwargs, dynamic_shapes, sparsity, options)
+        return build(model, tuple(args), kwargs, dynamic_shapes, sparsity, options)
     except BaseException as error:
         forget_frames(error)
         raise
-
-
-@contextlib.contextmanager
-def only_new_garbage() -> Iterator[None]:
-    """Meanwhile the collector leaves alone what there was before: to go through all of torch takes 0.2 s each time."""
-    if gc.get_freeze_count():
-        # Somebody else does so already, or for good.
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def check_arguments(args: Any, kwargs: Any, sparsity: Any, target: Any, options: Any) -> None:
