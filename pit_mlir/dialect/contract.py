@@ -23,17 +23,16 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
     it may read elements over parallel iterators (bias, residual, what the sum is added to). `indexing_maps` holds
     the map of `init`, which has the type of the result.
 
-    With an index along the reduction, the product is 0 at all points that are not listed: whether they are added, and
-    whether listed ones are where it is 0, is up to the kernel. Where the group holds parallel iterators alone, an
+    With an index, the sum ranges over the listed points only. Where the group holds parallel iterators alone, an
     element of the result that no listed point reaches is that of `init` (which is not read otherwise). With `compact`
     true the result holds rows, as in `pit.generic`; an element that is not compact is read at the coordinates of
     the row: gather and scatter are part of the contraction. `combine = "add"` adds to `init` instead of storing,
     as often as a place is listed.
 
-    Further indices are *alternatives*, for groups of their own: the result is the same whichever is followed, and
-    whether one is followed at all: what is cheapest at the counts of the call. The optional attribute `alternatives`
-    has a dictionary with `group` and `block` for each index after the first, and `always` says that the only index is
-    followed however long it is.
+    Further indices are *alternatives*: each lists, for groups of its own, all points at which the product is not 0,
+    so that the result is the same whichever is followed, and whether one is followed at all: what is cheapest at the
+    counts of the call. The optional attribute `alternatives` has a dictionary with `group` and `block` for each index
+    after the first, and `always` says that the only index is followed however long it is.
 
     `block` gives for each segment of the index how many coordinates share it. The optional attribute `tile`,
     `array<i64: rows, vectors, depth>`, is the shape of the register tile and of a step along the reduction;

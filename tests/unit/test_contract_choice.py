@@ -141,8 +141,7 @@ def test_bits_of_every_type(type_: str, choice: str) -> None:
     text = LISTED.format(type=type_, compare="f une," if is_float else "i ne,", zero=zero)
     text = text.replace("%zero = ", f"{constant}\n  %zero = ", 1)
     rng = numpy.random.default_rng(1)
-    # Sparse enough to be read by the list: where more is live, what is 0 in a factor is left out as well.
-    values = numpy.where(rng.random((45, 150)) < 0.002, rng.integers(1, 3, (45, 150)), 0).astype(TYPES[type_])
+    values = numpy.where(rng.random((45, 150)) < 0.02, rng.integers(1, 3, (45, 150)), 0).astype(TYPES[type_])
     if is_float:
         tiny = numpy.nextafter(TYPES[type_](0), TYPES[type_](1)) if type_ != "bf16" else TYPES[type_](1e-40)
         values[0, 3], values[9, 64], values[44, 149], values[30, 70] = numpy.nan, -numpy.inf, tiny, -0.0

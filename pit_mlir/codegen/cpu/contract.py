@@ -217,6 +217,7 @@ def fingerprint(plan: ContractPlan) -> list[str]:
                 plan.block,
                 plan.listed,
                 plan.keeps_init,
+                plan.lists_own_values,
                 [side.has_few_rows(few) for side in (plan, plan.exchanged) for few in limits],
                 [has_even_extent(plan, number) for number in plan.of_role("depth")],
             )

@@ -179,9 +179,8 @@ class BlocksForm(PackedForm):
         along = all(
             is_unit(view.strides[axis]) or is_zero(view.strides[axis]) for view in factor.views.values()
         )
-        # A factor of one tensor is 0 where it is not listed. A masked one may hold anything there, which is not read.
-        is_alone = len(factor.views) == 1
-        if not (along and is_alone and can_compress(self.frame.host, self.plan.sum_type)):
+        is_told = self.plan.lists_own_values and can_compress(self.frame.host, self.plan.sum_type)
+        if not (along and is_told):
             return None
         index, i32 = ir.IndexType.get(), ir.IntegerType.get_signless(32)
         with_room = mul(blocks, self.tile.pitch)
