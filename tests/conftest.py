@@ -1,8 +1,10 @@
 """What holds for every test: each pass runs and is verified, and none may leave an MLIR context alive."""
 
+import faulthandler
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,19 @@ from pit_mlir.passes.verification import VARIABLE
 os.environ[VARIABLE] = "each"
 # Nothing is taken from a cache, and nothing is put into the user's.
 os.environ[SIZE_VARIABLE] = "0"
+
+CRASHES = Path(__file__).parent.parent / "build" / "crashes"
+"""Where a worker that dies of a signal leaves its stacks, a file for each: its standard error goes nowhere."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Makes a crash of a worker leave a trace that `tests/run_all.py` prints; after pytest's own, which it replaces."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None:
+        CRASHES.mkdir(parents=True, exist_ok=True)
+        # Never closed: it is for the last moment of the process.
+        faulthandler.enable((CRASHES / f"{worker}.txt").open("w"))
 
 
 @pytest.fixture(autouse=True)

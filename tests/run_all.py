@@ -4,6 +4,7 @@ python tests/run_all.py [check]
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 BUILD = ROOT / "build"
+CRASHES = BUILD / "crashes"
 LAWS = ("tests/unit/test_import_law.py", "tests/unit/test_size_budget.py")
 WORKERS = ("-n", "2", "--dist", "worksteal")
 # Workers share the cores: a thread that waits must not keep one from another.
@@ -53,6 +55,7 @@ TESTS = (
 def main() -> int:
     """Runs the steps in order, all of them whatever fails; 1 if any did."""
     steps = CHECKS if "check" in sys.argv[1:] else CHECKS + TESTS
+    shutil.rmtree(CRASHES, ignore_errors=True)
     BUILD.mkdir(exist_ok=True)
     rows: list[str] = []
     failed: list[str] = []
@@ -67,6 +70,9 @@ def main() -> int:
         rows.append(
             f"  {step.name:8} {'failed' if status else 'passed'} {seconds:7.1f} s  {counted(step.counts)}"
         )
+    for trace in sorted(CRASHES.glob("*.txt")):
+        if text := trace.read_text():
+            print(f"== crash of worker {trace.stem}", text, sep="\n")
     print("\n".join(["", "summary", *rows, f"failed: {', '.join(failed)}" if failed else "all passed"]))
     return 1 if failed else 0
 
