@@ -69,6 +69,8 @@ CPU_PIPELINE: tuple[str, ...] = (
     "pit-expand-math, canonicalize, cse, loop-invariant-code-motion",
     # Parallel loops become calls of the runtime's team.
     "pit-lower-parallel",
+    # While loops are still loops: half of what LLVM takes, it took for copies of bodies that no one gains by.
+    "pit-limit-unrolling",
     "convert-bufferization-to-memref, expand-realloc, memref-expand, expand-strided-metadata, lower-affine, "
     "convert-scf-to-cf, arith-expand, math-expand-ops",
     # The LLVM dialect. Buffers before OpenMP, whose pass would convert them too, and allocate by malloc.

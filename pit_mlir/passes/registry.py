@@ -18,6 +18,7 @@ PASSES: dict[str, str] = {
     "pit-infer-zeros": "pit_mlir.passes.pit_infer_zeros:InferZeros",
     "pit-insert-sparsity": "pit_mlir.passes.pit_insert_sparsity:InsertSparsity",
     "pit-lay-out-weights": "pit_mlir.passes.pit_lay_out_weights:LayOutWeights",
+    "pit-limit-unrolling": "pit_mlir.passes.pit_limit_unrolling:LimitUnrolling",
     "pit-lower-loops": "pit_mlir.passes.pit_lower_loops:LowerLoops",
     "pit-lower-parallel": "pit_mlir.passes.pit_lower_parallel:LowerParallel",
     "pit-lower-to-cpu": "pit_mlir.passes.pit_lower_to_cpu:LowerToCpu",

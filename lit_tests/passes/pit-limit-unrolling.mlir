@@ -1,0 +1,47 @@
+// RUN: pit-mlir-opt %s --pit-limit-unrolling | filecheck %s
+// RUN: pit-mlir-opt %s --pit-limit-unrolling --convert-scf-to-cf | filecheck %s --check-prefix=BRANCH
+
+// A loop around others is never unrolled, one of scalars not by a number of trips that is not known; vectors are left
+// to LLVM, and so is what says itself what it wants.
+
+// CHECK-DAG: #[[NEVER:.*]] = #llvm.loop_unroll<disable = true>
+// CHECK-DAG: #[[WHOLLY:.*]] = #llvm.loop_unroll<runtimeDisable = true>
+// CHECK-DAG: #[[FULL:.*]] = #llvm.loop_unroll<full = true>
+// CHECK-DAG: #[[OUTER:.*]] = #llvm.loop_annotation<unroll = #[[NEVER]]>
+// CHECK-DAG: #[[SCALAR:.*]] = #llvm.loop_annotation<unroll = #[[WHOLLY]]>
+// CHECK-DAG: #[[OWN:.*]] = #llvm.loop_annotation<unroll = #[[FULL]]>
+
+// CHECK-LABEL: func.func @nest
+// CHECK: scf.if
+// CHECK: vector.store
+// CHECK-NEXT: }
+// CHECK-NEXT: scf.for
+// CHECK: } {loop_annotation = #[[SCALAR]]}
+// CHECK-NEXT: scf.for
+// CHECK: } {loop_annotation = #[[OWN]]}
+// CHECK-NEXT: }
+// CHECK-NEXT: } {loop_annotation = #[[OUTER]]}
+// CHECK-NEXT: return
+
+// The branch back is where LLVM looks.
+// BRANCH-LABEL: func.func @nest
+// BRANCH-COUNT-3: cf.br ^{{.*}} {loop_annotation = #
+func.func @nest(%x: memref<?x16xf32>, %n: index, %b: i1, %v: vector<16xf32>, %s: f32) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %n step %c1 {
+    scf.if %b {
+      scf.for %j = %c0 to %n step %c1 {
+        %sum = arith.addf %v, %v : vector<16xf32>
+        vector.store %sum, %x[%j, %c0] : memref<?x16xf32>, vector<16xf32>
+      }
+      scf.for %j = %c0 to %n step %c1 {
+        memref.store %s, %x[%j, %i] : memref<?x16xf32>
+      }
+      scf.for %j = %c0 to %n step %c1 {
+        memref.store %s, %x[%j, %i] : memref<?x16xf32>
+      } {loop_annotation = #llvm.loop_annotation<unroll = <full = true>>}
+    }
+  }
+  return
+}
