@@ -142,6 +142,18 @@ class _Form(nn.Module):
         return functional_call(self.definition, named, (hidden_states, top_k_index, top_k_weights))
 
 
+def _skeleton(module: nn.Module) -> nn.Module:
+    """`module` with registries of its own: other threads that call `module` do not see weights that are put in here."""
+    copy = type(module).__new__(type(module))
+    copy.__dict__.update(
+        vars(module),
+        _parameters=dict(module._parameters),
+        _buffers=dict(module._buffers),
+        _modules={name: None if part is None else _skeleton(part) for name, part in module._modules.items()},
+    )
+    return copy
+
+
 def _compile(
     experts: nn.Module, tensors: dict[str, Tensor], hidden_states: Tensor, index: Tensor, weights: Tensor
 ) -> CompiledModule:
@@ -158,7 +170,7 @@ def _compile(
         for tensor in (hidden_states, index, weights)
     )
     tokens = {0: Dim("tokens", min=0, max=LARGEST)}
-    form = _Form(_Definition(experts))
+    form = _Form(_Definition(_skeleton(experts)))
     try:
         plain = {name: tensor.detach() for name, tensor in tensors.items()}
         return compile_form(form, (*routed, plain), (tokens, tokens, tokens, dict.fromkeys(tensors)))

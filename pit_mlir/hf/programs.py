@@ -61,7 +61,8 @@ def programs(model: nn.Module) -> dict[str, list[CompiledModule]]:
 
 def is_traced() -> bool:
     """Whether the call is written down for someone (torch.export, torch.compile, torch.jit.trace), not answered."""
-    return torch.compiler.is_compiling() or is_tracing(torch)
+    # Not torch.compiler.is_compiling(): that is true in all threads while one exports.
+    return torch.compiler.is_dynamo_compiling() or is_tracing(torch)
 
 
 def autocast() -> torch.dtype | None:

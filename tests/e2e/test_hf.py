@@ -21,6 +21,7 @@ import pit_mlir as pit
 from pit_mlir import hf
 from pit_mlir.hf.attention import attention_forward
 from pit_mlir.hf.interfaces import register
+from pit_mlir.hf.programs import is_traced
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -262,6 +263,27 @@ def test_many_threads() -> None:
     del compiled, model
     gc.collect()
     assert gone() is None
+
+
+def test_threads_while_one_compiles() -> None:
+    """They see the weights of the experts, not what stands for them in the export, and are not taken for traced."""
+    experts = (
+        use(tiny("mixtral", num_hidden_layers=1, num_local_experts=3), "pit").model.layers[0].mlp.experts
+    )
+    seen: list[Any] = []
+
+    def look() -> tuple[bool, set[type]]:
+        return is_traced(), {type(weight) for weight in experts.parameters()}
+
+    class Meanwhile(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with ThreadPoolExecutor(1) as pool:
+                seen.append(pool.submit(look).result())
+            return functional.silu(x)
+
+    experts.act_fn = Meanwhile()
+    experts(torch.randn(7, 32), torch.randint(3, (7, 2)), torch.rand(7, 2))
+    assert seen and all(found == (False, {nn.Parameter}) for found in seen)
 
 
 def test_back_to_eager(mixtral: Any) -> None:
