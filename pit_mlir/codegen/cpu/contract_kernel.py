@@ -4,16 +4,19 @@ from collections.abc import Callable
 
 from pit_mlir.codegen.cpu.build import compare, either
 from pit_mlir.codegen.cpu.contract_blocks import BlocksForm
-from pit_mlir.codegen.cpu.contract_frame import Frame
+from pit_mlir.codegen.cpu.contract_dot import DotForm
+from pit_mlir.codegen.cpu.contract_frame import Frame, is_unit
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_parts import PartsForm
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
-from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm, skinny_form
+from pit_mlir.codegen.cpu.contract_skinny import AxpyForm, SkinnyForm
+from pit_mlir.codegen.cpu.contract_stream import StreamForm
 from pit_mlir.codegen.cpu.contract_strips import build_strips
 from pit_mlir.codegen.cpu.contract_tabulated import TabulatedForm
 from pit_mlir.codegen.cpu.contract_tabulated_pairs import PairedTabulatedForm, tabulated_in_pairs
+from pit_mlir.codegen.cpu.pack import lies_across
 
 
 def build_kernel(frame: Frame) -> None:
@@ -81,3 +84,42 @@ def chosen(frame: Frame, few: SkinnyForm, many: Callable[[], None]) -> Callable[
         either(compare("sle", frame.rows, few.most_rows), few.build, many)
 
     return emit
+
+
+def skinny_form(frame: Frame) -> SkinnyForm | None:
+    """The form of `frame` for few rows, if there is one."""
+    block = frame.plan.block_of("column")
+    if block is not None and block < frame.tile.lanes:
+        # Columns with a list each are no vectors.
+        return None
+    if is_dot(frame):
+        # Columns read in order are faster than some of their elements at random: a list is of no use.
+        return DotForm(in_pairs(frame) or frame, block) if frame.plan.listed != "depth" else None
+    if not is_axpy(frame):
+        return None
+    return (
+        AxpyForm(frame, block)
+        if frame.plan.listed == "depth"
+        else StreamForm(in_pairs(frame) or frame, block)
+    )
+
+
+def is_dot(frame: Frame) -> bool:
+    """Whether the dot form does `frame`: one axis of depth, columns and rows contiguous along it."""
+    axis = frame.depth_axes[-1]
+    return (
+        is_plain(frame)
+        and lies_across(frame.factors.columns, frame.column_axis, axis)
+        and any(view.is_contiguous(axis) for view in frame.factors.rows.views.values())
+    )
+
+
+def is_axpy(frame: Frame) -> bool:
+    """Whether the axpy form does `frame`: one axis of depth, columns contiguous along the columns."""
+    views = frame.factors.columns.views.values()
+    return is_plain(frame) and any(is_unit(view.strides[frame.column_axis]) for view in views)
+
+
+def is_plain(frame: Frame) -> bool:
+    """One axis of depth."""
+    return len(frame.depth_axes) == 1

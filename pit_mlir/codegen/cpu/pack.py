@@ -150,7 +150,7 @@ class Rows:
     """Where packed rows go: element k of row i at `buffer[i * pitch + start + k]`."""
 
     buffer: ir.Value
-    pitch: int
+    pitch: Index
     start: Index
     lanes: int
 
@@ -257,7 +257,7 @@ class Rows:
                 at = factor.moved(lambda view: mul(first_row, view.strides[row]))
                 square = transposed_square(at, row, mask, depth, first, steps, self.lanes, coordinate)
                 for number, packed in enumerate(square):
-                    vector.store(packed, self.buffer, [value(add(target, number * self.pitch))])
+                    vector.store(packed, self.buffer, [value(add(target, mul(number, self.pitch)))])
 
         vectors(count, self.lanes, block)
 
