@@ -119,6 +119,15 @@ def test_bf16_in_pairs(equation: str, depth: int, dynamic: bool) -> None:
         check(contraction, sizes, seed=5)
 
 
+@pytest.mark.parametrize("type_", ["f32", "bf16"])
+@pytest.mark.parametrize(("equation", "depth"), [("mk,nk->mn", 1031), ("mk,kn->mn", 263)])
+def test_few_rows(equation: str, depth: int, type_: str) -> None:
+    """Columns that are read where they lie: several parts of the depth, all heights of rows, half a vector of columns."""
+    contraction = Contraction(equation, type_, "f32", dynamic=True)
+    for rows, columns in ((1, 77), (2, 16), (3, 601), (7, 1), (16, 45), (31, 300)):
+        check(contraction, {"m": rows, "n": columns, "k": depth}, seed=6)
+
+
 COMPUTED = """
 func.func @main(%x: tensor<{x}xbf16>, %mask: tensor<{x}xi1>, %scale: tensor<{k}xbf16>, %w: tensor<{n}x{k}xbf16>)
     -> tensor<{m}x{n}xf32> {{

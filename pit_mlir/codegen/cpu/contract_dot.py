@@ -93,7 +93,8 @@ class DotForm(SkinnyForm):
 
     def stream(self, task: Task, column: Index, rows: Lines, partial: Lines) -> None:
         """One column after another, each in the whole of its depth."""
-        part = Part(0, self.frame.extents[self.axis], 0)
+        steps = self.frame.extents[self.axis]
+        part = Part(0, steps, steps)
         with loop(0, self.lanes) as number:
             self.dot_rows(task, (column, number, 1), part, rows, partial, STREAMED_AT_ONCE)
 
