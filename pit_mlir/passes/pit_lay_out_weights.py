@@ -1,11 +1,11 @@
-"""`pit-lay-out-weights`: frozen weights lie the way the lists of their contractions read them."""
+"""`pit-lay-out-weights`: frozen weights lie the way their contractions read them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.analysis.extents import extent
-from pit_mlir.bindings import ir, tensor
+from pit_mlir.bindings import func, ir, tensor
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.element import ElementOp, element, elements
 from pit_mlir.dialect.location import location_text
@@ -14,21 +14,31 @@ from pit_mlir.dialect.structured import Iterator as Kind
 from pit_mlir.dialect.structured import build_generic, iterators_of, projection, projection_map
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
+from pit_mlir.passes.contractions.panels import pack_weights
+from pit_mlir.passes.pit_split_frozen import Split, functions
 
 
 @dataclass(frozen=True)
 class LayOutWeights(Pass):
-    """Transpose the weights whose rows a list along a reduction would otherwise read one element at a time.
+    """Lay weights out the way that contractions read them fastest: in panels, or transposed for a list.
+
+    What a contraction would pack of a weight in every call is packed once: into panels as wide as the register tile,
+    which its kernel reads in place. A weight that something else reads as it is stays as it is, since packed weights
+    replace the others and do not double them.
 
     A `pit.contract` that lists entries of a reduction iterator k reads, of the operand that the list was not made
     of, one row for each entry. Of a weight (n, k), as torch keeps it, that is a column: every cache line for one
-    element of it. The transpose costs more than it saves if it is made at every call, so the pass is for frozen
-    weights (`pit-split-frozen` moves the transpose out of @main).
+    element of it. So it is kept transposed.
+
+    Both cost more than they save if they are done at every call, so the pass is for frozen weights
+    (`pit-split-frozen` moves the work out of @main).
     """
 
     name: ClassVar[str] = "pit-lay-out-weights"
     statistics: ClassVar[Mapping[str, str]] = {
+        "num-packed": "Weights kept in panels",
         "num-transposed": "Weights kept transposed",
+        "num-left": "Weights left as they are, because something else reads them too",
     }
 
     def run(self, op: ir.Operation, report: Report) -> None:
@@ -41,6 +51,14 @@ class LayOutWeights(Pass):
                     )
                     transpose(contract, read, order)
                     report.count("num-transposed")
+            for function in functions(op) if op.name == "builtin.module" else [func.FuncOp(op)]:
+                pack_weights(function, frozen_values(function), report)
+
+
+def frozen_values(function: func.FuncOp) -> set[ir.Value]:
+    """The weights of `function`, and what is computed from them alone."""
+    split = Split.of(function)
+    return {*split.weights, *(result for op in split.frozen for result in op.results)}
 
 
 def strided_weights(contract: ir.Operation) -> Iterator[tuple[ElementOp, list[int]]]:

@@ -12,13 +12,14 @@ from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private
 from pit_mlir.codegen.cpu.buffers import extent, same
 from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, either, product, value
 from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.contract_access import Access
 from pit_mlir.codegen.cpu.contract_alternatives import Alternative, Live, alternatives_of, live_of
 from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
-from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
@@ -172,7 +173,7 @@ def iterator_sizes(
     found: dict[int, list[Index]] = {}
     rows: list[Index] = [] if index is None else [index.total]
     for access, buffer in [(plan.result, result), *((a, buffers[a.source]) for a in plan.read_accesses)]:
-        for dimension, position in enumerate(access.positions):
+        for dimension, position in enumerate(access.dimensions):
             is_rows = access.compact and position in plan.group
             known = rows if is_rows else found.setdefault(position, [])
             known.append(extent(buffer, dimension))
@@ -203,7 +204,7 @@ def access_text(access: Access) -> str:
     maker = owner(access.source) if access.has_windows else None
     windows = "" if maker is None else str(maker.attributes["map"])
     even = [is_even(access.source, dim) for dim in range(len(access.positions) - 1)]
-    return str((access.positions, access.compact, str(access.element), windows, even))
+    return str((access.positions, access.panels, access.compact, str(access.element), windows, even))
 
 
 def fingerprint(plan: ContractPlan) -> list[str]:

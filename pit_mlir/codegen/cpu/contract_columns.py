@@ -28,7 +28,10 @@ PANELS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Shared:
-    """Columns from `first` on, packed for all tasks: panels of the whole depth, for each of the outer `axes`."""
+    """Columns from `first` on, packed for all tasks: panels of the whole depth, for each of the outer `axes`.
+
+    The first of them is element `base` of `buffer`.
+    """
 
     frame: Frame
     buffer: ir.Value
@@ -36,6 +39,7 @@ class Shared:
     first: Index
     panel_pitch: Index
     panels: Index
+    base: Index = 0
 
     def panel_of(self, task: Task) -> Index:
         """The first panel of `task`."""
@@ -45,6 +49,10 @@ class Shared:
             linear = add(mul(linear, self.frame.extents[axis]), coordinate)
         column = floor_div(sub(task.column, self.first), self.frame.tile.width)
         return add(mul(linear, self.panels), column)
+
+    def place_of(self, task: Task) -> Index:
+        """Where the first panel of `task` begins."""
+        return add(self.base, mul(self.panel_of(task), self.panel_pitch))
 
 
 def carried_axes(frame: Frame) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ from pit_mlir.codegen.cpu.build import (
     product,
     value,
 )
-from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
+from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at, view_of
 from pit_mlir.codegen.cpu.pack import Factor, computed
 from pit_mlir.dialect.yield_ import yielded

@@ -9,6 +9,8 @@ from pit_mlir.codegen.cpu.contract_frame import Frame, is_unit
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
+from pit_mlir.codegen.cpu.contract_panelled import PanelledForm
+from pit_mlir.codegen.cpu.contract_panels import is_panelled
 from pit_mlir.codegen.cpu.contract_parts import PartsForm
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import AxpyForm, SkinnyForm
@@ -28,7 +30,8 @@ def build_kernel(frame: Frame) -> None:
         build_tabulated(frame)
         return
     if frame.plan.keys:
-        build_grouped(frame, PackedForm(in_pairs(frame) or frame), skinny_form(frame))
+        packed = packed_form(in_pairs(frame) or frame)
+        build_grouped(frame, packed, None if packed.panels is not None else skinny_form(frame))
         return
     if frame.plan.listed == "parts":
         parts_form(frame).build()
@@ -48,7 +51,11 @@ def build_tabulated(frame: Frame) -> None:
 
 def form_of(frame: Frame) -> Callable[[], None]:
     """What emits `frame`: the packed form, those for few rows and few columns, or what its types ask for."""
-    emit: Callable[[], None] = packed_form(in_pairs(frame) or frame).build
+    packed = packed_form(in_pairs(frame) or frame)
+    emit: Callable[[], None] = packed.build
+    if packed.panels is not None:
+        # Few rows read them too: memory streams nothing better.
+        return emit
     for side in reversed(sides(frame)):
         few = skinny_form(side)
         is_few = few is not None and side.plan.has_few_rows(few.most_rows)
@@ -59,6 +66,8 @@ def form_of(frame: Frame) -> Callable[[], None]:
 
 def packed_form(frame: Frame) -> PackedForm:
     """The packed form of `frame`."""
+    if is_panelled(frame) and PanelledForm.does(frame):
+        return PanelledForm(frame)
     if frame.plan.has_runs:
         return RunsForm(frame)
     return BlocksForm(frame) if BlocksForm.does(frame) else PackedForm(frame)

@@ -29,7 +29,7 @@ from pit_mlir.codegen.cpu.build import (
     value,
     zero,
 )
-from pit_mlir.codegen.cpu.contract_columns import Shared, carried_axes, pack_columns
+from pit_mlir.codegen.cpu.contract_columns import carried_axes, pack_columns
 from pit_mlir.codegen.cpu.contract_frame import (
     Factors,
     Frame,
@@ -40,6 +40,7 @@ from pit_mlir.codegen.cpu.contract_frame import (
 )
 from pit_mlir.codegen.cpu.contract_live import any_live
 from pit_mlir.codegen.cpu.contract_pairs import in_parts
+from pit_mlir.codegen.cpu.contract_panels import panels_of
 from pit_mlir.codegen.cpu.contract_views import View, index_at
 from pit_mlir.codegen.cpu.micro_kernel import PREFETCH, MicroKernel, call_smallest
 from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, lies_across, transpose
@@ -68,8 +69,8 @@ class Buffers:
     """What a task packs into and sums up in.
 
     `high` rows fit; a panel of columns is `panel_pitch` elements, one of sums `sums_pitch`; the columns of the task
-    begin with panel `first_panel`. With a list, `slots` has for each row the row of `sums` where it is, and `places`
-    for each of those `live` the row it is.
+    begin with element `first`. With a list, `slots` has for each row the row of `sums` where it is, and `places` for
+    each of those `live` the row it is.
     """
 
     rows: ir.Value
@@ -78,7 +79,7 @@ class Buffers:
     panel_pitch: Index
     sums_pitch: Index
     live: Index
-    first_panel: Index = 0
+    first: Index = 0
     slots: ir.Value | None = None
     places: ir.Value | None = None
 
@@ -97,7 +98,8 @@ class PackedForm:
         self.packed_type = ir.IntegerType.get_signless(32) if frame.is_paired else frame.plan.sum_type
         across = lies_across(frame.factors.columns, frame.column_axis, depth)
         self.shares = self.is_listed and across and len(frame.depth_axes) == 1
-        self.shared: Shared | None = None
+        # What is shared may have been laid out ahead.
+        self.shared = self.panels = panels_of(frame)
         self.segment_rows = self.plan.block_of("row")
 
     def build(self) -> None:
@@ -153,14 +155,14 @@ class PackedForm:
         part = maximum(rounded(ceil_div(wide, split), tile.width), tile.width)
         with loop(0, frame.columns, wide) as first:
             columns = minimum(wide, sub(frame.columns, first))
-            self.shared = pack_columns(frame, self.packed_type, first, columns)
+            self.shared = self.panels or pack_columns(frame, self.packed_type, first, columns)
             counts = [*frame.outer_extents, ceil_div(columns, part), ceil_div(frame.rows, high)]
             with parallel(product(counts), dynamic=True) as number:
                 *coordinates, piece, block = delinearize(number, counts)
                 row, column = mul(block, high), mul(piece, part)
                 rows, some = minimum(high, sub(frame.rows, row)), minimum(part, sub(columns, column))
                 self.build_task(Task(coordinates, row, rows, add(first, column), some), high, part)
-            self.shared = None
+            self.shared = self.panels
 
     def blocks(self) -> tuple[Index, Index]:
         """Rows and columns of a task: few large ones, but enough of them for all threads, and all of one size."""
@@ -178,7 +180,7 @@ class PackedForm:
     def width(self, row_blocks: Index) -> Index:
         """Columns of a task where there are `row_blocks` tasks with the same columns."""
         frame, tile = self.frame, self.tile
-        most = COLUMNS_OF_LIST if self.steps_columns or self.shares else COLUMNS_OF_STEP
+        most = COLUMNS_OF_LIST if self.steps_columns or self.panels is not None else COLUMNS_OF_STEP
         wanted = maximum(
             ceil_div(self.tasks_wanted(), maximum(row_blocks, 1)),
             ceil_div(frame.columns, most),
@@ -209,9 +211,9 @@ class PackedForm:
         if shared is None:
             step = minimum(wide, COLUMNS_OF_STEP) if self.steps_columns else wide
             panels = floor_div(step, tile.width)
-            columns, first_panel = scratch(self.packed_type, mul(panels, panel_pitch)), 0
+            columns, first = scratch(self.packed_type, mul(panels, panel_pitch)), 0
         else:
-            columns, panel_pitch, first_panel = shared.buffer, shared.panel_pitch, shared.panel_of(task)
+            columns, panel_pitch, first = shared.buffer, shared.panel_pitch, shared.place_of(task)
         buffers = Buffers(
             scratch(self.packed_type, mul(tall, tile.pitch)),
             columns,
@@ -219,7 +221,7 @@ class PackedForm:
             panel_pitch,
             mul(tall, tile.width),
             task.rows,
-            first_panel,
+            first,
         )
         factors = self.frame.factors_of(task)
         if self.is_listed:
@@ -274,7 +276,10 @@ class PackedForm:
                     )
 
                 self.pack(task, buffers, factors.moved(offset), mul(number, count), count)
-            self.multiply(task, buffers, mul(together, count), compare("eq", add(run, first), 0))
+            fresh = compare("eq", add(run, first), 0)
+            # What the task packs itself is these steps alone.
+            place = 0 if self.shared is None else add(mul(run, extent), first)
+            self.multiply(task, buffers, mul(together, count), fresh, first_step=place)
 
     def live_rows(self, task: Task, buffers: Buffers, factor: Factor, high: Index) -> Buffers:
         """Finds the rows of `task` that are not zero throughout; the others share a row of sums that is zero."""
@@ -356,7 +361,8 @@ class PackedForm:
     def pack(self, task: Task, buffers: Buffers, factors: Factors, start: Index, count: Index) -> None:
         """Packs `count` steps of the rows and columns of `task` from step `start` of the buffers on."""
         self.pack_rows(task, buffers, factors.rows, start, count)
-        self.pack_columns(task, buffers, factors.columns, start, count)
+        if self.shared is None:
+            self.pack_columns(task, buffers, factors.columns, start, count)
 
     def pack_columns(self, task: Task, buffers: Buffers, factor: Factor, start: Index, count: Index) -> None:
         """Packs `count` steps of the columns of `task` from step `start` of the buffer on."""
@@ -417,7 +423,7 @@ class PackedForm:
             loop(0, ceil_div(task.columns, tile.width)) as panel,
             loop(0, buffers.live, tile.rows) as row,
         ):
-            start = mul(add(buffers.first_panel, panel), buffers.panel_pitch)
+            start = add(buffers.first, mul(panel, buffers.panel_pitch))
             place = add(mul(add(first_panel, panel), buffers.sums_pitch), mul(row, tile.width))
             arguments = [
                 buffers.rows,

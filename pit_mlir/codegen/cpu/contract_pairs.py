@@ -94,14 +94,8 @@ class PairFactor(Factor):
 def in_pairs(frame: Frame) -> Frame | None:
     """`frame` with factors that are pairs of bf16 along the depth; None where they are not bf16."""
     depth, plan = frame.depth_axes[-1], frame.plan
-    is_even = has_even_extent(plan, depth)
-    if not multiplies_pairs(frame.host) or plan.listed == "depth":
-        return None
-    # Runs of several axes lie one after another in whole pairs.
-    if plan.has_tables or not (is_even or len(frame.depth_axes) == 1):
-        return None
-    narrow = [bf16_of(factor) for factor in (frame.factors.rows, frame.factors.columns)]
-    if any(scalar is None for scalar in narrow):
+    narrow = narrow_factors(plan, frame.host)
+    if narrow is None:
         return None
     rows_across = (
         plan.listed != "rows"
@@ -117,8 +111,20 @@ def in_pairs(frame: Frame) -> Frame | None:
     paired.extents = list(frame.extents)
     paired.extents[depth] = floor_div(frame.extents[depth], 2)
     paired.is_paired = True
-    paired.last_half = None if is_even else remainder(frame.extents[depth], 2)
+    paired.last_half = None if has_even_extent(plan, depth) else remainder(frame.extents[depth], 2)
     return paired
+
+
+def narrow_factors(plan: ContractPlan, host: Host) -> tuple[ir.Value, ir.Value] | None:
+    """The factors of `plan` in bf16, if it is multiplied in pairs of them on `host`."""
+    if not multiplies_pairs(host) or plan.listed == "depth" or plan.has_tables:
+        return None
+    depth = plan.of_role("depth")
+    # Runs of several axes lie one after another in whole pairs.
+    if len(depth) > 1 and not has_even_extent(plan, depth[-1]):
+        return None
+    rows, columns = map(bf16_of, plan.factors)
+    return None if rows is None or columns is None else (rows, columns)
 
 
 def multiplies_pairs(host: Host) -> bool:
@@ -136,25 +142,23 @@ def has_even_extent(plan: ContractPlan, number: int) -> bool:
     """Whether types say that axis `number` is even."""
     axis = plan.axes[number]
     for access in plan.read_accesses:
-        shape = ir.ShapedType(access.source.type).shape
-        sizes = dict(zip(access.positions, shape, strict=True))
-        if any(sizes.get(position, -1) >= 0 and sizes[position] % 2 == 0 for position in axis.iterators):
+        sizes = access.extents
+        if any(position in sizes and sizes[position] % 2 == 0 for position in axis.iterators):
             return True
     return False
 
 
-def bf16_of(factor: Factor) -> ir.Value | None:
+def bf16_of(factor: ir.Value) -> ir.Value | None:
     """What `factor` is, before it is cast from bf16 to f32 as its last step; None if it is anything else."""
-    maker = owner(factor.result)
-    if maker is None or maker.name != "arith.extf" or not isinstance(factor.result.type, ir.F32Type):
+    maker = owner(factor)
+    if maker is None or maker.name != "arith.extf" or not isinstance(factor.type, ir.F32Type):
         return None
     scalar = maker.operands[0]
     return scalar if isinstance(scalar.type, ir.BF16Type) else None
 
 
-def pair_factor(factor: Factor, result: ir.Value | None, depth: int, *, along: bool) -> PairFactor:
+def pair_factor(factor: Factor, result: ir.Value, depth: int, *, along: bool) -> PairFactor:
     """`factor`, whose bf16 is `result`, as pairs."""
-    assert result is not None, "the caller saw to it"
     views = {scalar: pair_view(view, depth, along=along) for scalar, view in factor.views.items()}
     return PairFactor(result, views, factor.scalars, along)
 

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Literal
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.slices import is_even
+from pit_mlir.codegen.cpu.contract_access import Access, are_neighbours, carried_by, lies_evenly
 from pit_mlir.dialect.element import ElementOp, elements
 from pit_mlir.dialect.structured import owner, projection
-from pit_mlir.dialect.window import is_window
 from pit_mlir.dialect.yield_ import yielded
 
 Role = Literal["outer", "row", "column", "depth"]
@@ -25,33 +23,6 @@ class Axis:
 
     role: Role
     iterators: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Access:
-    """A tensor and the iterators its dimensions run over; `compact` tensors hold rows of the index."""
-
-    source: ir.Value
-    positions: tuple[int, ...]
-    compact: bool
-
-    @property
-    def element(self) -> ir.Type:
-        """The type of one element."""
-        return ir.ShapedType(self.source.type).element_type
-
-    @property
-    def has_windows(self) -> bool:
-        """Whether the tensor is one of windows: its dimensions lie in memory as the map of the windows says."""
-        return is_window(self.source)
-
-    @staticmethod
-    def of(op: ir.OpView) -> "Access | None":
-        """What a `pit.element` reads; None if its map does more than select iterators."""
-        positions = projection(op.operation.attributes["map"].value)
-        if positions is None or len(set(positions)) != len(positions):
-            return None
-        return Access(op.operation.operands[0], positions, op.operation.attributes["compact"].value)
 
 
 @dataclass(frozen=True)
@@ -134,9 +105,8 @@ class ContractPlan:
         rows = [p for number in self.of_role("row") for p in self.axes[number].iterators]
         sizes: dict[int, int] = {}
         for access in (*self.read_accesses, self.result):
-            shape = ir.ShapedType(access.source.type).shape
-            for position, size in zip(access.positions, shape, strict=True):
-                if size >= 0 and not (access.compact and position in self.group):
+            for position, size in access.extents.items():
+                if not (access.compact and position in self.group):
                     sizes[position] = size
         return math.prod(sizes[p] for p in rows) if all(p in sizes for p in rows) else None
 
@@ -412,14 +382,6 @@ def lists_values_of(maker: ir.Operation, access: Access, group: Sequence[int]) -
     return tuple(access.positions[dim] for dim in dims) == tuple(group)
 
 
-def carried_by(accesses: Sequence[Access], group: Sequence[int]) -> set[int]:
-    """The iterators some access moves along; one that holds rows moves along the whole group."""
-    result: set[int] = set()
-    for access in accesses:
-        result |= set(access.positions) | (set(group) if access.compact else set())
-    return result
-
-
 def is_swapped(
     carried: Sequence[set[int]],
     result: Access,
@@ -476,20 +438,3 @@ def collapse(role: Role, members: Sequence[int], accesses: Sequence[Access], fix
         else:
             axes.append(Axis(role, (position,)))
     return axes
-
-
-def are_neighbours(first: int, second: int, accesses: Sequence[Access]) -> bool:
-    """Whether every access carries both iterators, one dimension after the other, or neither."""
-    for access in accesses:
-        has = (first in access.positions, second in access.positions)
-        if any(has) and not lies_evenly((first, second), access):
-            return False
-    return True
-
-
-def lies_evenly(iterators: Sequence[int], access: Access) -> bool:
-    """Whether `access` carries all `iterators`, one dimension after the other, and together they have one stride."""
-    if access.has_windows or any(position not in access.positions for position in iterators):
-        return False
-    dims = [access.positions.index(position) for position in iterators]
-    return all(second == first + 1 and is_even(access.source, first) for first, second in pairwise(dims))

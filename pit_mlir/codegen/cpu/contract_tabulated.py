@@ -26,9 +26,9 @@ from pit_mlir.codegen.cpu.build import (
     value,
     zero,
 )
+from pit_mlir.codegen.cpu.contract_access import Access
 from pit_mlir.codegen.cpu.contract_frame import Factors, Frame, Task, index_at, scratch
 from pit_mlir.codegen.cpu.contract_packed import COLUMNS_OF_STEP, Buffers, PackedForm
-from pit_mlir.codegen.cpu.contract_plan import Access
 from pit_mlir.codegen.cpu.contract_views import View, every_lane, first_lanes
 from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, scaled_entries, vectors
 

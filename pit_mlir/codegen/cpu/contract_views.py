@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu.build import Index, add, flat, splat, value, zero
-from pit_mlir.codegen.cpu.contract_plan import Access, ContractPlan
+from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.tables import table
 from pit_mlir.codegen.cpu.windows import window_stride
 
@@ -140,6 +141,9 @@ def stride_of(plan: ContractPlan, access: Access, number: int) -> int | None:
         return 0
     if plan.is_tabulated(access, axis) or not plan.carries(access, axis):
         return 0
+    if access.panels is not None and axis.role != "outer":
+        # Panels are read as such.
+        return 0
     return dimension_stride(access, access.positions.index(axis.iterators[-1]))
 
 
@@ -224,11 +228,14 @@ FLAT_SIZE = 1 << 40
 def as_stored(buffer: ir.Value) -> ir.Value:
     """A flat buffer of i1 as one of i8; the descriptors of both are the same."""
     element = ir.MemRefType(buffer.type).element_type
-    if not is_truth(element):
-        return buffer
+    return recast(buffer, stored_type(element)) if is_truth(element) else buffer
+
+
+def recast(buffer: ir.Value, element: ir.Type) -> ir.Value:
+    """The memory of a flat buffer as one of `element`."""
     pointer, i64 = "!llvm.ptr", "i64"
     struct = ir.Type.parse(f"!llvm.struct<({pointer}, {pointer}, {i64}, array<1 x {i64}>, array<1 x {i64}>)>")
-    result = flat(stored_type(element))
+    result = flat(element)
     cast = ir.Operation.create("builtin.unrealized_conversion_cast", results=[struct], operands=[buffer])
     return ir.Operation.create(
         "builtin.unrealized_conversion_cast", results=[result], operands=[cast.results[0]]

@@ -34,7 +34,8 @@ class MicroKernel:
     Rows are packed one after another at a distance of `pitch` elements, so that the address of each is the first
     one's plus a constant; columns are packed as a panel, `vectors * lanes` elements for each k. If `listed`,
     step k takes the columns at the k-th entry of a list, in a panel or where they lie. In `pairs`, what is packed is
-    two bf16 in an i32, whose products are both added to a sum of f32.
+    two bf16 in an i32, whose products are both added to a sum of f32. `ahead` steps of the panel ahead are asked for,
+    which comes from memory.
     """
 
     element: ir.Type
@@ -43,11 +44,13 @@ class MicroKernel:
     lanes: int
     pitch: int
     kind: Literal["dense", "listed", "pairs"] = "dense"
+    ahead: int = 0
 
     @property
     def name(self) -> str:
         """The name of the function; equal micro-kernels of a module are one function."""
-        return f"pit_micro_{self.kind}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}p{self.pitch}"
+        shape = f"{self.rows}x{self.vectors}x{self.lanes}p{self.pitch}"
+        return f"pit_micro_{self.kind}_{self.element}_{shape}" + (f"a{self.ahead}" if self.ahead else "")
 
     @property
     def packed(self) -> ir.Type:
@@ -117,8 +120,9 @@ class MicroKernel:
                 return add(column, mul(arith.index_cast(ir.IndexType.get(), entry), distance))
 
             at = place_of(k)
-            if entries is not None:
-                ahead = add(place_of(minimum(add(k, steps_ahead), sub(steps, 1))), columns_ahead)
+            if entries is not None or self.ahead:
+                later = minimum(add(k, steps_ahead), sub(steps, 1)) if entries else add(k, self.ahead)
+                ahead = add(place_of(later), columns_ahead)
                 for v in range(self.vectors):
                     memref.prefetch(panel, [value(add(ahead, v * self.lanes))], False, 3, True)
             columns = [vector.load(packed, panel, [add(at, v * self.lanes)]) for v in range(self.vectors)]
