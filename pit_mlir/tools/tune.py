@@ -19,7 +19,7 @@ from pit_mlir.analysis.tiles import LEAST, MOST, UNITS
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD
 from pit_mlir.codegen.cpu.contract_parts import COLUMNS_OF_TASK
-from pit_mlir.codegen.cpu.row_bits import WORD
+from pit_mlir.codegen.cpu.index_buffers import WORD
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.pit_select_tiles import SelectTiles

@@ -143,6 +143,9 @@ def index_arguments(plan: ContractPlan, index: IndexBuffers | None) -> list[ir.V
     for buffer in kept:
         flat, base, _ = flat_buffer(buffer)
         arguments += [flat, base]
+    if plan.listed == "depth" and index.bits is not None:
+        words, _, [pitch, _] = flat_buffer(index.bits)
+        arguments += [words, value(pitch)]
     return arguments + [value(size) for size in index.extents]
 
 
@@ -218,7 +221,6 @@ def fingerprint(plan: ContractPlan) -> list[str]:
                 plan.block,
                 plan.listed,
                 plan.keeps_init,
-                plan.lists_own_values,
                 [side.has_few_rows(few) for side in (plan, plan.exchanged) for few in limits],
                 [has_even_extent(plan, number) for number in plan.of_role("depth")],
             )

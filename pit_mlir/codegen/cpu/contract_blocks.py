@@ -29,9 +29,9 @@ from pit_mlir.codegen.cpu.build import (
     value,
     when,
 )
-from pit_mlir.codegen.cpu.compress import MOST_ROWS, Compressor, can_compress
+from pit_mlir.codegen.cpu.compress import ROWS_TOGETHER, Compressor, can_compress
 from pit_mlir.codegen.cpu.contract_columns import Shared, is_zero, pack_columns
-from pit_mlir.codegen.cpu.contract_frame import Frame, Task, Tile, is_unit, rounded, scratch
+from pit_mlir.codegen.cpu.contract_frame import Frame, Task, is_unit, rounded, scratch
 from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD, Buffers, PackedForm
 from pit_mlir.codegen.cpu.contract_segments import segment_count
 from pit_mlir.codegen.cpu.contract_views import View, index_at
@@ -49,6 +49,8 @@ Measured at 4096 x 512 x 4096, 1x1, 4x1, 8x1: packing wins a tenth where all is 
 """
 COMPRESSED = 32
 """One entry of this many must be listed for rows to be read whole: twice in a cache line, and it is read anyway."""
+MOST_ROWS = 32
+"""Rows of a block: of a larger one, rows that are zero throughout are worth looking for."""
 FEW_ROWS = 64
 """Rows for which columns that need packing are not packed whole, but as each list asks for them."""
 
@@ -80,17 +82,16 @@ class BlocksForm(PackedForm):
             self.tile.pitch,
             "listed",
         )
-        self.padded = pieces * self.kernel.rows
+        groups = -(-self.block // ROWS_TOGETHER)
+        self.together = -(-self.block // groups)
+        self.padded = max(pieces * self.kernel.rows, groups * self.together)
         self.shares = True
         # Vectors are compressed whole, so there must be room for one more.
         self.at_once = self.tile.depth - self.tile.lanes
 
     @staticmethod
     def does(frame: Frame) -> bool:
-        """Whether `frame` has one axis of depth and a list along it for each small block of rows, and rows enough.
-
-        Of a large block, rows that are zero throughout are worth looking for.
-        """
+        """Whether `frame` has one axis of depth and a list along it for each small block of rows, and rows enough."""
         if not 0 < (frame.plan.block_of("row") or 0) <= MOST_ROWS or len(frame.depth_axes) != 1:
             return False
         [depth] = frame.depth_axes
@@ -174,21 +175,19 @@ class BlocksForm(PackedForm):
         return Block(alone, mul(number, self.padded), entries, listed)
 
     def packing(self, factor: Factor, blocks: Index) -> "Packing | None":
-        """Where rows are packed by what is live in them; None where they are gathered in any case."""
+        """Where rows are packed by the bits of their list; None where they are gathered in any case."""
         axis = self.frame.depth_axes[0]
         along = all(
             is_unit(view.strides[axis]) or is_zero(view.strides[axis]) for view in factor.views.values()
         )
-        is_told = self.plan.lists_own_values and can_compress(self.frame.host, self.plan.sum_type)
-        if not (along and is_told):
+        if not along or self.frame.bits is None or not can_compress(self.frame.host, self.plan.sum_type):
             return None
-        index, i32 = ir.IndexType.get(), ir.IntegerType.get_signless(32)
-        with_room = mul(blocks, self.tile.pitch)
-        packing = Packing(
-            scratch(index, blocks), scratch(index, blocks), scratch(i32, with_room), self.is_dense
-        )
+        index = ir.IndexType.get()
+        places, begins, filled = (scratch(index, blocks) for _ in range(3))
+        packing = Packing(places, begins, filled, self.is_dense)
         with loop(0, blocks) as number:
-            memref.store(value(0), packing.places, [number])
+            for buffer in (places, begins, filled):
+                memref.store(value(0), buffer, [number])
         return packing
 
     def pack_block(
@@ -209,19 +208,36 @@ class BlocksForm(PackedForm):
 
         def compress() -> None:
             assert packing is not None
-            extent = self.frame.extents[axis]
-            rows = Compressor(factor, axis, extent, target, packing.entries)
-            first_entry, start = mul(number, self.tile.pitch), memref.load(packing.places, [value(number)])
-            place, filled = rows.pack(
-                self.block, block.task.rows, offset, first_entry, start, self.at_once + self.tile.lanes
-            )
-            memref.store(place, packing.places, [value(number)])
-            memref.store(filled, packing.filled, [value(number)])
+            self.compress_block(block, value(number), factor, target, packing)
 
         if packing is None:
             gather()
         else:
             either(packing.is_dense, compress, gather)
+
+    def compress_block(
+        self, block: "Block", number: ir.Value, factor: Factor, target: Rows, packing: "Packing"
+    ) -> None:
+        """Packs the next listed steps of the rows of `block`, some of these at a time."""
+        axis, bits = self.frame.depth_axes[0], self.frame.bits_of(block.task)
+        assert bits is not None, "rows are packed by bits where there are such"
+        words, first_word = bits
+        start = memref.load(packing.places, [number])
+
+        def pack(row: ir.Value, _: list[ir.Value]) -> list[ir.Value]:
+            task = replace(block.task, row=add(block.task.row, row))
+            rows = replace(target, start=add(target.start, mul(row, target.pitch)))
+            compressor = Compressor(factor, axis, self.frame.extents[axis], rows, words, first_word)
+            offset = self.frame.row_offset_in(task)
+            return list(
+                compressor.pack(self.together, sub(block.task.rows, row), offset, start, self.at_once)
+            )
+
+        place, filled = fold(0, block.task.rows, self.together, [start, value(0)], pack)
+        before = memref.load(packing.filled, [number])
+        memref.store(place, packing.places, [number])
+        memref.store(arith.addi(memref.load(packing.begins, [number]), before), packing.begins, [number])
+        memref.store(filled, packing.filled, [number])
 
     def multiply_blocks(
         self, task: Task, buffers: Buffers, columns: Columns, packing: "Packing | None", first: Index
@@ -232,7 +248,7 @@ class BlocksForm(PackedForm):
 
         def with_panel(number: Index, panel: Index, view: View | None) -> None:
             block = self.block_of(task, number).steps(first, self.at_once)
-            block = block if packing is None else packing.packed(block, number, tile)
+            block = block if packing is None else packing.packed(block, number, first)
             # A block without entries has sums as well, which are 0.
             with when(arith.ori(is_first, compare("sgt", block.listed, 0))):
                 self.multiply_block(block, buffers, panel, is_first, view)
@@ -283,22 +299,21 @@ class BlocksForm(PackedForm):
 
 @dataclass(frozen=True)
 class Packing:
-    """Rows that are packed by what is live in them if `is_dense`, for each block of a task.
+    """Rows that are packed by the bits of their lists if `is_dense`, for each block of a task.
 
-    `places` has how far along the depth that is done, `filled` how many steps are packed, and `entries` which ones.
+    `places` has how far along the depth that is done, `filled` how many steps are packed, and `begins` the first of
+    their entries.
     """
 
     places: ir.Value
+    begins: ir.Value
     filled: ir.Value
-    entries: ir.Value
     is_dense: ir.Value
 
-    def packed(self, block: "Block", number: Index, tile: Tile) -> "Block":
-        """`block`, which is number `number`, with what was packed instead of what its list has, if that was so."""
-        filled = memref.load(self.filled, [value(number)])
-        buffer = arith.select(self.is_dense, self.entries, block.entries.buffer)
-        first = select(self.is_dense, mul(number, tile.pitch), block.entries.base)
-        entries = replace(block.entries, buffer=buffer, base=first)
+    def packed(self, block: "Block", number: Index, first: Index) -> "Block":
+        """`block`, which is number `number` and begins with entry `first`, as it is packed if that was so."""
+        begin, filled = (memref.load(buffer, [value(number)]) for buffer in (self.begins, self.filled))
+        entries = block.entries.moved(select(self.is_dense, sub(begin, first), 0))
         return replace(block, entries=entries, listed=select(self.is_dense, filled, block.listed))
 
 

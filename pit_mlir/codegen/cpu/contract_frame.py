@@ -110,6 +110,9 @@ class Frame:
         while len(arguments) > group_size:
             buffer, base = arguments.pop(0), arguments.pop(0)
             self.lists.append(View(Access(buffer, (0,), False), buffer, base, (), ()))
+        # The words that a list along the depth was made from, where they were kept, and how many a segment has.
+        has_bits = plan.listed == "depth" and len(self.lists) > 3
+        self.bits = self.lists.pop() if has_bits else None
         self.group_extents: list[Index] = list(arguments)
         self.outer, self.row_axes = plan.of_role("outer"), plan.of_role("row")
         self.column_axis = plan.of_role("column")[0]
@@ -168,6 +171,12 @@ class Frame:
         begins, counts, entries = self.lists
         segment = self.segment_of(task)
         return entries.moved(index_at(begins, segment)), index_at(counts, segment)
+
+    def bits_of(self, task: Task) -> tuple[ir.Value, Index] | None:
+        """The words of bits of the list along the depth for the rows of `task`, and the first one; None if not kept."""
+        if self.bits is None:
+            return None
+        return self.bits.buffer, mul(self.segment_of(task), self.bits.base)
 
     def segment_of(self, task: Task) -> Index:
         """The segment of the index that lists the depth for the rows of `task`."""

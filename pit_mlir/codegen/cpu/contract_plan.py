@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_access import Access, are_neighbours, carried_by, lies_evenly
 from pit_mlir.dialect.element import ElementOp, elements
-from pit_mlir.dialect.structured import owner, projection
+from pit_mlir.dialect.structured import projection
 from pit_mlir.dialect.yield_ import yielded
 
 Role = Literal["outer", "row", "column", "depth"]
@@ -76,21 +76,6 @@ class ContractPlan:
         if self.listed != "rows" or access.compact:
             return False
         return bool(set(access.positions) & (set(self.group) - set(self.keys)))
-
-    @property
-    def lists_own_values(self) -> bool:
-        """Whether lists name what is not 0 in the rows themselves, so that looking at the rows tells the same."""
-        rows = [
-            Access.of(reader)
-            for reader in self.row_elements
-            if reader.operation.results[0] == self.factors[0]
-        ]
-        makers = [owner(index) for index in list(self.op.operands)[1:]]
-        return any(
-            access is not None and maker is not None and lists_values_of(maker, access, self.group)
-            for access in rows
-            for maker in makers
-        )
 
     @property
     def sum_type(self) -> Any:
@@ -372,14 +357,6 @@ def readers_of(value: ir.Value, block: ir.Block) -> list[ElementOp]:
         needed.add(maker.operation)
         pending += list(maker.operation.operands)
     return [op for op in elements(block) if op.operation in needed]
-
-
-def lists_values_of(maker: ir.Operation, access: Access, group: Sequence[int]) -> bool:
-    """Whether `maker` detects what is not 0 in the tensor of `access`, along `group` as `access` runs over it."""
-    if maker.name != "pit.detect" or maker.operands[0] != access.source or access.compact:
-        return False
-    dims = (*maker.attributes["segments"], *maker.attributes["axis"])
-    return tuple(access.positions[dim] for dim in dims) == tuple(group)
 
 
 def is_swapped(

@@ -12,9 +12,9 @@ from pit_mlir.codegen.cpu.contract_views import flat_buffer
 from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
 from pit_mlir.codegen.cpu.detect_layout import Layout, layout_of
 from pit_mlir.codegen.cpu.fingerprint import digest
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.index_buffers import WORD, IndexBuffers
 from pit_mlir.codegen.cpu.list_bits import PIECE, Buffers, Lists, Packing, count_ones, give_places, write
-from pit_mlir.codegen.cpu.live_bits import WORD, Bits, Piece, Source, fill
+from pit_mlir.codegen.cpu.live_bits import Bits, Piece, Source, fill
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.codegen.cpu.turned_bits import Strip, fill_turned, scratch, segments_at_once
@@ -41,6 +41,7 @@ class Detection:
     segments: Index
     capacity: Index
     has_rows: bool
+    keeps_bits: bool
     packing: Packing
 
     @property
@@ -112,13 +113,17 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
         segments,
         capacity,
         segments != 1 and asks_for_rows(op),
+        len(axis) == 1 and asks_for_bits(op),
         Packing.of(lowering.host),
     )
     rows = allocate([coordinates], i32) if detection.has_rows else entries
-    call(detection, read(op.operands[0]), (begin, count, entries, rows, total))
+    word = ir.IntegerType.get_signless(WORD)
+    bits = allocate([segments, detection.words], word) if detection.keeps_bits else None
+    kept = () if bits is None else (bits,)
+    call(detection, read(op.operands[0]), (begin, count, entries, rows, total, *kept))
     whole = memref.load(total, [value(0)])
     group = (*counts, *(extents[dim] for dim in axis))
-    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, whole, group)
+    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, whole, group, bits)
     # The users of the index find its buffers in `lowering`; the operation goes when they are gone.
 
 
@@ -171,6 +176,11 @@ def asks_for_rows(op: ir.Operation) -> bool:
     return any(user.name not in WITHOUT_ROWS and not sums_along_lists(user) for user in users)
 
 
+def asks_for_bits(op: ir.Operation) -> bool:
+    """Whether a user of the index reads what it lists in order."""
+    return any(sums_along_lists(use.owner.operation) for use in op.results[0].uses)
+
+
 def sums_along_lists(user: ir.Operation) -> bool:
     """Whether `user` is a contraction whose depth is listed."""
     if user.name != "pit.contract":
@@ -187,11 +197,12 @@ def call(detection: Detection, source: ir.Value, results: Sequence[ir.Value]) ->
     unknown = [number for number in numbers if not isinstance(number, int)]
     known = [number if isinstance(number, int) else None for number in numbers]
     form = [str(detection.layout), str(known), str(flat.type)]
-    form.append(str((detection.has_rows, detection.packing)))
+    form.append(str((detection.has_rows, detection.keeps_bits, detection.packing)))
 
     def emit(arguments: Sequence[ir.Value]) -> None:
         flat, base, begin, count, entries, rows, total, *given = arguments
         rest = iter(given)
+        words = next(rest) if detection.keeps_bits else None
 
         def inside(number: Index) -> Index:
             return number if isinstance(number, int) else next(rest)
@@ -202,19 +213,19 @@ def call(detection: Detection, source: ir.Value, results: Sequence[ir.Value]) ->
         )
         kept = rows if here.has_rows else None
         lists = Lists(begin, count, entries, kept, here.capacity, here.packing)
-        memref.store(make_lists(here, Source(flat, base, layout), lists), total, [value(0)])
+        memref.store(make_lists(here, Source(flat, base, layout), lists, words), total, [value(0)])
 
     outline(f"pit_detect_{digest(form)}", [flat, base, *buffers, *unknown], emit)
 
 
-def make_lists(detection: Detection, source: Source, lists: Lists) -> ir.Value:
-    """Fills the lists of all segments, one after another; returns how many entries they have together.
+def make_lists(detection: Detection, source: Source, lists: Lists, words: ir.Value | None) -> ir.Value:
+    """Fills the lists of all segments, one after another, and their `words`; returns how many entries there are.
 
     Pieces of segments are counted, and listed when it is known where each of them begins.
     """
     word = ir.IntegerType.get_signless(WORD)
     places = build.mul(detection.segments, detection.words_of_segment)
-    bits = Bits(memref.alloc(build.flat(word), [value(places)], []))
+    bits = Bits(memref.alloc(build.flat(word), [value(places)], []) if words is None else words)
     is_across = source.layout.is_across
     if is_across:
         turn_all(detection, source, bits)

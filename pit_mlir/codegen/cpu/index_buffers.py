@@ -6,6 +6,9 @@ from typing import NamedTuple, Protocol
 from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen.cpu.build import Index, add, ceil_div, minimum, mul, sub, value
 
+WORD = 64
+"""Elements that share a word of bits."""
+
 
 class MicroTile(NamedTuple):
     """What an entry of a list stands for: this many rows, by this many steps of the depth."""
@@ -33,8 +36,9 @@ class IndexBuffers:
     """A lowered `!pit.index`, as one-dimensional memrefs of i32.
 
     Segment s owns `entries[begin[s] .. begin[s] + count[s])`; `rows` lists for each of the `total` rows its linear
-    coordinate in the space of the whole group, whose `extents` are given (those of segments in blocks). Where the list
-    was made from `bits`, these are at hand, too.
+    coordinate in the space of the whole group, whose `extents` are given (those of segments in blocks). Of lists along
+    one dimension `bits` may be kept, a memref of a line of words for each segment: bit b of word w says whether
+    64 w + b is listed.
     """
 
     begin: ir.Value
@@ -43,7 +47,7 @@ class IndexBuffers:
     rows: ir.Value
     total: Index
     extents: tuple[Index, ...]
-    bits: "RowBits | None" = None
+    bits: ir.Value | None = None
 
 
 def as_i32(index: Index) -> ir.Value:

@@ -12,9 +12,8 @@ from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.build import Index, loop, value
 from pit_mlir.codegen.cpu.detect_layout import Dim, Layout
+from pit_mlir.codegen.cpu.index_buffers import WORD
 
-WORD = 64
-"""Entries of a word."""
 LINE = 64
 """Bytes of a cache line."""
 AHEAD = 8192

@@ -26,8 +26,8 @@ from pit_mlir.codegen.cpu.build import (
     zero,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.index_buffers import Counts, IndexBuffers, RowBits, as_i32, floor_of
-from pit_mlir.codegen.cpu.live_bits import WORD, live_word
+from pit_mlir.codegen.cpu.index_buffers import WORD, Counts, IndexBuffers, RowBits, as_i32, floor_of
+from pit_mlir.codegen.cpu.live_bits import live_word
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 
 LANES = 8
@@ -154,6 +154,7 @@ def list_live(bits: RowBits, block: int) -> IndexBuffers:
     # Whole pieces are stored: behind the last entry of a segment there is room for one.
     capacity = add(mul(bits.pitch, WORD), PIECE)
     entries = allocate([mul(segments, capacity)], i32)
+    kept = allocate([segments, bits.pitch], ir.IntegerType.get_signless(WORD))
     with (
         chunks(segments, rows_at_once(mul(bits.pitch, 4 * block))) as (start, stop),
         loop(start, stop) as segment,
@@ -164,7 +165,9 @@ def list_live(bits: RowBits, block: int) -> IndexBuffers:
 
         def vector_of_words(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
             pieces_type = ir.VectorType.get([LANES * WORD // PIECE], ir.IntegerType.get_signless(PIECE))
-            pieces = vector.bitcast(pieces_type, joined(bits, first, rows, word))
+            words = joined(bits, first, rows, word)
+            vector.store(words, kept, [segment, word])
+            pieces = vector.bitcast(pieces_type, words)
             place = carried[0]
             for number in range(LANES * WORD // PIECE):
                 piece = vector.extract(pieces, [], [number])
@@ -175,7 +178,7 @@ def list_live(bits: RowBits, block: int) -> IndexBuffers:
         memref.store(as_i32(sub(end, base)), count, [segment])
     extents = (*bits.segments(block), bits.steps)
     none = value(0)
-    return IndexBuffers(begin, count, entries, entries, none, extents, bits)
+    return IndexBuffers(begin, count, entries, entries, none, extents, kept)
 
 
 def put(piece: ir.Value, coordinate: Index, entries: ir.Value, place: ir.Value) -> ir.Value:
@@ -263,4 +266,4 @@ def list_parts(bits: RowBits) -> IndexBuffers:
                 segment = value(add(mul(matrix, words), add(word, lane)))
                 memref.store(as_i32(base), begin, [segment])
                 memref.store(as_i32(sub(end, base)), count, [segment])
-    return IndexBuffers(begin, count, entries, entries, value(0), (*segments, bits.rows), bits)
+    return IndexBuffers(begin, count, entries, entries, value(0), (*segments, bits.rows))
