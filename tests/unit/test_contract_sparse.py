@@ -332,3 +332,30 @@ def test_places_listed_several_times_are_added_to(segments: int, tokens: int) ->
     [actual] = cached(EXPERTS).run_numpy(x, routed, w, out)
     expected = out + routed.sum(0)[:, None] * (x.astype(float) @ w.T)
     assert_close(actual, expected, "f32", 24 * segments)
+
+
+MASKED = """
+func.func @main(%a: tensor<?x?xf32>, %m: tensor<?x?xf32>, %b: tensor<?x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
+  %I = "pit.detect"(%m) {{segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: {block}>,
+      micro_tile = 0 : i64}} : (tensor<?x?xf32>) -> !pit.index
+"""
+
+
+@pytest.mark.parametrize("block", [7, 8, 12, 32])
+def test_nothing_is_read_where_a_mask_lists_nothing(block: int) -> None:
+    """Values times a mask, listed by the mask: NaN in a block where it is 0 changes nothing, however much is listed."""
+    text = MASKED.format(block=block) + PRODUCT.format(left="m, k", right="k, n", group="0, 2")
+    times = """%w = "pit.element"(%m) {map = affine_map<(m, n, k) -> (m, k)>, compact = false} : (tensor<?x?xf32>) -> f32
+    %v = arith.mulf %x, %w : f32
+    %p = arith.mulf %v, %y : f32"""
+    compiled = cached(text.replace("%p = arith.mulf %x, %y : f32", times))
+    rng = numpy.random.default_rng(5)
+    for zeros in (0.0, 0.5, 0.9, 0.99, 1.0):
+        live = numpy.repeat(rng.random((-(-131 // block), 333)) >= zeros, block, axis=0)[:131]
+        mask = (live * rng.choice([0.5, 2.0], (131, 333))).astype(numpy.float32)
+        a = rng.standard_normal((131, 333)).astype(numpy.float32)
+        b = rng.standard_normal((333, 64)).astype(numpy.float32)
+        expected = (a.astype(float) * mask) @ b.astype(float)
+        poisoned_a = numpy.where(live, a, numpy.float32(numpy.nan))
+        [actual] = compiled.run_numpy(poisoned_a, mask, b, numpy.zeros((131, 64), numpy.float32))
+        assert_close(actual, expected, "f32", 333)
