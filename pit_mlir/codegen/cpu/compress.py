@@ -111,5 +111,5 @@ class Compressor:
 
         for number, factor in enumerate(rows):
             packed = x86.avx512_mask_compress(mask, factor.compute(load, lanes))
-            target = add(add(self.rows.start, number * self.rows.pitch), filled)
+            target = add(add(self.rows.start, mul(number, self.rows.pitch)), filled)
             vector.store(packed, self.rows.buffer, [value(target)])

@@ -72,7 +72,7 @@ class PairedTabulatedForm(TabulatedForm):
 
 def tabulated_in_pairs(frame: Frame) -> Frame | None:
     """`frame`, some of whose axes lie by tables, with factors of bf16; None where these are no pairs."""
-    rows, columns = (bf16_of(factor) for factor in (frame.factors.rows, frame.factors.columns))
+    rows, columns = (bf16_of(factor.result) for factor in (frame.factors.rows, frame.factors.columns))
     if rows is None or columns is None or not multiplies_pairs(frame.host) or frame.plan.listed != "nothing":
         return None
     depth = frame.depth_axes[0]
