@@ -3,6 +3,7 @@
 Absolute times of a shared machine mean little; ratios of runs that took turns do.
 """
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -102,7 +103,7 @@ def interleaved(
     """The times of `sides`, called in turn, `rounds` times after a warm-up.
 
     Every round gets arguments of its own from `fresh`, the same for all sides: a pattern that was seen before is not
-    dynamic. Each round starts with another side: what the one before leaves in the caches would favour always the
+    dynamic. Each round has an order of its own: what the side before leaves in the caches would favour always the
     same. What `prepared` makes of the arguments, outside of its time, comes last. `clock` may be `time.thread_time`
     where sides run on one thread: others of the machine then count less.
     """
@@ -110,9 +111,9 @@ def interleaved(
     for number in range(rounds + WARM_UP):
         args = fresh()
         turn = [(name, partial(run, *args)) for name, run in sides.items()]
-        first = number % len(turn)
+        random.Random(number).shuffle(turn)
         last = [(name, prepare(*args)) for name, prepare in (prepared or {}).items()]
-        for name, run in (*turn[first:], *turn[:first], *last):
+        for name, run in (*turn, *last):
             if name in (prepared or {}):
                 # A part of a call never runs with threads asleep and code forgotten.
                 run()

@@ -27,6 +27,7 @@ class Host:
     l1_bytes: int
     l2_bytes: int
     threads: int
+    l3_bytes: int = 32 << 20
 
     def lanes(self, bits: int) -> int:
         """How many elements of `bits` bits one vector register holds."""
@@ -50,6 +51,7 @@ def with_vectors(host: Host, bits: int) -> Host:
         host.l1_bytes,
         host.l2_bytes,
         host.threads,
+        host.l3_bytes,
     )
 
 
@@ -71,6 +73,7 @@ def host() -> Host:
         cache_bytes(1, default=32 * 1024),
         cache_bytes(2, default=512 * 1024),
         len(os.sched_getaffinity(0)),
+        cache_bytes(3, default=32 << 20),
     )
 
 

@@ -33,72 +33,99 @@ def dead_share(zeros: float, granularity: int, micro_tile: int) -> float:
     return zeros**runs
 
 
-def unit_of_step(micro_tile: int, known: Sequence[int]) -> str:
+def unit_of_step(micro_tile: int) -> str:
     """The unit of a multiply-add of a listed step for micro-tiles of so many rows: the measured height next to it."""
-    nearest = min(known, key=lambda height: (abs(height - micro_tile), height))
+    nearest = min(HEIGHTS, key=lambda height: (abs(height - micro_tile), height))
     return f"listed_{nearest}"
+
+
+def unit_of_column(*, turned: bool, pairs: bool) -> str:
+    """The unit of packing columns: those that lie along the depth are `turned`."""
+    return ("turned" if turned else "column") + ("_pair" if pairs else "")
 
 
 HEIGHTS = (8, 16, 32)
 """The micro-tiles whose steps are measured."""
 
 
-def listed_terms(
-    entries: N,
-    rows: N,
-    columns: N,
-    steps: N,
-    segments: N,
-    *,
-    micro_tile: int,
-    shares: bool,
-    has_runs: bool = False,
-) -> list[Term[N]]:
-    """Following a list along the depth: `entries` micro-tiles with `rows` live rows in all, for `columns` columns.
+@dataclass(frozen=True)
+class Listed(Generic[N]):
+    """What it takes to follow lists along the depth, for micro-tiles of `micro_tile` rows.
 
-    There are `segments` lists, each of at most `steps` entries. `shares`: all columns are packed once and addressed by
-    the entries; else those of each entry are packed. `has_runs`: entries are neighbours, nothing is gathered.
+    To make the lists, `left` elements are looked at and each of `possible` entries is written or not. Then elements of
+    rows are packed: `whole` ones are read in order and what is live is kept, `gathered` ones are taken one by one,
+    `row` ones lie together. So are those of columns, `packed` ones; `lying` ones are read where they lie, once for each
+    entry. `multiplied` products are added up. `far` bytes of all this come from memory.
     """
-    gathered = Term("row" if has_runs else "gathered", (rows,))
-    multiplied = Term(unit_of_step(micro_tile, HEIGHTS), (rows, columns))
-    listed = Term("place", (segments, steps))
-    if shares:
-        return [
-            listed,
-            gathered,
-            multiplied,
-            Term("shared", (entries, columns)),
-            Term("column", (steps, columns)),
-        ]
-    return [listed, gathered, multiplied, Term("column", (entries, columns))]
+
+    micro_tile: int
+    left: N
+    possible: N
+    whole: N
+    gathered: N
+    row: N
+    packed: N
+    lying: N
+    multiplied: N
+    far: N
+    turned: bool
+
+
+def listed_terms(work: Listed[N]) -> list[Term[N]]:
+    """Following lists along the depth."""
+    return [
+        Term("bit", (work.left,)),
+        Term("place", (work.possible,)),
+        Term("whole", (work.whole,)),
+        Term("gathered", (work.gathered,)),
+        Term("row", (work.row,)),
+        Term(unit_of_column(turned=work.turned, pairs=False), (work.packed,)),
+        Term("lying", (work.lying,)),
+        Term(unit_of_step(work.micro_tile), (work.multiplied,)),
+        Term("far", (work.far,)),
+    ]
 
 
 def parts_terms(
-    entries: N, columns: N, steps: N, tasks: N, packed: N, places: N, *, pairs: bool
+    entries: N,
+    columns: N,
+    steps: N,
+    tasks: N,
+    packed: N,
+    places: N,
+    left: N,
+    far: N,
+    *,
+    pairs: bool,
+    turned: bool,
 ) -> list[Term[N]]:
     """Following lists of rows for parts of the depth: `entries` rows of `steps` each, for `columns` columns.
 
-    There could be as many as `places`. The columns of `tasks` tasks pack the same rows, and the rows of all tasks
-    together pack the columns of `packed` steps.
+    There could be as many as `places`, which `left` elements tell. The columns of `tasks` tasks pack the same rows, and
+    the rows of all tasks together pack the columns of `packed` steps. `far` bytes come from memory.
     """
-    suffix = "_pair" if pairs else ""
     return [
+        Term("bit", (left,)),
         Term("place", (places,)),
-        Term("row", (entries, steps, tasks)),
-        Term(f"dense{suffix}", (entries, columns, steps)),
+        Term("part", (entries, steps, tasks)),
+        Term("dense_pair" if pairs else "dense", (entries, columns, steps)),
         Term("added", (entries, columns)),
-        Term(f"column{suffix}", (packed, columns)),
+        Term(unit_of_column(turned=turned, pairs=pairs), (packed, columns)),
+        Term("far", (far,)),
     ]
 
 
-def dense_terms(rows: N, columns: N, steps: N, *, pairs: bool) -> list[Term[N]]:
-    """The loop without a list; its columns are packed once."""
-    suffix = "_pair" if pairs else ""
-    return [
+def dense_terms(
+    rows: N, columns: N, steps: N, far: N, *, pairs: bool, turned: bool, packed: bool = True
+) -> list[Term[N]]:
+    """The loop without a list; its columns are packed once if they are `packed`. `far` bytes come from memory."""
+    terms = [
         Term("row", (rows, steps)),
-        Term(f"dense{suffix}", (rows, columns, steps)),
-        Term(f"column{suffix}", (columns, steps)),
+        Term("dense_pair" if pairs else "dense", (rows, columns, steps)),
+        Term("far", (far,)),
     ]
+    column = Term(unit_of_column(turned=turned, pairs=pairs), (columns, steps))
+    return [*terms, column] if packed else terms
 
 
 def streamed_terms(many: N, few: N, steps: N, bytes_: N) -> list[Term[N]]:

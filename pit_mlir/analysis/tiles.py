@@ -20,25 +20,43 @@ from pit_mlir.errors import InputError
 from pit_mlir.target import CPUINFO, cpu_features, vector_bits
 
 UNITS: Mapping[str, str] = {
+    "bit": "finding out whether an element is live",
     "place": "making a list, for each entry that it could have",
+    "whole": "an element of a row that is read in order, to pack what is live in it",
     "gathered": "gathering and packing an element of a listed row",
     "row": "packing an element of a row",
+    "part": "packing an element of a row listed for a part of the depth",
     "listed_8": "a multiply-add of a listed step, micro-tiles of 8 rows",
     "listed_16": "a multiply-add of a listed step, micro-tiles of 16 rows",
     "listed_32": "a multiply-add of a listed step, micro-tiles of 32 rows",
+    "lying": "reading an element of columns where it lies, at a listed step",
     "added": "adding a product of a listed row and a part of the depth to its sum",
     "dense": "a multiply-add without a list",
     "dense_pair": "a multiply-add without a list, in pairs of bf16",
-    "column": "packing an element of a column",
-    "column_pair": "packing an element of a column as half of a pair",
-    "shared": "reading an element of columns packed once for all rows, at a listed step",
+    "column": "packing an element of columns that lie across the depth",
+    "column_pair": "the same as half of a pair",
+    "turned": "packing an element of columns that lie along the depth",
+    "turned_pair": "the same as half of a pair",
+    "far": "a byte that comes from memory, not from the last-level cache",
     "byte": "reading a byte of columns that are streamed for few rows",
     "streamed": "a multiply-add of columns that are streamed",
 }
 """The work whose cost is known, and what it is."""
-FORMAT = 1
+FORMAT = 2
 SHIPPED = Path(__file__).parent / "machines"
-GENERAL = "general"
+GENERAL = "any"
+MEASURED = "AuthenticAMD-26-512"
+"""The processor whose costs those of an unknown one are derived from."""
+MEMORY, LATENCY, VECTORS = 1.5, 1.25, 2.0
+CAUTION = 1.1
+"""An unknown processor: memory gives two thirds of the bytes, what waits for it takes a fourth longer, registers are
+half as wide, and following a list is a tenth dearer beside the loop without one. Only ratios matter."""
+SLOWER: Mapping[str, float] = {
+    **dict.fromkeys(("far", "byte"), MEMORY),
+    **dict.fromkeys(("gathered", "lying"), LATENCY),
+    **dict.fromkeys((f"listed_{height}" for height in (8, 16, 32)), VECTORS * CAUTION),
+}
+"""By how much, where it is not by `VECTORS`."""
 LEAST, MOST = 0.01, 1e5
 """Picoseconds that a unit may take; what is outside was not measured right."""
 
@@ -61,8 +79,8 @@ class Database:
         """Where it comes from, in words."""
         if self.source.parent != SHIPPED:
             return f"measured here by `pit-mlir tune` ({self.source})"
-        if self.source.stem == GENERAL:
-            return "general, nothing is known of this processor: `pit-mlir tune` measures it"
+        if self.machine == GENERAL:
+            return f"general, derived from {MEASURED}: `pit-mlir tune` measures this processor"
         return f"shipped for {self.machine}"
 
 
@@ -118,7 +136,14 @@ def _measured(path: Path, stamp: int) -> Database | None:
 def shipped() -> Database:
     """What is shipped for this kind of processor, or for any."""
     path = SHIPPED / f"{machine_name()}.json"
-    return load(path if path.exists() else SHIPPED / f"{GENERAL}.json", any_machine=True)
+    return load(path) if path.exists() else general()
+
+
+def general() -> Database:
+    """Costs of a processor that nobody measured: milder than the one that was in each respect."""
+    known = load(SHIPPED / f"{MEASURED}.json", any_machine=True)
+    found = {unit: round(cost * SLOWER.get(unit, VECTORS), 2) for unit, cost in known.costs.items()}
+    return Database(GENERAL, found, known.source)
 
 
 def load(path: Path, *, any_machine: bool = False) -> Database:

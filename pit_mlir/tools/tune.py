@@ -4,21 +4,31 @@ Each run is a contraction that is forced to follow one list, or none. What it ta
 (`analysis.cover`), as often as its sizes say; from enough runs of different sizes the cost of each unit follows.
 """
 
-import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ml_dtypes
 import numpy
 
-from pit_mlir.analysis.cover import Term, dense_terms, listed_terms, parts_terms, streamed_terms
+from pit_mlir.analysis.cover import (
+    HEIGHTS,
+    Listed,
+    Term,
+    dense_terms,
+    listed_terms,
+    parts_terms,
+    streamed_terms,
+)
 from pit_mlir.analysis.tiles import LEAST, MOST, UNITS
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.build import add
+from pit_mlir.codegen.cpu.compress import moves_together
+from pit_mlir.codegen.cpu.contract_blocks import COMPRESSED, MOST_ROWS, PACKED
+from pit_mlir.codegen.cpu.contract_choice import LINE, far
 from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD
-from pit_mlir.codegen.cpu.contract_parts import COLUMNS_OF_TASK
+from pit_mlir.codegen.cpu.contract_parts import BYTES_OF_SUMS, COLUMNS_OF_TASK
 from pit_mlir.codegen.cpu.index_buffers import WORD
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
@@ -26,11 +36,14 @@ from pit_mlir.passes.pit_select_tiles import SelectTiles
 from pit_mlir.runtime.engine import Program, build_program
 from pit_mlir.target import host
 
-ROUNDS = 7
+SWEEPS, ROUNDS = 4, 3
+"""All is measured so many times over, each time so often."""
 PRIOR = 0.3
 """How much the costs known before weigh, against a run: they decide only what no run tells apart."""
+STEPS = 1000
+"""Enough for the costs to stand still in their third digit."""
 SPREAD = 0.25
-"""A median of runs that differ by more than this share is not trusted."""
+"""Sweeps that differ by more than this share are not trusted."""
 
 PRODUCT = """
 func.func @main(%a: tensor<?x?x{type}>, %b: tensor<?x?x{type}>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
@@ -57,9 +70,8 @@ BF16 = """    %u = arith.extf %x : bf16 to f32
     %p = arith.mulf %u, %v : f32"""
 LAYOUTS = {"kn": "k, n", "nk": "n, k"}
 
-
-COMMON = {"call": 2e7, "bit": 200.0}
-"""What is in each run whatever is chosen, and about what it costs: the call, and looking at an element."""
+COMMON = {"call": 2e7, "result": 250.0}
+"""What is in each run whatever is chosen, and about what it costs: the call, and an element of the result."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +97,15 @@ class Form:
         """The rows of a micro-tile."""
         return 1 if self.is_dense else int(self.choice.partition("x")[0])
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether the columns lie along the depth."""
+        return self.layout == "nk"
+
 
 @dataclass(frozen=True)
 class Shape:
-    """Rows, depth, columns; one of `period` steps of the depth is live, or, of parts of the depth, in each row."""
+    """Rows, depth, columns; one of `period` micro-tiles is live, at random."""
 
     rows: int
     steps: int
@@ -105,61 +122,121 @@ class Measured:
     spread: float
 
 
-LISTED_SHAPES = tuple(
-    Shape(rows, 1024, columns, period)
-    for rows in (64, 448)
-    for columns, period in ((32, 8), (512, 8), (512, 2), (64, 2))
+LISTED_SHAPES = (
+    *(Shape(2048, 2048, 512, period) for period in (1, 2, 8, 24, 100)),
+    *(Shape(2048, 2048, 64, period) for period in (2, 24, 100)),
+    *(Shape(256, 4096, 1024, period) for period in (2, 8, 100)),
 )
+"""From rows that fill the last-level cache to some that leave it to the columns; each way to pack either."""
+WIDE_SHAPES = tuple(Shape(2048, 2048, 16, period) for period in (2, 8, 24, 100))
+"""Large weights in front of few rows: what is sparse is nearly all that is read."""
 DENSE_SHAPES = (
-    Shape(448, 2048, 512),
-    Shape(32, 1024, 256),
-    Shape(224, 1024, 64),
-    Shape(224, 1024, 512),
-    Shape(448, 512, 32),
+    Shape(2048, 2048, 512),
+    Shape(2048, 2048, 64),
+    Shape(256, 4096, 1024),
+    Shape(512, 512, 512),
 )
 PARTS_SHAPES = tuple(
-    Shape(rows, 1024, columns, period)
-    for rows in (224, 896)
-    for columns, period in ((64, 8), (512, 8), (512, 2))
+    Shape(rows, steps, columns, period)
+    for rows, steps, columns in ((2048, 2048, 512), (256, 4096, 1024), (2048, 2048, 64))
+    for period in (2, 8, 100)
 )
-FEW_SHAPES = (Shape(1, 1024, 4096), Shape(4, 1024, 4096))
+FEW_SHAPES = (Shape(1, 2048, 4096), Shape(4, 2048, 4096), Shape(16, 2048, 4096))
+"""Rows that are so few that columns are streamed: up to 16 of those across the depth, up to 32 of those along it."""
 CASES: tuple[tuple[Form, tuple[Shape, ...]], ...] = (
-    *((Form("f32", layout, f"{height}x1"), LISTED_SHAPES) for layout in LAYOUTS for height in (8, 16, 32)),
-    (Form("f32", "kn", "1x64"), PARTS_SHAPES),
+    *((Form("f32", "kn", f"{height}x1"), LISTED_SHAPES) for height in HEIGHTS),
+    *((Form("f32", "nk", f"{height}x1"), (*LISTED_SHAPES[:3], *WIDE_SHAPES)) for height in HEIGHTS),
+    (Form("bf16", "kn", "8x1"), LISTED_SHAPES[2:5]),
+    (Form("f32", "kn", f"1x{WORD}"), PARTS_SHAPES),
+    (Form("f32", "nk", f"1x{WORD}"), (*PARTS_SHAPES[:3], *WIDE_SHAPES)),
+    (Form("bf16", "kn", f"1x{WORD}"), PARTS_SHAPES[:3]),
     (Form("f32", "kn", "dense"), (*DENSE_SHAPES, *FEW_SHAPES)),
+    (Form("f32", "nk", "dense"), (*DENSE_SHAPES, *FEW_SHAPES)),
     (Form("bf16", "kn", "dense"), DENSE_SHAPES),
+    (Form("bf16", "nk", "dense"), DENSE_SHAPES),
 )
 
 
 def terms_of(form: Form, shape: Shape) -> list[Term[int]]:
     """The work of a run: as the choice at run time counts it, and what every choice costs alike."""
-    seen = [] if form.is_dense else [Term("bit", (shape.rows, shape.steps))]
-    return [Term("call", (1,)), *seen, *chosen_terms(form, shape)]
+    return [Term("call", (1,)), Term("result", (shape.rows, shape.columns)), *chosen_terms(form, shape)]
 
 
 def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
     """The work of a run that depends on the choice."""
-    if form.is_dense and shape in FEW_SHAPES:
-        return streamed_terms(shape.columns, shape.rows, shape.steps, 4)
+    pairs = form.type == "bf16"
+    elements = shape.rows * shape.steps
+    size, cache = (2 if pairs else 4), host().l3_bytes
+    of_rows, of_columns = elements * size, shape.steps * shape.columns * size
+
+    def far_of(rows: int, steps: int) -> int:
+        """What comes from memory of `rows` bytes of the rows, and of the columns of so many steps."""
+        columns = min(steps * shape.columns * size, of_columns)
+        # Sizes are numbers here, and so is this.
+        found = add(far(rows, of_rows, cache), far(columns, of_columns, cache))
+        assert isinstance(found, int), "numbers are folded"
+        return found
+
     if form.is_dense:
-        return dense_terms(shape.rows, shape.columns, shape.steps, pairs=form.type == "bf16")
-    live = shape.steps // shape.period
+        if shape in FEW_SHAPES:
+            return streamed_terms(shape.columns, shape.rows, shape.steps, 4)
+        far_bytes = far_of(of_rows, shape.steps)
+        return dense_terms(
+            shape.rows, panels(shape), shape.steps, far_bytes, pairs=pairs, turned=form.is_turned
+        )
     if form.is_in_parts:
-        places = shape.rows * shape.steps // WORD
+        places = elements // WORD
         tasks = -(-shape.columns // COLUMNS_OF_TASK)
         # Each task packs the columns for its rows, which are fewer where threads would have none.
-        packed = shape.steps * -(-TASKS_PER_THREAD * host().threads // tasks)
-        return parts_terms(places // shape.period, shape.columns, WORD, tasks, packed, places, pairs=False)
-    segments = -(-shape.rows // form.height)
+        pieces = max(
+            -(-TASKS_PER_THREAD * host().threads // tasks),
+            -(-shape.rows // BYTES_OF_SUMS // (4 * COLUMNS_OF_TASK)),
+        )
+        entries = places // shape.period
+        packed = min(entries * WORD, shape.steps * pieces)
+        return parts_terms(
+            entries,
+            panels(shape),
+            WORD,
+            tasks,
+            packed,
+            places,
+            elements,
+            far_of((elements + entries * WORD) * size, entries * WORD),
+            pairs=pairs,
+            turned=form.is_turned,
+        )
+    possible = -(-shape.rows // form.height) * shape.steps
+    entries = possible // shape.period
+    once, often = (count * panels(shape) for count in (shape.steps, entries))
+    in_blocks = form.height <= MOST_ROWS
+    is_whole = in_blocks and moves_together(host()) and entries * COMPRESSED >= possible
+    is_packed = entries * PACKED >= possible and entries >= PACKED * shape.steps
+    is_lying = in_blocks and not is_packed and not form.is_turned and not pairs
+    is_shared = form.is_turned or in_blocks
+    gathered = 0 if is_whole else entries * form.height
+    read = of_rows + (of_rows if is_whole or not in_blocks else min(gathered * LINE, of_rows))
     return listed_terms(
-        segments * live,
-        shape.rows * live,
-        shape.columns,
-        shape.steps,
-        segments,
-        micro_tile=form.height,
-        shares=form.layout == "nk",
+        Listed(
+            micro_tile=form.height,
+            left=elements if in_blocks else 2 * elements,
+            possible=possible,
+            whole=elements if is_whole else 0,
+            gathered=gathered,
+            row=0,
+            packed=0 if is_lying else once if is_shared else often,
+            lying=often if is_lying else 0,
+            multiplied=often * form.height,
+            far=far_of(read, entries),
+            turned=form.is_turned,
+        )
     )
+
+
+def panels(shape: Shape) -> int:
+    """The columns of `shape`, whole panels of them."""
+    width = 2 * host().lanes(32)
+    return -(-shape.columns // width) * width
 
 
 def build(form: Form) -> Program:
@@ -173,65 +250,62 @@ def build(form: Form) -> Program:
 
 
 def operands(form: Form, shape: Shape) -> list[numpy.ndarray]:
-    """Operands of a run."""
+    """Operands of a run: of its micro-tiles as many are live as its terms say."""
     type_ = numpy.float32 if form.type == "f32" else ml_dtypes.bfloat16
     rng = numpy.random.default_rng(0)
-    rows = rng.standard_normal((shape.rows, shape.steps)).astype(type_)
-    steps = numpy.arange(shape.steps)
-    if form.is_in_parts:
-        rows[(numpy.arange(shape.rows)[:, None] + steps // WORD) % shape.period != 0] = 0
-    else:
-        rows[:, steps % shape.period != 0] = 0
-    columns = rng.standard_normal((shape.steps, shape.columns)).astype(type_)
-    if form.layout == "nk":
-        columns = numpy.ascontiguousarray(columns.T)
+    high, long = (1, WORD) if form.is_in_parts else (form.height, 1)
+    tiles = rng.random((shape.rows // high, shape.steps // long)) * shape.period < 1
+    live = numpy.repeat(numpy.repeat(tiles, high, axis=0), long, axis=1)
+    rows = numpy.where(live, rng.random(live.shape, numpy.float32) + 0.5, 0).astype(type_)
+    size = (shape.columns, shape.steps) if form.is_turned else (shape.steps, shape.columns)
+    columns = (rng.random(size, numpy.float32) - 0.5).astype(type_)
     return [rows, columns, numpy.zeros((shape.rows, shape.columns), numpy.float32)]
 
 
-@contextmanager
-def one_core() -> Iterator[None]:
-    """This process runs on one core, so that its programs take one thread."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
+def measure(advance: Callable[[str], None], sweeps: int = SWEEPS) -> list[Measured]:
+    """Runs all cases, `sweeps` times over; `advance` is told after each step, of which there are `steps_of`.
 
-
-def measure(advance: Callable[[str], None], rounds: int = ROUNDS) -> list[Measured]:
-    """Runs all cases, the rounds of all in turn; `advance` is told after each step, of which there are `steps_of`."""
-    runs: list[tuple[Form, Shape, Program, list[numpy.ndarray]]] = []
-    for form, shapes in CASES:
-        program = build(form)
-        runs += [(form, shape, program, operands(form, shape)) for shape in shapes]
+    All threads work, as in calls: they share memory and the last-level cache. A unit is what one of them takes. Sweeps
+    are seconds apart, so that what else the machine does does not fall on the same runs.
+    """
+    programs: list[Program] = []
+    for form, _ in CASES:
+        programs.append(build(form))
         advance("compiling")
+    runs = [
+        (form, shape, program)
+        for (form, shapes), program in zip(CASES, programs, strict=True)
+        for shape in shapes
+    ]
     taken: list[list[float]] = [[] for _ in runs]
-    with one_core():
-        for number in range(rounds + 1):
-            for (_, _, program, given), times in zip(runs, taken, strict=True):
-                # Time that others take of this core is not counted.
-                start = time.process_time_ns()
-                program.run_numpy(*given)
-                if number:
-                    times.append((time.process_time_ns() - start) * 1e3)
+    for _ in range(sweeps):
+        for (form, shape, program), times in zip(runs, taken, strict=True):
+            given = operands(form, shape)
+            program.run_numpy(*given)
+            times.append(statistics.median(timed(program, given) for _ in range(ROUNDS)))
             advance("measuring")
+    # What others take of the machine makes a run longer, never shorter.
     return [
-        Measured(terms_of(form, shape), statistics.median(times), spread_of(times))
-        for (form, shape, _, _), times in zip(runs, taken, strict=True)
+        Measured(terms_of(form, shape), min(times), spread_of(times))
+        for (form, shape, _), times in zip(runs, taken, strict=True)
     ]
 
 
-def steps_of(rounds: int = ROUNDS) -> int:
+def timed(program: Program, given: Sequence[numpy.ndarray]) -> float:
+    """The picoseconds that all threads together take for a run."""
+    start = time.perf_counter_ns()
+    program.run_numpy(*given)
+    return (time.perf_counter_ns() - start) * 1e3 * host().threads
+
+
+def steps_of(sweeps: int = SWEEPS) -> int:
     """How often `measure` advances."""
-    return len(CASES) + rounds + 1
+    return len(CASES) + sweeps * sum(len(shapes) for _, shapes in CASES)
 
 
 def spread_of(times: Sequence[float]) -> float:
-    """By how much the middle half of `times` differs, as a share of the median."""
-    ordered = sorted(times)
-    quarter = len(ordered) // 4
-    return (ordered[-1 - quarter] - ordered[quarter]) / max(1.0, statistics.median(ordered))
+    """By how much the median of `times` is above the least, as a share of that."""
+    return statistics.median(times) / min(times) - 1
 
 
 def solve(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, float]:
@@ -240,7 +314,7 @@ def solve(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, flo
     Units that no run tells apart stay as they are `known`, in proportion.
     """
     known = {**known, **COMMON}
-    units = [*UNITS, *COMMON]
+    units = list(known)
     rows: list[list[float]] = []
     wanted: list[float] = []
     for run in runs:
@@ -264,14 +338,14 @@ def solve(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, flo
 
 
 def least_squares(matrix: numpy.ndarray, wanted: numpy.ndarray) -> numpy.ndarray:
-    """The least squares solution with entries of at least 0.05: a cost is never negative."""
-    least = 0.05
-    free = numpy.ones(matrix.shape[1], bool)
-    while True:
-        solution = numpy.full(matrix.shape[1], least)
-        rest = wanted - matrix[:, ~free] @ solution[~free]
-        solution[free] = numpy.linalg.lstsq(matrix[:, free], rest, rcond=None)[0]
-        low = free & (solution < least)
-        if not low.any():
-            return solution
-        free &= ~low
+    """The least squares solution with entries of at least 0.05: a cost is never negative.
+
+    One entry after another is set to what is best beside the others; that ends at the solution, as all is convex.
+    """
+    products, goal = matrix.T @ matrix, matrix.T @ wanted
+    solution = numpy.ones(len(goal))
+    for _ in range(STEPS):
+        for unit in range(len(goal)):
+            slope = products[unit] @ solution - goal[unit]
+            solution[unit] = max(solution[unit] - slope / products[unit, unit], 0.05)
+    return solution

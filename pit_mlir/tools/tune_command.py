@@ -12,10 +12,10 @@ from rich.table import Table
 from pit_mlir.analysis.tiles import UNITS, Database, measured_path, save, shipped
 from pit_mlir.errors import PitError
 from pit_mlir.tools.terminal import drawn, show
-from pit_mlir.tools.tune import ROUNDS, SPREAD, Measured, measure, solve, steps_of
+from pit_mlir.tools.tune import SPREAD, SWEEPS, Measured, measure, solve, steps_of
 
 
-def run(output: str | None, rounds: int = ROUNDS) -> int:
+def run(output: str | None, sweeps: int = SWEEPS) -> int:
     """Measures, writes the database to `output`, or where compilations look for it, and shows it; the exit status.
 
     An interrupt leaves what was there.
@@ -23,7 +23,7 @@ def run(output: str | None, rounds: int = ROUNDS) -> int:
     path = measured_path() if output is None else Path(output)
     try:
         start = time.monotonic()
-        runs = measured(rounds)
+        runs = measured(sweeps)
         found = save(path, solve(runs, shipped().costs))
         return show(drawn(table_of(found, shipped())) + summary(found, runs, time.monotonic() - start))
     except KeyboardInterrupt:
@@ -34,13 +34,13 @@ def run(output: str | None, rounds: int = ROUNDS) -> int:
         return 1
 
 
-def measured(rounds: int) -> list[Measured]:
+def measured(sweeps: int) -> list[Measured]:
     """All runs, with a bar on standard error while they go on."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("compiling", total=steps_of(rounds))
-        return measure(lambda phase: bar.update(task, advance=1, description=phase), rounds)
+        task = bar.add_task("compiling", total=steps_of(sweeps))
+        return measure(lambda phase: bar.update(task, advance=1, description=phase), sweeps)
 
 
 def table_of(found: Database, before: Database) -> Table:
@@ -58,7 +58,7 @@ def table_of(found: Database, before: Database) -> Table:
 def summary(found: Database, runs: list[Measured], seconds: float) -> str:
     """How sure the figures are, and where they went."""
     spread = statistics.median(run.spread for run in runs)
-    text = f"{found.source}: {len(runs)} runs in {seconds:.0f} s, rounds differ by {spread:.0%}\n"
+    text = f"{found.source}: {len(runs)} runs in {seconds:.0f} s, sweeps differ by {spread:.0%}\n"
     if spread > SPREAD:
         text += "that is too much: others use this machine; measure again when it is quiet\n"
     return text

@@ -33,7 +33,12 @@ ROWS_TOGETHER = 8
 def can_compress(host: Host, type_: ir.Type) -> bool:
     """Whether `host` moves the listed elements of a vector of `type_` together in one instruction."""
     width = ir.IntegerType(type_).width if isinstance(type_, ir.IntegerType) else ir.FloatType(type_).width
-    return host.architecture == "x86_64" and host.vector_bits == 512 and width in (32, 64)
+    return moves_together(host) and width in (32, 64)
+
+
+def moves_together(host: Host) -> bool:
+    """Whether `host` has an instruction that moves chosen elements of a vector together."""
+    return host.architecture == "x86_64" and host.vector_bits == 512
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,9 @@ def call_cheapest(
         frame = Frame(
             plan, tile_of(plan, lowering.host), lowering.host, [*arguments, *map(value, group)], len(group)
         )
-        candidates.append(Candidate(frame, None if found is None else found.count()))
+        candidates.append(
+            Candidate(frame, None) if found is None else Candidate(frame, found.count(), found.left())
+        )
 
         def call(
             plan: ContractPlan = plan, found: Live | None = found, given: list[ir.Value] = arguments

@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.brackets import Lowering
-from pit_mlir.codegen.cpu.build import Index, fold, product, value
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape, MicroTile
+from pit_mlir.codegen.cpu.brackets import Lowering, sizes
+from pit_mlir.codegen.cpu.build import Index, ceil_div, fold, product, value
+from pit_mlir.codegen.cpu.index_buffers import Counts, IndexBuffers, IndexShape, MicroTile, Sample
 from pit_mlir.codegen.cpu.row_bits import (
     WORD,
-    Counts,
-    RowBits,
     count_live,
     count_parts,
     list_live,
     list_parts,
-    row_bits,
-    segments_of_parts,
 )
+from pit_mlir.codegen.cpu.sampled_bits import all_bits, sample_of
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp, is_by_key
 from pit_mlir.dialect.structured import owner
@@ -50,10 +47,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Live:
-    """What is known of a list before the choice, and how to get it."""
+    """What is known of a list before the choice, and how to get it; `left` elements must be looked at for it."""
 
     shape: IndexShape
     count: Callable[[], Counts]
+    left: Callable[[], Index]
     make: Callable[[], IndexBuffers]
 
 
@@ -110,40 +108,71 @@ def live_of(alternative: Alternative, lowering: Lowering) -> Live:
     """What is known of the list `alternative` at the insertion point."""
     if alternative.index in lowering.indices:
         made = lowering.indices[alternative.index]
-        return Live(made, lambda: counts_of(made, alternative.block), lambda: made)
+        return Live(made, lambda: counts_of(made, alternative.block), lambda: 0, lambda: made)
     maker = owner(alternative.index)
     assert maker is not None and isinstance(maker.opview, DetectOp), "only a pit.detect is deferred"
     source, tile = maker.operands[0], micro_tile_of(maker)
     assert tile is not None, "bits tell what is deferred"
-    bits = known_bits(source, lowering)
-    if tile.steps == WORD:
-        shape, make = Shape((*segments_of_parts(bits), bits.rows)), lambda: list_parts(bits)
-    else:
-        shape, make = Shape((*bits.segments(tile.rows), bits.steps)), lambda: list_live(bits, tile.rows)
-    return Live(shape, lambda: known_counts(source, lowering)[tile], make)
+    seen, is_parts = known_bits(source, lowering), tile.steps == WORD
+    *outer, rows, steps = sizes(source)
+    shape = (
+        Shape((*outer, ceil_div(steps, WORD), rows))
+        if is_parts
+        else Shape((*outer, ceil_div(rows, tile.rows), steps))
+    )
+
+    def make() -> IndexBuffers:
+        bits = all_bits(seen)
+        return list_parts(bits) if is_parts else list_live(bits, tile.rows)
+
+    return Live(
+        shape,
+        lambda: known_counts(source, lowering)[tile],
+        lambda: seen.if_not_all(product([*outer, rows, steps]), 0),
+        make,
+    )
 
 
-def known_bits(source: ir.Value, lowering: Lowering) -> RowBits:
-    """The bits of `source`, made once."""
+def known_bits(source: ir.Value, lowering: Lowering) -> Sample:
+    """The bits of `source`, made once; a sample of them, unless more than one contraction would ask for the rest."""
     if source not in lowering.bits:
-        lowering.bits[source] = row_bits(source)
+        makers = deferred(source)
+        users = {use.owner.operation for maker in makers for use in maker.results[0].uses}
+        everything = len(users) > 1 or any("always" in user.attributes for user in users)
+        lowering.bits[source] = sample_of(
+            source, max(heights_of(makers), default=WORD), everything=everything
+        )
     return lowering.bits[source]
 
 
 def known_counts(source: ir.Value, lowering: Lowering) -> Mapping[MicroTile, Counts]:
-    """What the bits of `source` count for each list that some contraction may follow, counted once."""
+    """What the bits of `source` are expected to count for each list that some contraction may follow, counted once."""
     if source not in lowering.counts:
-        makers = [use.owner.operation for use in source.uses]
-        detects = [maker for maker in makers if isinstance(maker.opview, DetectOp) and is_deferred(maker)]
-        tiles = {tile for maker in detects if (tile := micro_tile_of(maker))}
-        heights = tuple(sorted(tile.rows for tile in tiles if tile.steps == 1))
-        bits = known_bits(source, lowering)
-        counts = count_live(bits, heights) if heights else []
+        makers = deferred(source)
+        heights, seen = heights_of(makers), known_bits(source, lowering)
+        counts = count_live(seen.bits, heights) if heights else []
         found = {MicroTile(height, 1): count for height, count in zip(heights, counts, strict=True)}
-        if (parts := MicroTile(1, WORD)) in tiles:
-            found[parts] = count_parts(bits)
-        lowering.counts[source] = found
+        if (parts := MicroTile(1, WORD)) in map(micro_tile_of, makers):
+            found[parts] = count_parts(seen.bits)
+        lowering.counts[source] = {tile: scaled(seen, count) for tile, count in found.items()}
     return lowering.counts[source]
+
+
+def scaled(seen: Sample, counts: Counts) -> Counts:
+    """What all bits are expected to count where those of `seen` count `counts`."""
+    return Counts(seen.scaled(counts.entries), None if counts.rows is None else seen.scaled(counts.rows))
+
+
+def deferred(source: ir.Value) -> list[ir.Operation]:
+    """The indices of `source` that are made where they are followed."""
+    makers = [use.owner.operation for use in source.uses]
+    return [maker for maker in makers if isinstance(maker.opview, DetectOp) and is_deferred(maker)]
+
+
+def heights_of(makers: Sequence[ir.Operation]) -> tuple[int, ...]:
+    """The heights of the micro-tiles that `makers` list along the rows."""
+    tiles = {tile for maker in makers if (tile := micro_tile_of(maker))}
+    return tuple(sorted(tile.rows for tile in tiles if tile.steps == 1))
 
 
 def counts_of(index: IndexBuffers, block: tuple[int, ...]) -> Counts:

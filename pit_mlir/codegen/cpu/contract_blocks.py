@@ -103,7 +103,7 @@ class BlocksForm(PackedForm):
         """Emits the packing of the columns, and the tasks."""
         frame = self.frame
         entries = count_entries(frame)
-        self.is_dense = compare("sge", mul(entries, COMPRESSED), product(frame.group_extents))
+        self.is_dense = reads_whole(frame, entries)
         columns = self.columns(entries)
         self.shared = columns.packed
         blocks = ceil_div(frame.rows, self.block)
@@ -136,11 +136,7 @@ class BlocksForm(PackedForm):
         frame, view = self.frame, plain_columns(self.frame)
         if view is None:
             return Columns(pack_columns(frame, self.packed_type, 0, frame.columns), None, None)
-        rest = compare("ne", remainder(frame.columns, self.tile.width), 0)
-        many = compare("sge", mul(entries, PACKED), product(frame.group_extents))
-        # Each column that is packed should serve several blocks.
-        often = compare("sge", entries, mul(PACKED, frame.group_extents[-1]))
-        is_packed = arith.ori(rest, arith.andi(many, often))
+        is_packed = packs_columns(frame, entries)
         packed = pack_columns(frame, self.packed_type, 0, select(is_packed, frame.columns, 0))
         return Columns(packed, view, is_packed)
 
@@ -176,11 +172,7 @@ class BlocksForm(PackedForm):
 
     def packing(self, factor: Factor, blocks: Index) -> "Packing | None":
         """Where rows are packed by the bits of their list; None where they are gathered in any case."""
-        axis = self.frame.depth_axes[0]
-        along = all(
-            is_unit(view.strides[axis]) or is_zero(view.strides[axis]) for view in factor.views.values()
-        )
-        if not along or self.frame.bits is None or not can_compress(self.frame.host, self.plan.sum_type):
+        if self.frame.bits is None or not self.may_read_whole(factor):
             return None
         index = ir.IndexType.get()
         places, begins, filled = (scratch(index, blocks) for _ in range(3))
@@ -189,6 +181,14 @@ class BlocksForm(PackedForm):
             for buffer in (places, begins, filled):
                 memref.store(value(0), buffer, [number])
         return packing
+
+    def may_read_whole(self, factor: Factor) -> bool:
+        """Whether `factor`, of the rows, can be packed by the bits of its list, if there are any."""
+        axis = self.frame.depth_axes[0]
+        along = all(
+            is_unit(view.strides[axis]) or is_zero(view.strides[axis]) for view in factor.views.values()
+        )
+        return along and can_compress(self.frame.host, self.plan.sum_type)
 
     def pack_block(
         self, block: "Block", number: Index, factor: Factor, target: Rows, packing: "Packing | None"
@@ -339,6 +339,20 @@ def plain_columns(frame: Frame) -> View | None:
     if view is None or frame.is_paired or not is_unit(view.strides[frame.column_axis]):
         return None
     return view if view.element == frame.plan.sum_type and not view.tables else None
+
+
+def reads_whole(frame: Frame, entries: Index) -> ir.Value:
+    """Whether rows with so many `entries` are read whole rather than gathered, where they can be."""
+    return compare("sge", mul(entries, COMPRESSED), product(frame.group_extents))
+
+
+def packs_columns(frame: Frame, entries: Index) -> ir.Value:
+    """Whether columns are packed for so many `entries`, where they could be read as they lie."""
+    rest = compare("ne", remainder(frame.columns, frame.tile.width), 0)
+    many = compare("sge", mul(entries, PACKED), product(frame.group_extents))
+    # Each column that is packed should serve several blocks.
+    often = compare("sge", entries, mul(PACKED, frame.group_extents[-1]))
+    return arith.ori(rest, arith.andi(many, often))
 
 
 def count_entries(frame: Frame) -> ir.Value:

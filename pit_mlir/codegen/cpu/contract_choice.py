@@ -7,9 +7,17 @@ computed, before one is followed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pit_mlir.analysis.cover import HEIGHTS, Term, dense_terms, listed_terms, parts_terms, streamed_terms
+from pit_mlir.analysis.cover import (
+    HEIGHTS,
+    Listed,
+    Term,
+    dense_terms,
+    listed_terms,
+    parts_terms,
+    streamed_terms,
+)
 from pit_mlir.analysis.tiles import costs
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import (
@@ -17,28 +25,40 @@ from pit_mlir.codegen.cpu.build import (
     add,
     ceil_div,
     compare,
+    floor_div,
+    maximum,
     minimum,
     mul,
     product,
     select,
+    sub,
     value,
 )
+from pit_mlir.codegen.cpu.contract_blocks import BlocksForm, packs_columns, plain_columns, reads_whole
+from pit_mlir.codegen.cpu.contract_columns import is_zero
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, parts_form, sides, skinny_form
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_segments import segment_count
-from pit_mlir.codegen.cpu.row_bits import Counts
+from pit_mlir.codegen.cpu.index_buffers import Counts
+from pit_mlir.codegen.cpu.pack import Factor, lies_across
 
+LINE = 64
+"""Bytes that are read for one that is gathered."""
 PARTS = 16
 """Costs are integers, in parts of this of a picosecond."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A list that may be followed, or none: its kernel is that of `frame`, and `counts` are of its list."""
+    """A list that may be followed, or none: its kernel is that of `frame`.
+
+    `counts` are of its list, which asks for a look at `left` elements.
+    """
 
     frame: Frame
     counts: Counts | None
+    left: Index = 0
 
 
 def cheapest(candidates: Sequence[Candidate]) -> ir.Value:
@@ -55,56 +75,107 @@ def cost_of(candidate: Candidate) -> Index:
     """What `candidate` is expected to take."""
     frame, counts = candidate.frame, candidate.counts
     if counts is not None and frame.plan.listed == "parts":
-        return in_parts(frame, counts)
+        return price(in_parts(frame, counts, candidate.left))
     if counts is None:
-        packed = packed_dense(frame)
+        packed = price(packed_dense(frame))
         few = [(frame, form.most_rows)] if (form := skinny_form(frame)) else []
         high, steps = frame.rows, mul(product(frame.outer_extents), depth_of(frame))
     else:
-        packed = packed_listed(frame, counts)
+        packed = price(listed_terms(packed_listed(frame, counts, candidate.left)))
         few = [(side, form.most_rows) for side in sides(frame) if (form := skinny_form(side))]
         high, steps = rows_of_segment(frame), mul(counts.entries, repeated(frame))
-    for side, most in few:
-        packed = select(compare("sle", side.rows, most), streamed(frame, side, high, steps), packed)
+    for side, most in () if in_panels(frame) else few:
+        packed = select(compare("sle", side.rows, most), price(streamed(frame, side, high, steps)), packed)
     return packed
 
 
-def packed_listed(frame: Frame, counts: Counts) -> Index:
+def packed_listed(frame: Frame, counts: Counts, left: Index) -> Listed[Index]:
     """The packed form with the list."""
-    times, high = repeated(frame), rows_of_segment(frame)
+    times, high, columns = repeated(frame), rows_of_segment(frame), whole_panels(frame)
     block = frame.plan.block_of("row")
     form = packed_form(frame)
     rows = mul(counts.entries, high) if counts.rows is None or not form.skips_rows else counts.rows
-    terms = listed_terms(
-        mul(counts.entries, times),
-        mul(rows, times),
-        whole_panels(frame),
-        depth_of(frame),
-        segment_count(frame),
+    entries, rows = mul(counts.entries, times), mul(rows, times)
+    steps = depth_of(frame)
+    once, often = mul(steps, columns), mul(entries, columns)
+    elements = product([*frame.outer_extents, frame.rows, steps])
+    work = Listed[Index](
         micro_tile=max(HEIGHTS) if block is None else block,
-        shares=form.shares,
-        has_runs=frame.plan.has_runs,
+        # Rows that are zero throughout are looked for, which is to look at all again.
+        left=add(left, elements) if form.skips_rows and not frame.plan.has_runs else left,
+        possible=mul(segment_count(frame), frame.group_extents[-1]),
+        whole=0,
+        gathered=0 if frame.plan.has_runs else rows,
+        row=rows if frame.plan.has_runs else 0,
+        packed=0 if in_panels(frame) else once if form.shares else often,
+        lying=0,
+        multiplied=mul(rows, columns),
+        far=0,
+        turned=is_turned(frame),
     )
-    return price(terms)
+    if isinstance(form, BlocksForm):
+        if form.may_read_whole(frame.factors.rows):
+            is_whole = reads_whole(frame, counts.entries)
+            work = replace(work, whole=select(is_whole, elements, 0), gathered=select(is_whole, 0, rows))
+        if plain_columns(frame) is not None and not in_panels(frame):
+            is_packed = packs_columns(frame, counts.entries)
+            work = replace(work, packed=select(is_packed, once, 0), lying=select(is_packed, 0, often))
+    return replace(work, far=far_of_list(frame, work, entries, elements))
 
 
-def in_parts(frame: Frame, counts: Counts) -> Index:
+def far_of_list(frame: Frame, work: Listed[Index], entries: Index, elements: Index) -> Index:
+    """The bytes that come from memory where `work` is done with a list of so many `entries` of `elements`."""
+    size, cache = bytes_of(frame.factors.rows, frame), frame.host.l3_bytes
+    read = minimum(mul(work.gathered, LINE), mul(elements, size))
+    for part in (work.left, work.whole, work.row):
+        read = add(read, mul(part, size))
+    return add(far(read, mul(elements, size), cache), far_of_columns(frame, entries))
+
+
+def far_of_columns(frame: Frame, steps: Index) -> Index:
+    """The bytes of columns that come from memory where so many `steps` ask for them, or all do."""
+    size = mul(bytes_of(frame.factors.columns, frame), frame.columns)
+    whole = mul(depth_of(frame), size)
+    return far(minimum(mul(steps, size), whole), whole, frame.host.l3_bytes)
+
+
+def far(read: Index, whole: Index, cache: int) -> Index:
+    """Of `read` bytes of a tensor of `whole` those that come from memory.
+
+    A fourth of the last-level cache is still there when it is read again, of half of it nothing is.
+    """
+    quarter = cache // 4
+    return floor_div(mul(read, minimum(maximum(sub(whole, quarter), 0), quarter)), quarter)
+
+
+def bytes_of(factor: Factor, frame: Frame) -> int:
+    """The bytes of what `factor` reads at each step of the depth."""
+    axis = frame.depth_axes[-1]
+    views = [view for view in factor.views.values() if not is_zero(view.strides[axis])]
+    return sum(width_of(view.element) for view in views) // 8
+
+
+def in_parts(frame: Frame, counts: Counts, left: Index) -> list[Term[Index]]:
     """The form that follows lists of rows for parts of the depth."""
     form = parts_form(frame)
     high, wide = form.sizes()
     outer, depth = product(frame.outer_extents), depth_of(frame)
-    size = frame.plan.block[form.part]
-    terms = parts_terms(
+    size, width = frame.plan.block[form.part], bytes_of(frame.factors.rows, frame)
+    listed = mul(counts.entries, size)
+    read, whole = mul(add(left, listed), width), product([outer, frame.rows, depth, width])
+    return parts_terms(
         counts.entries,
         whole_panels(frame),
         size,
         ceil_div(frame.columns, wide),
         # Columns are packed for a part of which a task has rows.
-        minimum(mul(counts.entries, size), product([outer, ceil_div(frame.rows, high), depth])),
+        minimum(listed, product([outer, ceil_div(frame.rows, high), depth])),
         product([outer, ceil_div(depth, size), frame.rows]),
+        left,
+        add(far(read, whole, frame.host.l3_bytes), far_of_columns(frame, listed)),
         pairs=form.frame.is_paired,
+        turned=is_turned(frame),
     )
-    return price(terms)
 
 
 def rows_of_segment(frame: Frame) -> Index:
@@ -124,19 +195,36 @@ def repeated(frame: Frame) -> Index:
     return product(free)
 
 
-def packed_dense(frame: Frame) -> Index:
+def packed_dense(frame: Frame) -> list[Term[Index]]:
     """The packed form without a list."""
-    paired = in_pairs(frame)
-    outer = product(frame.outer_extents)
-    steps = mul(outer, depth_of(frame))
-    return price(dense_terms(frame.rows, whole_panels(frame), steps, pairs=paired is not None))
+    steps = mul(product(frame.outer_extents), depth_of(frame))
+    read = product([frame.rows, steps, bytes_of(frame.factors.rows, frame)])
+    return dense_terms(
+        frame.rows,
+        whole_panels(frame),
+        steps,
+        add(far(read, read, frame.host.l3_bytes), far_of_columns(frame, steps)),
+        pairs=in_pairs(frame) is not None,
+        turned=is_turned(frame),
+        packed=not in_panels(frame),
+    )
 
 
-def streamed(frame: Frame, side: Frame, high: Index, steps: Index) -> Index:
+def in_panels(frame: Frame) -> bool:
+    """Whether columns lie in panels already, as frozen weights do."""
+    return packed_form(in_pairs(frame) or frame).panels is not None
+
+
+def is_turned(frame: Frame) -> bool:
+    """Whether the columns lie along the depth."""
+    return lies_across(frame.factors.columns, frame.column_axis, frame.depth_axes[-1])
+
+
+def streamed(frame: Frame, side: Frame, high: Index, steps: Index) -> list[Term[Index]]:
     """The form that streams the columns of `side`, for so many rows of `frame` at each of `steps`."""
     many, few = (frame.columns, high) if side.column_axis == frame.column_axis else (high, frame.columns)
     bits = sum(width_of(view.element) for view in side.factors.columns.views.values())
-    return price(streamed_terms(many, few, steps, bits // 8))
+    return streamed_terms(many, few, steps, bits // 8)
 
 
 def price(terms: Sequence[Term[Index]]) -> Index:

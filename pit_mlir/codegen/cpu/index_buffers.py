@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import Index, add, ceil_div, minimum, mul, sub, value
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    ceil_div,
+    minimum,
+    mul,
+    select,
+    sub,
+    value,
+)
 
 WORD = 64
 """Elements that share a word of bits."""
@@ -89,6 +98,30 @@ class Counts:
 
     entries: Index
     rows: Index | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`bits` of a part of the tensor `source`: of `seen` of its `windows`, or of all of it, if `is_all`.
+
+    That may be a truth value that only the program knows. What is not all has rows of its own in `bits`, to be counted.
+    """
+
+    source: ir.Value
+    bits: RowBits
+    is_all: bool | ir.Value
+    windows: Index
+    seen: Index
+
+    def if_not_all(self, number: Index, otherwise: Index) -> Index:
+        """`number`, or `otherwise` where nothing was left out."""
+        if isinstance(self.is_all, bool):
+            return otherwise if self.is_all else number
+        return select(self.is_all, otherwise, number)
+
+    def scaled(self, count: Index) -> Index:
+        """What all bits are expected to count where those of the sample count `count`."""
+        return self.if_not_all(floor_of(mul(count, self.windows), self.seen), count)
 
 
 def floor_of(number: Index, divisor: Index) -> Index:

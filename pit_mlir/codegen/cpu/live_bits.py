@@ -121,7 +121,12 @@ def live_word(buffer: ir.Value, start: Index, mask: ir.Value | None = None) -> i
     bytes_ = bytes_of_element(buffer)
     for line in range(0, WORD * bytes_, LINE):
         memref.prefetch(buffer, [value(build.add(start, (line + AHEAD) // bytes_))], False, 3, True)
-    live = is_live(load_vector(buffer, start, WORD, mask))
+    return word_of(load_vector(buffer, start, WORD, mask))
+
+
+def word_of(elements: ir.Value) -> ir.Value:
+    """A bit for each of 64 `elements`, a vector: whether it is live."""
+    live = is_live(elements)
     word = vector.bitcast(ir.VectorType.get([1], ir.IntegerType.get_signless(WORD)), live)
     return vector.extract(word, [], [0])
 

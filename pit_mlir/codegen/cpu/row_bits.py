@@ -43,13 +43,13 @@ def words_type() -> ir.VectorType:
     return ir.VectorType.get([LANES], ir.IntegerType.get_signless(WORD))
 
 
-def row_bits(source: ir.Value) -> RowBits:
-    """The bits of a tensor whose rows lie along its last dimension."""
+def row_bits(source: ir.Value, wanted: Index = 1) -> RowBits:
+    """The bits of a tensor whose rows lie along its last dimension; no row is looked at where `wanted` is 0."""
     *outer, rows, steps = sizes(source)
     buffer, base, _ = flat_buffer(read(source))
     words = ceil_div(steps, WORD)
     pitch = mul(ceil_div(words, LANES), LANES)
-    count = product([*outer, rows])
+    count = product([*outer, rows, wanted])
     i64 = ir.IntegerType.get_signless(WORD)
     bits = allocate([mul(count, pitch)], i64)
     none = arith.constant(i64, 0)
