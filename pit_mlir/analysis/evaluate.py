@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
+from pit_mlir.analysis.affine import affine_values
 from pit_mlir.analysis.body import Body, Node, is_float, signed, width
 
 Scalar = int | float | Fraction
@@ -363,7 +364,25 @@ FLOAT_RULES: dict[str, Rule] = {
     "math.isfinite": lambda n, t, x: not isinstance(x[0], float) or math.isfinite(x[0]),
 }
 
+
+def _affine(choose: Callable[[Sequence[int]], int]) -> Rule:
+    """`choose` among the results of a map, which is the only attribute of the operation."""
+
+    def rule(node: Node, _types: Sequence[str], values: Sequence[Scalar]) -> Scalar:
+        assert isinstance(node.detail, tuple)
+        text = str(node.detail[0]).removeprefix("map=")
+        try:
+            return choose(affine_values(text, [int(value) for value in values]))
+        except ZeroDivisionError as error:
+            raise Unevaluable("division by zero in a map") from error
+
+    return rule
+
+
 INTEGER_RULES: dict[str, Rule] = {
+    "affine.apply": _affine(lambda results: results[0]),
+    "affine.min": _affine(min),
+    "affine.max": _affine(max),
     "arith.select": lambda n, t, x: x[1] if x[0] else x[2],
     "arith.cmpi": lambda n, t, x: compare_integers(str(n.detail), x[0], x[1], t[0]),
     "arith.addi": lambda n, t, x: x[0] + x[1],

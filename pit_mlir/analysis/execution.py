@@ -1,15 +1,14 @@
 """Runs a structured operation on small tensors, and looks for two orders of an iterator that differ there."""
 
-import ast
 import math
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count as counting
 from itertools import product
 
+from pit_mlir.analysis.affine import affine_value
 from pit_mlir.analysis.body import Compound, Map, Scheme, is_float
 from pit_mlir.analysis.claims import Mode, random_scalar
 from pit_mlir.analysis.counterexample import Coordinates, Move, Tensor, captured_scalars, digits
@@ -66,36 +65,12 @@ def moved(tensor: Tensor, map_: Map, iterator: int, order: Sequence[int]) -> Ten
 
 def place(map_: Map, point: Coordinates) -> Coordinates:
     """The coordinates that `map_` gives to a point of the iteration space."""
-    return tuple(
-        _value(_parsed(item.text), point) if isinstance(item, Compound) else point[item] for item in map_
-    )
-
-
-@lru_cache(maxsize=1024)
-def _parsed(text: str) -> ast.expr:
-    """An affine expression as a Python one: `floordiv`, `mod` and `ceildiv` are `//`, `%` and `@`, which bind alike."""
-    for word, sign in (("floordiv", "//"), ("mod", "%"), ("ceildiv", "@")):
-        text = text.replace(word, sign)
-    return ast.parse(text, mode="eval").body
-
-
-def _value(node: ast.expr, point: Coordinates) -> int:
-    if isinstance(node, ast.Constant):
-        assert isinstance(node.value, int)
-        return node.value
-    if isinstance(node, ast.Name):
-        return point[int(node.id.removeprefix("d"))]
-    if isinstance(node, ast.UnaryOp):
-        return -_value(node.operand, point)
-    assert isinstance(node, ast.BinOp)
-    a, b = _value(node.left, point), _value(node.right, point)
-    if isinstance(node.op, ast.Add | ast.Sub | ast.Mult):
-        return a * b if isinstance(node.op, ast.Mult) else a + b if isinstance(node.op, ast.Add) else a - b
-    if b == 0:
-        raise Unevaluable("division by zero in a map")
-    return (
-        a // b if isinstance(node.op, ast.FloorDiv) else a % b if isinstance(node.op, ast.Mod) else -(-a // b)
-    )
+    try:
+        return tuple(
+            affine_value(item.text, point) if isinstance(item, Compound) else point[item] for item in map_
+        )
+    except ZeroDivisionError as error:
+        raise Unevaluable("division by zero in a map") from error
 
 
 def search_move(scheme: Scheme, iterator: int, mode: Mode) -> Move | None:
