@@ -6,7 +6,7 @@ import logging
 import operator
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 from pit_mlir.errors import InputError, PitError, UnsupportedError
 from pit_mlir.frontend.asserts import checks_asserted
 from pit_mlir.frontend.decompositions import decomposition_table
-from pit_mlir.frontend.source import error_line, model_line
+from pit_mlir.frontend.source import error_line, model_line, names_in
 
 aten = torch.ops.aten
 
@@ -94,7 +94,7 @@ def _export(
     except Exception as error:
         # Whatever the model or the exporter raises means the same here: there is no graph of this model.
         advice = SPECIALIZED_ADVICE if "specialized it to be a constant" in str(error) else ""
-        if isinstance(error, GuardOnDataDependentSymNode):
+        if isinstance(error, GuardOnDataDependentSymNode) and names_adding_back(names_in(error)):
             advice = DISPATCH_ADVICE
         raise UnsupportedError(
             f"torch.export cannot export the model: {type(error).__name__}: {str(error).strip()}{advice}",
@@ -153,12 +153,16 @@ def refuse_data_dependent_sizes(graph: fx.Graph) -> None:
 
 def adds_back(graph: fx.Graph) -> bool:
     """Whether `graph` writes rows to computed places: those of an expert, back to the tokens that it came from."""
-    names = {
-        node.target._schema.name.partition("::")[2].rstrip("_")
+    return names_adding_back(
+        node.target._schema.name.partition("::")[2]
         for node in graph.nodes
         if isinstance(node.target, torch._ops.OpOverload)
-    }
-    return not names.isdisjoint(ADDING_BACK)
+    )
+
+
+def names_adding_back(names: Iterable[str]) -> bool:
+    """Whether one of `names` is that of an operator that writes rows to computed places."""
+    return not {name.rstrip("_") for name in names}.isdisjoint(ADDING_BACK)
 
 
 def refuse_randomness(graph: fx.Graph, training: bool) -> None:

@@ -49,6 +49,17 @@ def error_line(error: BaseException) -> str | None:
     return f"{frames[-1].filename}:{frames[-1].lineno}:0" if frames else None
 
 
+def names_in(error: BaseException) -> set[str]:
+    """The attributes and functions that the model's own code names in the functions of the traceback of `error`."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return {
+        name
+        for frame in frames
+        if not is_torch_file(frame.f_code.co_filename)
+        for name in frame.f_code.co_names
+    }
+
+
 def keep_model_frames(graph: fx.Graph) -> None:
     """Drops torch's own frames from the nodes, so that locations in the IR are lines of the model.
 

@@ -240,6 +240,19 @@ def test_dispatch_by_the_number_of_rows_is_an_error_with_advice(skips_empty: boo
     assert 'set_experts_implementation("pit")' in str(caught.value)
 
 
+class Guarded(torch.nn.Module):
+    """Does one thing or another by its data, and has no experts."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.sum() > 0 else x
+
+
+def test_other_choices_by_data_get_no_advice_about_experts() -> None:
+    with pytest.raises(pit.UnsupportedError) as caught:
+        pit.compile(Guarded().eval(), (torch.randn(6, DIM),))
+    assert "rows of an expert" not in str(caught.value)
+
+
 def test_gates_that_are_scattered() -> None:
     """A column of what was scattered into zeros says which rows an expert has."""
     model, x = Scattered(5, 2).eval(), torch.randn(33, DIM)
