@@ -106,9 +106,16 @@ def test_any_vector_width(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
         ("mk,nk->mn", "f16", {"n": 64, "k": 64}),
         ("mk,nk->nm", "f32", {"n": 64, "k": 64}),
         ("mk,hnk->mhn", "f32", {"h": 3, "n": 45, "k": 64}),
+        ("mhk,nhk->mn", "bf16", {"h": 3, "n": 64, "k": 33}),
         ("mk,nk->mn", "f32", {"n": 1, "k": 100_000}),
     ],
-    ids=["widened", "rows of the result", "heads of no whole panels", "one column"],
+    ids=[
+        "widened",
+        "rows of the result",
+        "heads of no whole panels",
+        "heads of no whole pairs",
+        "one column",
+    ],
 )
 def test_left_as_they_are(equation: str, type_: str, weight: dict[str, int]) -> None:
     """What is widened while it is packed, what gives rows, and what would take much more memory."""

@@ -56,13 +56,15 @@ def has_known_sizes(plan: ContractPlan, access: Access, panels: PanelMap) -> boo
     """Whether types tell all sizes of the columns, and that the rows have the same depth.
 
     Where a leading iterator is one of columns too, the last panel of each of its coordinates must be full: all of
-    them together are one axis to a kernel.
+    them together are one axis to a kernel. So must the last pair be where the depth has several iterators.
     """
     sizes = access.extents
     rows = [other for reader in plan.row_elements if (other := Access.of(reader)) is not None]
     if len(sizes) != len(access.positions):
         return False
     if any(all(other.extents.get(p) != sizes[p] for other in rows) for p in panels.depth):
+        return False
+    if len(panels.depth) > 1 and sizes[panels.depth[-1]] % panels.pair:
         return False
     carried = {p for other in rows for p in other.positions} | set(plan.group)
     alone = all(p in carried for p in panels.leading)
