@@ -29,7 +29,9 @@ from pit_mlir.codegen.cpu.build import (
     value,
     zero,
 )
+from pit_mlir.codegen.cpu.contract_ahead import COLUMNS_OF_BLOCK, NextBlock, next_block
 from pit_mlir.codegen.cpu.contract_columns import carried_axes, pack_columns
+from pit_mlir.codegen.cpu.contract_finish import finish
 from pit_mlir.codegen.cpu.contract_frame import (
     Factors,
     Frame,
@@ -43,7 +45,7 @@ from pit_mlir.codegen.cpu.contract_pairs import in_parts
 from pit_mlir.codegen.cpu.contract_panels import panels_of
 from pit_mlir.codegen.cpu.contract_views import View, index_at
 from pit_mlir.codegen.cpu.micro_kernel import PREFETCH, MicroKernel, call_smallest
-from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, lies_across, transpose
+from pit_mlir.codegen.cpu.pack import Factor, Panels, Rows, lies_across
 
 ROWS_OF_TASK = 448
 """Rows of a task: 448 packed rows of 256 floats fill less than half of a second-level cache of 1 MiB."""
@@ -248,14 +250,15 @@ class PackedForm:
     def multiply_in_steps(
         self, task: Task, buffers: Buffers, factor: Factor, first: Index, count: Index
     ) -> None:
-        """Packs `count` steps of the columns, as many columns as the cache holds, and multiplies."""
+        """Packs `count` steps of the columns, some columns after others, and multiplies while the next ones come."""
         fresh = compare("eq", first, 0)
-        with loop(0, task.columns, COLUMNS_OF_STEP) as column:
-            wide = minimum(COLUMNS_OF_STEP, sub(task.columns, column))
+        with loop(0, task.columns, COLUMNS_OF_BLOCK) as column:
+            wide = minimum(COLUMNS_OF_BLOCK, sub(task.columns, column))
             part = replace(task, column=add(task.column, column), columns=wide)
             in_parts(self.frame, factor, first, count, lambda *some: self.pack_columns(part, buffers, *some))
             panel = floor_div(column, self.tile.width)
-            self.multiply(part, buffers, count, fresh, first_panel=panel)
+            following = next_block(self.frame, factor, task, first, column)
+            self.multiply(part, buffers, count, fresh, first_panel=panel, following=following)
 
     def build_nested_depth(self, task: Task, buffers: Buffers, factors: Factors) -> None:
         """The steps along a depth of several axes: several runs of the last one share a step if they are short."""
@@ -401,10 +404,12 @@ class PackedForm:
         *,
         first_panel: Index = 0,
         first_step: Index = 0,
+        following: NextBlock | None = None,
     ) -> None:
         """Adds the product of what is packed to the sums, from `first_panel` on; `fresh` sums start from 0.
 
-        Columns that are shared are taken from `first_step` on, or from the steps that `entries` list.
+        Columns that are shared are taken from `first_step` on, or from the steps that `entries` list. The `following`
+        ones are asked for.
         """
         tile = self.tile
         kernels = [
@@ -415,6 +420,7 @@ class PackedForm:
                 tile.lanes,
                 tile.pitch,
                 "listed" if entries is not None else "pairs" if self.frame.is_paired else "dense",
+                asks=None if following is None else following.asks,
             )
             for height in tile.heights
         ]
@@ -451,6 +457,9 @@ class PackedForm:
                 ahead = add(add(start, buffers.panel_pitch), mul(first_step, tile.width))
                 with loop(begin, minimum(add(begin, part), size), LINE) as place:
                     memref.prefetch(buffers.columns, [value(add(ahead, place))], False, 2, True)
+            if following is not None:
+                tiles = ceil_div(buffers.live, tile.rows)
+                arguments += following.arguments(panel, floor_div(row, tile.rows), tiles)
             call_smallest(names, sub(buffers.live, row), arguments)
 
     def place_of_sums(self, buffers: Buffers, row: Index, column: Index) -> Index:
@@ -461,37 +470,13 @@ class PackedForm:
 
     def finish(self, buffers: Buffers, task: Task) -> None:
         """Passes the sums of `task` through the epilogue to the result."""
-        if self.frame.lies_along_rows:
-            self.finish_columns(buffers, task)
-            return
-        lanes = self.tile.lanes
-        type_ = ir.VectorType.get([lanes], self.plan.sum_type)
-        with loop(0, task.rows) as row:
-            finished = self.frame.finish_row(task, row)
-            slot = row if buffers.slots is None else index_in(buffers.slots, row)
-            with loop(0, task.columns, lanes) as column:
-                place = value(self.place_of_sums(buffers, slot, column))
-                finished.store(vector.load(type_, buffers.sums, [place]), column, sub(task.columns, column))
+        type_ = ir.VectorType.get([self.tile.lanes], self.plan.sum_type)
 
-    def finish_columns(self, buffers: Buffers, task: Task) -> None:
-        """As `finish`, column by column: squares of sums are transposed, so that whole vectors are stored."""
-        lanes = self.tile.lanes
-        type_ = ir.VectorType.get([lanes], self.plan.sum_type)
-        square = scratch(self.plan.sum_type, lanes * lanes)
-        with loop(0, task.rows, lanes) as row, loop(0, task.columns, lanes) as column:
-            sums: list[ir.Value] = []
-            for number in range(lanes):
-                inside = minimum(add(row, number), sub(task.rows, 1))
-                slot = inside if buffers.slots is None else index_in(buffers.slots, inside)
-                sums.append(
-                    vector.load(type_, buffers.sums, [value(self.place_of_sums(buffers, slot, column))])
-                )
-            for number, line in enumerate(transpose(sums)):
-                vector.store(line, square, [value(number * lanes)])
-            with loop(0, minimum(lanes, sub(task.columns, column))) as number:
-                line = vector.load(type_, square, [value(mul(number, lanes))])
-                finished = self.frame.finish_column(task, add(column, number))
-                finished.store(line, row, sub(task.rows, row))
+        def sums_at(row: Index, column: Index) -> ir.Value:
+            slot = row if buffers.slots is None else index_in(buffers.slots, row)
+            return vector.load(type_, buffers.sums, [value(self.place_of_sums(buffers, slot, column))])
+
+        finish(self.frame, task, sums_at)
 
 
 def index_in(buffer: ir.Value, number: Index) -> Index:

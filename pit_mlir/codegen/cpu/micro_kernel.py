@@ -11,9 +11,11 @@ from pit_mlir.codegen.cpu.build import (
     compare,
     either,
     flat,
+    floor_div,
     fold,
     minimum,
     mul,
+    remainder,
     splat,
     sub,
     value,
@@ -25,6 +27,39 @@ PREFETCH = 32
 
 Measured at 256 x 2048 x 5504, 32x1 blocks, half of them zero: none takes 1.8 times as long, 8 1.3, 16 1.1.
 """
+LINE_BITS = 512
+"""The size of a cache line."""
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What a micro-kernel asks memory for while it multiplies: two lines of elements of type `element` at each step.
+
+    Pair i is pair `i mod run` of run `i div run`; inside of a run, one follows the other.
+    """
+
+    element: ir.FloatType | ir.IntegerType
+    run: int
+
+    @property
+    def line(self) -> int:
+        """The elements of a cache line."""
+        return LINE_BITS // self.element.width
+
+    @property
+    def types(self) -> list[ir.Type]:
+        """The types of what tells a micro-kernel where: see `ask`, and the number of pairs."""
+        return [flat(self.element), *[ir.IndexType.get()] * 5]
+
+    def ask(
+        self, step: Index, buffer: ir.Value, base: Index, first: Index, distance: Index, partner: Index
+    ) -> None:
+        """Asks for pair `first + step`: from `base` on runs lie `distance` apart, the lines of a pair `partner`."""
+        number = add(first, step)
+        run, inside = floor_div(number, self.run), remainder(number, self.run)
+        place = add(base, add(mul(run, distance), mul(inside, 2 * self.line)))
+        for line in (place, add(place, partner)):
+            memref.prefetch(buffer, [value(line)], False, 2, True)
 
 
 @dataclass(frozen=True)
@@ -45,12 +80,15 @@ class MicroKernel:
     pitch: int
     kind: Literal["dense", "listed", "pairs"] = "dense"
     ahead: int = 0
+    asks: Asks | None = None
 
     @property
     def name(self) -> str:
         """The name of the function; equal micro-kernels of a module are one function."""
         shape = f"{self.rows}x{self.vectors}x{self.lanes}p{self.pitch}"
-        return f"pit_micro_{self.kind}_{self.element}_{shape}" + (f"a{self.ahead}" if self.ahead else "")
+        ahead = f"a{self.ahead}" if self.ahead else ""
+        asks = "" if self.asks is None else f"_asks_{self.asks.element}_{self.asks.run}"
+        return f"pit_micro_{self.kind}_{self.element}_{shape}{ahead}{asks}"
 
     @property
     def packed(self) -> ir.Type:
@@ -67,7 +105,8 @@ class MicroKernel:
         Its arguments are rows, first row, panel, first element of the panel, accumulators, first accumulator,
         steps along k, and whether the accumulators start from 0 instead of from what the buffer holds; with a list
         also its entries, the first of them, how far the columns of one step lie from those of the next, and what to
-        ask memory for at each step: so many steps, and so many columns, ahead.
+        ask memory for at each step: so many steps, and so many columns, ahead. With `asks` those of `Asks.ask` follow
+        and in how many steps it asks.
         """
         if self.name not in ir.SymbolTable(module):
             self._build(module)
@@ -79,11 +118,15 @@ class MicroKernel:
         types = [packed, index, packed, index, sums, index, index, i1]
         if self.kind == "listed":
             types += [flat(ir.IntegerType.get_signless(32)), index, index, index, index]
+        asked = [] if self.asks is None else self.asks.types
+        types += asked
         with ir.InsertionPoint.at_block_begin(module.regions[0].blocks[0]):
             function = func.FuncOp(self.name, (types, []), visibility="private")
         function.attributes["no_inline"] = ir.UnitAttr.get()
         with ir.InsertionPoint(function.add_entry_block()):
-            self._body(*function.entry_block.arguments)
+            arguments = list(function.entry_block.arguments)
+            count = len(arguments) - len(asked)
+            self._body(*arguments[:count], asked=arguments[count:])
             func.ReturnOp([])
 
     def _body(
@@ -101,6 +144,8 @@ class MicroKernel:
         distance: Index = 0,
         steps_ahead: Index = 0,
         columns_ahead: Index = 0,
+        *,
+        asked: Sequence[ir.Value] = (),
     ) -> None:
         width = self.vectors * self.lanes
         type_ = ir.VectorType.get([self.lanes], self.element)
@@ -136,7 +181,16 @@ class MicroKernel:
                 ]
             return result
 
-        totals = fold(0, steps, 1, [zero(type_)] * len(places), step)
+        def asking_step(k: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            assert self.asks is not None, "there is something to ask for"
+            self.asks.ask(k, *asked[:-1])
+            return step(k, carried)
+
+        totals: list[ir.Value] = [zero(type_)] * len(places)
+        asking = minimum(asked[-1], steps) if asked else 0
+        if asked:
+            totals = fold(0, asking, 1, totals, asking_step)
+        totals = fold(asking, steps, 1, totals, step)
 
         def add_to_sums() -> None:
             for place, total in zip(places, totals, strict=True):
