@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pit_mlir.analysis.tiles import database
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_alternatives import alternatives_of
 from pit_mlir.diagnostics import Report
@@ -88,7 +89,10 @@ def select_tiles(block: ir.Block, report: Report, choice: str = "") -> None:
         report.count("num-lists", len(offered))
         if len(offered) > 1:
             names = ", ".join(map(name_of, offered))
-            text = f"each call counts the live micro-tiles {names}, and follows the list that costs least, or none"
+            text = (
+                f"each call counts the live micro-tiles {names}, and follows the list that costs least, or none; "
+                f"costs: {database().origin}"
+            )
             report.remark(location_text(grown.operation.location), text, topic="kernel")
 
 

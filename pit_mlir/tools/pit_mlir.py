@@ -65,12 +65,18 @@ def tune(
             "-o", "--output", metavar="FILE", help="Where it goes; else where compilations look for it."
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each kernel runs.")] = 7,
+    sweeps: Annotated[int, typer.Option(min=1, help="How often all kernels are measured.")] = 4,
 ) -> None:
-    """Measures what the steps of kernels cost on this machine, by which calls choose lists; takes a minute."""
+    """Measures what the steps of kernels cost on this machine, by which each call chooses the list that it follows.
+
+    All threads work for about half a minute, best on a machine that does nothing else: it is told where sweeps differ.
+    What is found goes to the cache directory (PIT_CACHE_DIR) and is used by all later compilations; without it costs
+    shipped for this kind of processor are, or general ones: `pit-mlir doctor` says which. An interrupt leaves what was
+    there; a file of another processor, of another release or a damaged one is ignored with a warning.
+    """
     from pit_mlir.tools.tune_command import run
 
-    raise typer.Exit(run(output, rounds))
+    raise typer.Exit(run(output, sweeps))
 
 
 PROVE_HELP = """\

@@ -1,5 +1,6 @@
 """`pit-mlir tune`: measures what steps cost on this machine, and keeps it for all later compilations."""
 
+import os
 import statistics
 import sys
 import time
@@ -14,6 +15,9 @@ from pit_mlir.errors import PitError
 from pit_mlir.tools.terminal import drawn, show
 from pit_mlir.tools.tune import SPREAD, SWEEPS, Measured, measure, solve, steps_of
 
+BUSY = 0.5
+"""A load of the machine, before anything is measured, with which figures are not trusted."""
+
 
 def run(output: str | None, sweeps: int = SWEEPS) -> int:
     """Measures, writes the database to `output`, or where compilations look for it, and shows it; the exit status.
@@ -22,10 +26,10 @@ def run(output: str | None, sweeps: int = SWEEPS) -> int:
     """
     path = measured_path() if output is None else Path(output)
     try:
-        start = time.monotonic()
+        start, load = time.monotonic(), os.getloadavg()[0]
         runs = measured(sweeps)
         found = save(path, solve(runs, shipped().costs))
-        return show(drawn(table_of(found, shipped())) + summary(found, runs, time.monotonic() - start))
+        return show(drawn(table_of(found, shipped())) + summary(found, runs, time.monotonic() - start, load))
     except KeyboardInterrupt:
         print("pit-mlir: interrupted, nothing was written", file=sys.stderr)
         return 130
@@ -55,10 +59,10 @@ def table_of(found: Database, before: Database) -> Table:
     return table
 
 
-def summary(found: Database, runs: list[Measured], seconds: float) -> str:
+def summary(found: Database, runs: list[Measured], seconds: float, load: float) -> str:
     """How sure the figures are, and where they went."""
     spread = statistics.median(run.spread for run in runs)
     text = f"{found.source}: {len(runs)} runs in {seconds:.0f} s, sweeps differ by {spread:.0%}\n"
-    if spread > SPREAD:
-        text += "that is too much: others use this machine; measure again when it is quiet\n"
+    if spread > SPREAD or load > BUSY:
+        text += f"others use this machine (load {load:.1f} before): measure again when it is quiet\n"
     return text

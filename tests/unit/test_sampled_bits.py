@@ -31,7 +31,7 @@ def counting(type_: str) -> Program:
         with ir.InsertionPoint(back):
             sample = sample_of(body.arguments[0], max(HEIGHTS), everything=False)
             live = count_live(sample.bits, HEIGHTS)
-            counts = [sample.scaled(count.entries) for count in (*live, count_parts(sample.bits))]
+            counts = [sample.scaled(count) for count in (*live, count_parts(sample.bits))]
             numbers = [*counts, sample.if_not_all(1, 0)]
             i64 = ir.IntegerType.get_signless(64)
             values = [arith.index_cast(i64, value(number)) for number in numbers]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import bufferization, ir, linalg, memref
 from pit_mlir.codegen.cpu.build import Index, value
-from pit_mlir.codegen.cpu.index_buffers import Counts, IndexBuffers, MicroTile, Sample
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, MicroTile, Sample
 from pit_mlir.codegen.cpu.slices import slice_in_place, strided_buffer
 from pit_mlir.dialect.structured import owner
 from pit_mlir.target import Host
@@ -20,8 +20,8 @@ class Lowering:
     host: Host
     indices: dict[ir.Value, IndexBuffers] = field(default_factory=dict[ir.Value, IndexBuffers])
     bits: dict[ir.Value, Sample] = field(default_factory=dict[ir.Value, Sample])
-    counts: dict[ir.Value, Mapping[MicroTile, Counts]] = field(
-        default_factory=dict[ir.Value, Mapping[MicroTile, Counts]]
+    counts: dict[ir.Value, Mapping[MicroTile, Index]] = field(
+        default_factory=dict[ir.Value, Mapping[MicroTile, Index]]
     )
 
 

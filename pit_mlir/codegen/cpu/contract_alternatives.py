@@ -7,7 +7,7 @@ from typing import Any
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu.brackets import Lowering, sizes
 from pit_mlir.codegen.cpu.build import Index, ceil_div, fold, product, value
-from pit_mlir.codegen.cpu.index_buffers import Counts, IndexBuffers, IndexShape, MicroTile, Sample
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape, MicroTile, Sample
 from pit_mlir.codegen.cpu.row_bits import (
     WORD,
     count_live,
@@ -50,7 +50,7 @@ class Live:
     """What is known of a list before the choice, and how to get it; `left` elements must be looked at for it."""
 
     shape: IndexShape
-    count: Callable[[], Counts]
+    count: Callable[[], Index]
     left: Callable[[], Index]
     make: Callable[[], IndexBuffers]
 
@@ -108,7 +108,7 @@ def live_of(alternative: Alternative, lowering: Lowering) -> Live:
     """What is known of the list `alternative` at the insertion point."""
     if alternative.index in lowering.indices:
         made = lowering.indices[alternative.index]
-        return Live(made, lambda: counts_of(made, alternative.block), lambda: 0, lambda: made)
+        return Live(made, lambda: entries_of(made, alternative.block), lambda: 0, lambda: made)
     maker = owner(alternative.index)
     assert maker is not None and isinstance(maker.opview, DetectOp), "only a pit.detect is deferred"
     source, tile = maker.operands[0], micro_tile_of(maker)
@@ -145,7 +145,7 @@ def known_bits(source: ir.Value, lowering: Lowering) -> Sample:
     return lowering.bits[source]
 
 
-def known_counts(source: ir.Value, lowering: Lowering) -> Mapping[MicroTile, Counts]:
+def known_counts(source: ir.Value, lowering: Lowering) -> Mapping[MicroTile, Index]:
     """What the bits of `source` are expected to count for each list that some contraction may follow, counted once."""
     if source not in lowering.counts:
         makers = deferred(source)
@@ -154,13 +154,8 @@ def known_counts(source: ir.Value, lowering: Lowering) -> Mapping[MicroTile, Cou
         found = {MicroTile(height, 1): count for height, count in zip(heights, counts, strict=True)}
         if (parts := MicroTile(1, WORD)) in map(micro_tile_of, makers):
             found[parts] = count_parts(seen.bits)
-        lowering.counts[source] = {tile: scaled(seen, count) for tile, count in found.items()}
+        lowering.counts[source] = {tile: seen.scaled(count) for tile, count in found.items()}
     return lowering.counts[source]
-
-
-def scaled(seen: Sample, counts: Counts) -> Counts:
-    """What all bits are expected to count where those of `seen` count `counts`."""
-    return Counts(seen.scaled(counts.entries), None if counts.rows is None else seen.scaled(counts.rows))
 
 
 def deferred(source: ir.Value) -> list[ir.Operation]:
@@ -175,12 +170,12 @@ def heights_of(makers: Sequence[ir.Operation]) -> tuple[int, ...]:
     return tuple(sorted(tile.rows for tile in tiles if tile.steps == 1))
 
 
-def counts_of(index: IndexBuffers, block: tuple[int, ...]) -> Counts:
-    """The entries of an index that was made; which rows are live is not known."""
+def entries_of(index: IndexBuffers, block: tuple[int, ...]) -> Index:
+    """The entries of an index that was made."""
     segments = product(index.extents[: len(block)])
 
     def step(segment: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         count = arith.index_cast(ir.IndexType.get(), memref.load(index.count, [segment]))
         return [arith.addi(carried[0], count)]
 
-    return Counts(fold(0, segments, 1, [value(0)], step)[0], None)
+    return fold(0, segments, 1, [value(0)], step)[0]

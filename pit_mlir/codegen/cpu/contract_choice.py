@@ -40,7 +40,6 @@ from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, parts_form, sides, skinny_form
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_segments import segment_count
-from pit_mlir.codegen.cpu.index_buffers import Counts
 from pit_mlir.codegen.cpu.pack import Factor, lies_across
 
 LINE = 64
@@ -53,11 +52,11 @@ PARTS = 16
 class Candidate:
     """A list that may be followed, or none: its kernel is that of `frame`.
 
-    `counts` are of its list, which asks for a look at `left` elements.
+    Its list is expected to have `entries`, and asks for a look at `left` elements.
     """
 
     frame: Frame
-    counts: Counts | None
+    entries: Index | None
     left: Index = 0
 
 
@@ -73,29 +72,29 @@ def cheapest(candidates: Sequence[Candidate]) -> ir.Value:
 
 def cost_of(candidate: Candidate) -> Index:
     """What `candidate` is expected to take."""
-    frame, counts = candidate.frame, candidate.counts
-    if counts is not None and frame.plan.listed == "parts":
-        return price(in_parts(frame, counts, candidate.left))
-    if counts is None:
+    frame, entries = candidate.frame, candidate.entries
+    if entries is not None and frame.plan.listed == "parts":
+        return price(in_parts(frame, entries, candidate.left))
+    if entries is None:
         packed = price(packed_dense(frame))
         few = [(frame, form.most_rows)] if (form := skinny_form(frame)) else []
         high, steps = frame.rows, mul(product(frame.outer_extents), depth_of(frame))
     else:
-        packed = price(listed_terms(packed_listed(frame, counts, candidate.left)))
+        packed = price(listed_terms(packed_listed(frame, entries, candidate.left)))
         few = [(side, form.most_rows) for side in sides(frame) if (form := skinny_form(side))]
-        high, steps = rows_of_segment(frame), mul(counts.entries, repeated(frame))
+        high, steps = rows_of_segment(frame), mul(entries, repeated(frame))
     for side, most in () if in_panels(frame) else few:
         packed = select(compare("sle", side.rows, most), price(streamed(frame, side, high, steps)), packed)
     return packed
 
 
-def packed_listed(frame: Frame, counts: Counts, left: Index) -> Listed[Index]:
+def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
     """The packed form with the list."""
     times, high, columns = repeated(frame), rows_of_segment(frame), whole_panels(frame)
     block = frame.plan.block_of("row")
     form = packed_form(frame)
-    rows = mul(counts.entries, high) if counts.rows is None or not form.skips_rows else counts.rows
-    entries, rows = mul(counts.entries, times), mul(rows, times)
+    entries = mul(listed, times)
+    rows = mul(entries, high)
     steps = depth_of(frame)
     once, often = mul(steps, columns), mul(entries, columns)
     elements = product([*frame.outer_extents, frame.rows, steps])
@@ -115,10 +114,10 @@ def packed_listed(frame: Frame, counts: Counts, left: Index) -> Listed[Index]:
     )
     if isinstance(form, BlocksForm):
         if form.may_read_whole(frame.factors.rows):
-            is_whole = reads_whole(frame, counts.entries)
+            is_whole = reads_whole(frame, listed)
             work = replace(work, whole=select(is_whole, elements, 0), gathered=select(is_whole, 0, rows))
         if plain_columns(frame) is not None and not in_panels(frame):
-            is_packed = packs_columns(frame, counts.entries)
+            is_packed = packs_columns(frame, listed)
             work = replace(work, packed=select(is_packed, once, 0), lying=select(is_packed, 0, often))
     return replace(work, far=far_of_list(frame, work, entries, elements))
 
@@ -155,16 +154,16 @@ def bytes_of(factor: Factor, frame: Frame) -> int:
     return sum(width_of(view.element) for view in views) // 8
 
 
-def in_parts(frame: Frame, counts: Counts, left: Index) -> list[Term[Index]]:
+def in_parts(frame: Frame, entries: Index, left: Index) -> list[Term[Index]]:
     """The form that follows lists of rows for parts of the depth."""
     form = parts_form(frame)
     high, wide = form.sizes()
     outer, depth = product(frame.outer_extents), depth_of(frame)
     size, width = frame.plan.block[form.part], bytes_of(frame.factors.rows, frame)
-    listed = mul(counts.entries, size)
+    listed = mul(entries, size)
     read, whole = mul(add(left, listed), width), product([outer, frame.rows, depth, width])
     return parts_terms(
-        counts.entries,
+        entries,
         whole_panels(frame),
         size,
         ceil_div(frame.columns, wide),

@@ -90,17 +90,6 @@ class RowBits:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Of micro-tiles of one height: `entries` of them are live, with `rows` live rows in all, if that is known.
-
-    A row that is zero throughout is not computed, so that an entry costs as much as its segment has live rows.
-    """
-
-    entries: Index
-    rows: Index | None
-
-
-@dataclass(frozen=True)
 class Sample:
     """`bits` of a part of the tensor `source`: of `seen` of its `windows`, or of all of it, if `is_all`.
 

@@ -26,7 +26,7 @@ from pit_mlir.codegen.cpu.build import (
     zero,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.index_buffers import WORD, Counts, IndexBuffers, RowBits, as_i32, floor_of
+from pit_mlir.codegen.cpu.index_buffers import WORD, IndexBuffers, RowBits, as_i32, floor_of
 from pit_mlir.codegen.cpu.live_bits import live_word
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 
@@ -84,58 +84,31 @@ def total(words: ir.Value) -> ir.Value:
     return arith.index_cast(ir.IndexType.get(), vector.reduction(i64, vector.CombiningKind.ADD, words))
 
 
-def count_live(bits: RowBits, blocks: tuple[int, ...]) -> list[Counts]:
-    """The live micro-tiles for blocks of each of these numbers of rows."""
+def count_live(bits: RowBits, blocks: tuple[int, ...]) -> list[Index]:
+    """How many micro-tiles are live, for blocks of each of these numbers of rows."""
     tall = max(blocks)
     groups = product(bits.segments(tall))
-    index = ir.IndexType.get()
-    found = [(allocate([groups], index), allocate([groups], index)) for _ in blocks]
+    found = [allocate([groups], ir.IndexType.get()) for _ in blocks]
     work = mul(bits.pitch, tall * len(blocks))
     with chunks(groups, rows_at_once(work)) as (start, stop), loop(start, stop) as group:
         first, there = bits.place(group, tall)
-        for block, buffers in zip(blocks, found, strict=True):
+        for block, buffer in zip(blocks, found, strict=True):
 
             def tile(at: ir.Value, carried: list[ir.Value], block: int = block) -> list[ir.Value]:
-                rows = minimum(block, sub(there, at))
-                entries, live = count_tile(bits, add(first, at), rows)
-                entries_and_rows = (entries, arith.muli(entries, live))
-                return [arith.addi(sum_, more) for sum_, more in zip(carried, entries_and_rows, strict=True)]
+                entries = count_tile(bits, add(first, at), minimum(block, sub(there, at)))
+                return [arith.addi(carried[0], entries)]
 
-            sums = fold(0, there, block, [value(0), value(0)], tile)
-            for sum_, buffer in zip(sums, buffers, strict=True):
-                memref.store(sum_, buffer, [group])
-    return [Counts(sum_of(entries, groups), sum_of(rows, groups)) for entries, rows in found]
+            memref.store(fold(0, there, block, [value(0)], tile)[0], buffer, [group])
+    return [sum_of(entries, groups) for entries in found]
 
 
-def count_tile(bits: RowBits, row: Index, rows: Index) -> tuple[ir.Value, ir.Value]:
-    """How many entries the block of `rows` rows from `row` on has, and how many of its rows are live."""
+def count_tile(bits: RowBits, row: Index, rows: Index) -> ir.Value:
+    """How many entries the block of `rows` rows from `row` on has."""
 
     def vector_of_words(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         return [arith.addi(carried[0], math.ctpop(joined(bits, row, rows, word)))]
 
-    entries = total(fold(0, bits.pitch, LANES, [zero(words_type())], vector_of_words)[0])
-
-    def count_row(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        return [
-            arith.addi(
-                carried[0], arith.index_castui(ir.IndexType.get(), row_is_live(bits, add(row, number)))
-            )
-        ]
-
-    return entries, fold(0, rows, 1, [value(0)], count_row)[0]
-
-
-def row_is_live(bits: RowBits, row: Index) -> ir.Value:
-    """Whether any bit of `row` is set."""
-
-    def step(word: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        place = add(mul(row, bits.pitch), word)
-        return [arith.ori(carried[0], vector.load(words_type(), bits.buffer, [value(place)]))]
-
-    joined_words = fold(0, bits.pitch, LANES, [zero(words_type())], step)[0]
-    i64 = ir.IntegerType.get_signless(WORD)
-    found = vector.reduction(i64, vector.CombiningKind.OR, joined_words)
-    return arith.cmpi(arith.CmpIPredicate.ne, found, arith.constant(i64, 0))
+    return total(fold(0, bits.pitch, LANES, [zero(words_type())], vector_of_words)[0])
 
 
 def sum_of(buffer: ir.Value, count: Index) -> ir.Value:
@@ -208,7 +181,7 @@ def live_words(bits: RowBits, place: Index) -> ir.Value:
     return arith.extui(words_type(), arith.cmpi(arith.CmpIPredicate.ne, words, zero(words_type())))
 
 
-def count_parts(bits: RowBits) -> Counts:
+def count_parts(bits: RowBits) -> Index:
     """The live micro-tiles of one row by a word: each is an entry of a list of rows for its part of the depth."""
     rows = product([*bits.outer, bits.rows])
     groups = ceil_div(rows, ROWS_AT_ONCE)
@@ -227,8 +200,7 @@ def count_parts(bits: RowBits) -> Counts:
         places = (mul(first, bits.pitch), mul(stop_at, bits.pitch))
         live = fold(*places, LANES, [zero(words_type())], vector_of_words)[0]
         memref.store(total(live), found, [group])
-    entries = sum_of(found, groups)
-    return Counts(entries, entries)
+    return sum_of(found, groups)
 
 
 def list_parts(bits: RowBits) -> IndexBuffers:
