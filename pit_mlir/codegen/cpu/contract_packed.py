@@ -91,6 +91,8 @@ class PackedForm:
 
     skips_rows: ClassVar[bool] = True
     """Whether rows that are zero throughout are left out of a block with a list."""
+    least_rows: ClassVar[int] = 0
+    """Fewer rows take no less time."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame, self.plan, self.tile = frame, frame.plan, frame.tile
@@ -100,7 +102,6 @@ class PackedForm:
         self.packed_type = ir.IntegerType.get_signless(32) if frame.is_paired else frame.plan.sum_type
         across = lies_across(frame.factors.columns, frame.column_axis, depth)
         self.shares = self.is_listed and across and len(frame.depth_axes) == 1
-        # What is shared may have been laid out ahead.
         self.shared = self.panels = panels_of(frame)
         self.segment_rows = self.plan.block_of("row")
 
@@ -199,7 +200,7 @@ class PackedForm:
         """How many tasks keep all threads busy to the end; not more than there is work for."""
         frame = self.frame
         depth = [frame.extents[a] for a in frame.depth_axes]
-        work = product([*frame.outer_extents, frame.rows, frame.columns, *depth])
+        work = product([*frame.outer_extents, maximum(frame.rows, self.least_rows), frame.columns, *depth])
         threads = frame.host.threads
         return maximum(minimum(floor_div(work, WORK_OF_TASK), TASKS_PER_THREAD * threads), threads)
 

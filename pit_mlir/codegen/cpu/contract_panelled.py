@@ -1,5 +1,7 @@
 """The packed form for columns that lie in panels: each is one stretch of memory, read from its begin to its end."""
 
+from typing import ClassVar
+
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -31,6 +33,8 @@ class PanelledForm(PackedForm):
     So a panel is read on where it was left, and the sums of few rows are done in one go. This is what few rows need,
     whose limit is memory.
     """
+
+    least_rows: ClassVar[int] = 16
 
     @staticmethod
     def does(frame: Frame) -> bool:

@@ -77,7 +77,7 @@ def is_panelled(frame: Frame) -> bool:
 
 
 def panels_of(frame: Frame) -> Shared | None:
-    """The columns of `frame`, in pairs if it is, where they lie in panels."""
+    """The columns of `frame`, in pairs if it is, where they lie in panels that were laid out ahead."""
     if not is_panelled(frame):
         return None
     [view] = frame.factors.columns.views.values()
