@@ -9,6 +9,8 @@
 // CHECK-DAG: #[[FULL:.*]] = #llvm.loop_unroll<full = true>
 // CHECK-DAG: #[[OUTER:.*]] = #llvm.loop_annotation<unroll = #[[NEVER]]>
 // CHECK-DAG: #[[SCALAR:.*]] = #llvm.loop_annotation<unroll = #[[WHOLLY]]>
+// CHECK-DAG: #[[WIDE:.*]] = #llvm.loop_vectorize<disable = false, width = {{[0-9]+}} : i32>
+// CHECK-DAG: #[[LANES:.*]] = #llvm.loop_annotation<vectorize = #[[WIDE]], unroll = #[[WHOLLY]]>
 // CHECK-DAG: #[[OWN:.*]] = #llvm.loop_annotation<unroll = #[[FULL]]>
 
 // CHECK-LABEL: func.func @nest
@@ -42,6 +44,27 @@ func.func @nest(%x: memref<?x16xf32>, %n: index, %b: i1, %v: vector<16xf32>, %s:
         memref.store %s, %x[%j, %i] : memref<?x16xf32>
       } {loop_annotation = #llvm.loop_annotation<unroll = <full = true>>}
     }
+  }
+  return
+}
+
+// What rounds neighbours to bf16 is told its lanes; what it does to elements apart is not.
+
+// CHECK-LABEL: func.func @rounded
+// CHECK: } {loop_annotation = #[[LANES]]}
+// CHECK: } {loop_annotation = #[[SCALAR]]}
+func.func @rounded(%x: memref<?xf32>, %y: memref<?xbf16>, %z: memref<?x4xbf16>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %n step %c1 {
+    %a = memref.load %x[%i] : memref<?xf32>
+    %b = arith.truncf %a : f32 to bf16
+    memref.store %b, %y[%i] : memref<?xbf16>
+  }
+  scf.for %i = %c0 to %n step %c1 {
+    %a = memref.load %x[%i] : memref<?xf32>
+    %b = arith.truncf %a : f32 to bf16
+    memref.store %b, %z[%i, %c0] : memref<?x4xbf16>
   }
   return
 }

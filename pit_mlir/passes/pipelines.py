@@ -55,7 +55,7 @@ CPU_PIPELINE: tuple[str, ...] = (
     # where the bracket stands, so nothing may merge or fold brackets before it: no canonicalize, no cse here.
     "pit-lower-to-cpu",
     # Tensors become buffers; what may be written in place is.
-    "eliminate-empty-tensors, pit-own-results, one-shot-bufferize{bufferize-function-boundaries "
+    "eliminate-empty-tensors, pit-own-fills, pit-own-results, one-shot-bufferize{bufferize-function-boundaries "
     "function-boundary-type-conversion=identity-layout-map unknown-type-conversion=identity-layout-map "
     "allow-return-allocs-from-loops}, canonicalize, cse",
     # Loops: the order of iterators, what runs in parallel.
@@ -72,7 +72,9 @@ CPU_PIPELINE: tuple[str, ...] = (
     # While loops are still loops: half of what LLVM takes, it took for copies of bodies that no one gains by.
     "pit-limit-unrolling",
     "convert-bufferization-to-memref, expand-realloc, memref-expand, expand-strided-metadata, lower-affine, "
-    "convert-scf-to-cf, arith-expand, math-expand-ops",
+    # A fused multiply-add stays one; ceilings and even roundings are instructions too.
+    "convert-scf-to-cf, arith-expand, math-expand-ops{ops=sinh,cosh,tan,tanh,asinh,acosh,atanh,exp2,powf,fpowi,"
+    "round,rsqrt,clampf}",
     # The LLVM dialect. Buffers before OpenMP, whose pass would convert them too, and allocate by malloc.
     # Math first: the C library's functions take a vector apart with operations of the vector dialect.
     "convert-math-to-llvm, convert-math-to-libm, convert-vector-to-llvm{enable-x86=true}, convert-complex-to-llvm, "

@@ -23,6 +23,7 @@ PASSES: dict[str, str] = {
     "pit-lower-parallel": "pit_mlir.passes.pit_lower_parallel:LowerParallel",
     "pit-lower-to-cpu": "pit_mlir.passes.pit_lower_to_cpu:LowerToCpu",
     "pit-normalize": "pit_mlir.passes.pit_normalize:Normalize",
+    "pit-own-fills": "pit_mlir.passes.pit_own_fills:OwnFills",
     "pit-own-results": "pit_mlir.passes.pit_own_results:OwnResults",
     "pit-prove-permutation": "pit_mlir.passes.pit_prove_permutation:ProvePermutation",
     "pit-select-tiles": "pit_mlir.passes.pit_select_tiles:SelectTiles",

@@ -248,6 +248,47 @@ def narrow_twice(op: ir.Operation) -> None:
         op.operands[0] = arith.truncf(with_element(source.type, ir.F32Type.get()), source)
 
 
+def without_division(x: ir.Value) -> ir.Value:
+    """`x`, and where it is a quotient by a constant, as in erf(x / sqrt 2), the product with its reciprocal.
+
+    Both are as far off as the functions are that are computed of it.
+    """
+    maker = maker_of(x)
+    if maker is None or maker.name != "arith.divf":
+        return x
+    dividend, divisor = maker.operands
+    number = number_of(divisor)
+    return x if number is None or not 1e-30 < abs(number) < 1e30 else mul(dividend, 1.0 / number)
+
+
+def unrounded(x: ir.Value) -> ir.Value:
+    """`x` as it was before it was rounded, where that was but the emulation of a shorter type."""
+    widened = maker_of(x)
+    if widened is None or widened.name != "arith.extf":
+        return x
+    rounded = maker_of(widened.operands[0])
+    if rounded is None or rounded.name != "arith.truncf" or "contract" not in str(rounded.attributes):
+        return x
+    exact = rounded.operands[0]
+    return exact if exact.type == x.type else x
+
+
+def maker_of(x: ir.Value) -> ir.Operation | None:
+    """What makes `x`; None for an argument of a block."""
+    return None if isinstance(x.owner, ir.Block) else x.owner.operation
+
+
+def number_of(x: ir.Value) -> float | None:
+    """The float that `x` is in every element, if it is a constant."""
+    maker = maker_of(x)
+    if maker is None or maker.name != "arith.constant":
+        return None
+    attribute = maker.attributes["value"]
+    if isinstance(attribute, ir.DenseFPElementsAttr) and attribute.is_splat:
+        attribute = attribute.get_splat_value()
+    return attribute.value if isinstance(attribute, ir.FloatAttr) else None
+
+
 def expand(op: ir.Operation) -> bool:
     """Replaces `op` by its polynomial if it is one of `EXPANSIONS` on f32, or on a shorter float through f32."""
     source = op.operands[0]
@@ -258,7 +299,7 @@ def expand(op: ir.Operation) -> bool:
         wide = source
         if not isinstance(element, ir.F32Type):
             wide = arith.extf(with_element(source.type, ir.F32Type.get()), source)
-        result = EXPANSIONS[op.name](wide)
+        result = EXPANSIONS[op.name](without_division(unrounded(wide)))
         if not isinstance(element, ir.F32Type):
             result = arith.truncf(source.type, result)
     op.results[0].replace_all_uses_with(result)
