@@ -32,14 +32,7 @@ from pit_mlir.codegen.cpu.build import (
 from pit_mlir.codegen.cpu.contract_ahead import COLUMNS_OF_BLOCK, NextBlock, next_block
 from pit_mlir.codegen.cpu.contract_columns import carried_axes, pack_columns
 from pit_mlir.codegen.cpu.contract_finish import finish
-from pit_mlir.codegen.cpu.contract_frame import (
-    Factors,
-    Frame,
-    Task,
-    is_unit,
-    rounded,
-    scratch,
-)
+from pit_mlir.codegen.cpu.contract_frame import Factors, Frame, Task, is_unit, rounded, scratch
 from pit_mlir.codegen.cpu.contract_live import any_live
 from pit_mlir.codegen.cpu.contract_pairs import in_parts
 from pit_mlir.codegen.cpu.contract_panels import panels_of
@@ -60,7 +53,7 @@ WORK_OF_TASK = 1 << 22
 LINE = 16
 """Packed elements of a cache line."""
 FEW_ROWS = 128
-"""Rows up to which each task packs its columns: they are used before they leave the second-level cache."""
+"""Rows up to which each task packs its columns: used before they leave the second-level cache."""
 BYTES_OF_SHARED = 16 << 20
 COLUMNS_OF_SHARED = 1024
 """What is packed for all tasks at once: half of a third-level cache of 32 MiB; sums of 256 rows are a MiB."""
@@ -153,18 +146,22 @@ class PackedForm:
         outer = product(frame.outer_extents)
         wanted = ceil_div(self.tasks_wanted(), maximum(outer, 1))
         pieces = maximum(minimum(wanted, floor_div(frame.rows, FEW_ROWS)), ceil_div(frame.rows, ROWS_OF_TASK))
-        high = maximum(ceil_div(frame.rows, maximum(pieces, 1)), 1)
-        split = ceil_div(wanted, maximum(pieces, 1))
+        # In whole register tiles: a few rows left over in each task would take as long as a tile.
+        pieces, tiles = maximum(pieces, 1), ceil_div(frame.rows, tile.rows)
+        high = mul(maximum(ceil_div(tiles, pieces), 1), tile.rows)
+        split = ceil_div(wanted, pieces)
         part = maximum(rounded(ceil_div(wide, split), tile.width), tile.width)
         with loop(0, frame.columns, wide) as first:
             columns = minimum(wide, sub(frame.columns, first))
             self.shared = self.panels or pack_columns(frame, self.packed_type, first, columns)
-            counts = [*frame.outer_extents, ceil_div(columns, part), ceil_div(frame.rows, high)]
+            counts = [*frame.outer_extents, ceil_div(columns, part), minimum(pieces, tiles)]
             with parallel(product(counts), dynamic=True) as number:
                 *coordinates, piece, block = delinearize(number, counts)
-                row, column = mul(block, high), mul(piece, part)
-                rows, some = minimum(high, sub(frame.rows, row)), minimum(part, sub(columns, column))
-                self.build_task(Task(coordinates, row, rows, add(first, column), some), high, part)
+                ends = [floor_div(mul(place, tiles), counts[-1]) for place in (block, add(block, 1))]
+                row, stop = (minimum(mul(end, tile.rows), frame.rows) for end in ends)
+                column = mul(piece, part)
+                some = minimum(part, sub(columns, column))
+                self.build_task(Task(coordinates, row, sub(stop, row), add(first, column), some), high, part)
             self.shared = self.panels
 
     def blocks(self) -> tuple[Index, Index]:
