@@ -20,7 +20,7 @@ from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT
+from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape
@@ -214,7 +214,7 @@ def access_text(access: Access) -> str:
 
 def fingerprint(plan: ContractPlan) -> list[str]:
     """Lines that two contractions share if one kernel serves both."""
-    limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_AXPY, FEW_ROWS)
+    limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM, MOST_ROWS_OF_AXPY, FEW_ROWS)
     lines = [
         str(
             (

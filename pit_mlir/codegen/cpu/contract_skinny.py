@@ -31,7 +31,7 @@ from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
 from pit_mlir.codegen.cpu.pack import Factor, Rows, vectors
 
 MOST_ROWS_OF_DOT = 32
-MOST_ROWS_OF_STREAM = 16
+MOST_ROWS_OF_STREAM = 32
 MOST_ROWS_OF_AXPY = 4
 """Rows up to which reading the columns where they lie is faster than packing them."""
 MOST_ROWS_OF_SEGMENT = 48
