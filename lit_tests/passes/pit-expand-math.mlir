@@ -29,3 +29,19 @@ func.func @other_floats(%x: bf16, %d: f64) -> (bf16, f64) {
   %e = math.log %d : f64
   return %y, %e : bf16, f64
 }
+
+// What is divided by a constant only to be looked up, also where a shorter type is emulated, is multiplied: the division
+// that is left is that of erf.
+
+// CHECK-LABEL: func.func @quotient
+// CHECK-DAG: %[[RECIPROCAL:.*]] = arith.constant 0.707106{{.*}} : f32
+// CHECK: arith.mulf %{{.*}}, %[[RECIPROCAL]] : f32
+// CHECK: return
+func.func @quotient(%x: f32) -> f32 {
+  %c = arith.constant 1.41421354 : f32
+  %q = arith.divf %x, %c : f32
+  %b = arith.truncf %q fastmath<contract> : f32 to bf16
+  %w = arith.extf %b fastmath<contract> : bf16 to f32
+  %y = math.erf %w : f32
+  return %y : f32
+}

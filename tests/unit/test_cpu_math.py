@@ -12,6 +12,8 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.math import exp_bounded
 from pit_mlir.dialect import make_context
 from pit_mlir.dialect.walk import operations
+from pit_mlir.passes.pipelines import cpu_pipeline
+from pit_mlir.passes.runner import run_pipeline
 from pit_mlir.runtime.engine import Program, build_program
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -121,3 +123,14 @@ def exponentials() -> Program:
             exp.results[0].replace_all_uses_with(exp_bounded(exp.operands[0]))
         exp.erase()
         return build_program(module)
+
+
+def test_multiply_adds_stay_fused() -> None:
+    """An upstream pass that expands other functions must leave these: polynomials would take twice as long."""
+    with make_context() as context, ir.Location.unknown():
+        module = ir.Module.parse(
+            "func.func @main(%x: f32) -> f32 { %y = math.exp %x : f32\n return %y : f32 }", context
+        )
+        run_pipeline(module.operation, cpu_pipeline())
+        assert "llvm.intr.fma" in str(module)
+        assert "math.fma" not in str(module)

@@ -257,7 +257,7 @@ def without_division(x: ir.Value) -> ir.Value:
     if maker is None or maker.name != "arith.divf":
         return x
     dividend, divisor = maker.operands
-    number = number_of(divisor)
+    number = number_of(unrounded(divisor))
     return x if number is None or not 1e-30 < abs(number) < 1e30 else mul(dividend, 1.0 / number)
 
 
@@ -267,7 +267,9 @@ def unrounded(x: ir.Value) -> ir.Value:
     if widened is None or widened.name != "arith.extf":
         return x
     rounded = maker_of(widened.operands[0])
-    if rounded is None or rounded.name != "arith.truncf" or "contract" not in str(rounded.attributes):
+    if rounded is None or rounded.name != "arith.truncf" or "fastmath" not in rounded.attributes:
+        return x
+    if "contract" not in str(rounded.attributes["fastmath"]):
         return x
     exact = rounded.operands[0]
     return exact if exact.type == x.type else x
