@@ -22,14 +22,14 @@ from pit_mlir.target import host, with_vectors
 @pytest.mark.parametrize("bits", [128, 256, 512])
 @pytest.mark.parametrize("type_", ["f32", "f64", "bf16"])
 def test_dense_on_any_vector_width(monkeypatch: pytest.MonkeyPatch, bits: int, type_: str) -> None:
-    """The same numbers whatever the vectors hold; many rows and few."""
+    """The same numbers whatever the vectors hold; many rows, more than there are lines to ask for, and few."""
     if bits > host().vector_bits:
         pytest.skip("the processor has no vectors of this width")
     monkeypatch.setattr(pit_lower_to_cpu, "host", lambda: with_vectors(host(), bits))
     contraction = Contraction("mk,nk->mn", type_, type_)
     compiled = program(contraction.text({}))
     rng = numpy.random.default_rng(0)
-    for m, n, k in ((23, 41, 70), (2, 41, 270)):
+    for m, n, k in ((23, 41, 70), (125, 41, 300), (2, 41, 270)):
         operands = [random(rng, shape, type_) for shape in ((m, k), (n, k))]
         [actual] = compiled.run_numpy(*operands, numpy.zeros((m, n), operands[0].dtype))
         assert_close(actual, wide(operands[0]) @ wide(operands[1]).T, type_, k)

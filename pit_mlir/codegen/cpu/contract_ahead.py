@@ -7,7 +7,7 @@ multiplies, memory is idle. So the micro-kernel asks for some lines of the next 
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import Index, add, ceil_div, compare, minimum, mul, sub, value
+from pit_mlir.codegen.cpu.build import Index, add, ceil_div, compare, maximum, minimum, mul, sub, value
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task
 from pit_mlir.codegen.cpu.contract_pairs import PairView
 from pit_mlir.codegen.cpu.contract_views import View
@@ -38,7 +38,7 @@ class NextBlock:
         """What micro-kernel `number` of `count` takes that asks for its share of `panel`."""
         share = ceil_div(self.pairs, count)
         first = mul(number, share)
-        some = value(minimum(share, sub(self.pairs, first)))
+        some = value(maximum(minimum(share, sub(self.pairs, first)), 0))
         places = (add(self.view.base, mul(panel, self.panel)), first, self.distance, self.partner)
         return [self.view.buffer, *map(value, places), arith.select(self.exists, some, value(0))]
 
