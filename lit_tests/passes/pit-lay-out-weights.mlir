@@ -1,4 +1,5 @@
 // RUN: pit-mlir-opt %s --pit-lay-out-weights --mlir-diagnostic-verbosity-level=errors | filecheck %s
+// RUN: pit-mlir-opt %s -p 'func.func(pit-lay-out-weights)' --mlir-diagnostic-verbosity-level=errors | filecheck %s
 
 // Panels are as wide as two vectors of the processor.
 // CHECK: [[PANELS:#.*]] = affine_map<(d0, d1, d2) -> (d1 floordiv [[WIDTH:[0-9]+]], d2, d1 mod [[WIDTH]])>

@@ -51,7 +51,7 @@ class LayOutWeights(Pass):
                     )
                     transpose(contract, read, order)
                     report.count("num-transposed")
-            for function in functions(op) if op.name == "builtin.module" else [func.FuncOp(op)]:
+            for function in functions(op):
                 pack_weights(function, frozen_values(function), report)
 
 

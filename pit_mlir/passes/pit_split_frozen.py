@@ -50,9 +50,10 @@ class SplitFrozen(Pass):
                 report.count("num-border", len(split.border))
 
 
-def functions(module: ir.Operation) -> Iterator[func.FuncOp]:
-    """The functions of `module` that have a body."""
-    for op in module.regions[0].blocks[0].operations:
+def functions(root: ir.Operation) -> Iterator[func.FuncOp]:
+    """The functions of the module `root`, or `root` itself, that have a body."""
+    view = root.opview
+    for op in [view] if isinstance(view, func.FuncOp) else root.regions[0].blocks[0].operations:
         if isinstance(op, func.FuncOp) and not op.is_external:
             yield op
 
