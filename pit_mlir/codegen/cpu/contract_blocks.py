@@ -143,7 +143,8 @@ class BlocksForm(PackedForm):
     def build_blocks(self, task: Task, columns: Columns, tall: Index, wide: Index) -> None:
         """Packs and multiplies along the lists of the blocks of `task`, some steps of each at a time."""
         tile, rows = self.tile, self.frame.factors_of(task).rows
-        packed = scratch(self.packed_type, mul(add(tall, tile.rows), tile.pitch))
+        # Rows that are read across are packed as many at a time as a vector has lanes.
+        packed = scratch(self.packed_type, mul(add(tall, max(tile.rows, tile.lanes)), tile.pitch))
         buffers = Buffers(
             packed, packed, scratch(self.plan.sum_type, mul(tall, wide)), 0, mul(tall, tile.width), task.rows
         )
