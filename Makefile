@@ -3,7 +3,7 @@
 # make fuzz   random programs and mutated text until Ctrl-C; N=1000 for so many of each, SEED=7 to choose where they begin
 # make bench  ten minutes of benchmarks against torch, zentorch and others, into bench/results, and their figures; ONLY=moe for some
 # make check  format, lint, types, import law, size budget
-# make sanitize  libpit_runtime with ASan and UBSan, then with TSan, and its tests
+# make sanitize  libpit_runtime with ASan and UBSan, with TSan, with guard pages, and their tests
 # make format puts the sources into the format that `make check` asks for
 #
 # Each does the set-up it needs in .venv; what is up to date is left alone.

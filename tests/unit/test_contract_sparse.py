@@ -130,6 +130,19 @@ def test_lists_of_several_steps(type_: str, made: Callable[[str, str, int], str]
             assert_close(actual, a.astype(float) @ b.astype(float), "f32" if type_ == "bf16" else type_, 1000)
 
 
+def test_single_rows_that_lie_across() -> None:
+    """Lists of single rows of a transposed operand, which is packed in whole vectors of rows, also the last one."""
+    rng = numpy.random.default_rng(4)
+    for equation, listed in (("km,kn->mn", "a"), ("mk,kn->mn", "b")):
+        compiled = cached(k_list(equation, listed, 1))
+        sizes = {"m": 17, "n": 1500} if listed == "a" else {"m": 1500, "n": 17}
+        a, b = sparse(rng, (127, sizes["m"]), 0.5, "any"), sparse(rng, (127, sizes["n"]), 0.5, "any")
+        a = a if equation[0] == "k" else numpy.ascontiguousarray(a.T)
+        init = rng.standard_normal((sizes["m"], sizes["n"])).astype(numpy.float32)
+        [actual] = compiled.run_numpy(a, b, init)
+        assert_close(actual, numpy.einsum(equation, a.astype(float), b.astype(float)) + init, "f32", 127)
+
+
 def into_zeros(text: str) -> str:
     """`text` with a result that starts from 0, not from what `%c` holds."""
     zeros = """%zero = arith.constant 0.0 : f32

@@ -3,10 +3,12 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 
 #include "team.h"
@@ -29,11 +31,20 @@ constexpr uint32_t kClasses = 64 * kSteps;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kLargest = size_t{1} << 56;  // beyond any address space; sizes up to it round up without overflow
 
+// For tests: each block ends at a page that nobody may touch, and is unmapped when it is freed, so that code which reads
+// or writes behind a buffer, or uses one that was freed, ends at once. What is new holds ones: NaN, or indices of -1.
+#if defined(PIT_GUARD_PAGES)
+constexpr bool kGuarded = true;
+#else
+constexpr bool kGuarded = false;
+#endif
+constexpr size_t kPage = 4096;
+
 struct Cache {
   std::mutex mutex;
   Block *heads[kClasses] = {};
   size_t kept = 0;
-  size_t limit = size_t{4} << 30;
+  size_t limit = kGuarded ? 0 : size_t{4} << 30;
 };
 
 // Never destroyed: tensors may be freed while the process ends.
@@ -78,15 +89,39 @@ uint32_t classOf(size_t bytes, size_t &size) {
   std::abort();
 }
 
+size_t pagesOf(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+
+// A block at the end of its pages, between two that nobody may touch.
+Block *guarded(size_t total) {
+  const size_t pages = pagesOf(total);
+  void *mapped = mmap(nullptr, pages + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  char *memory = static_cast<char *>(mapped) + kPage;
+  if (mprotect(memory, pages, PROT_READ | PROT_WRITE) != 0) {
+    munmap(mapped, pages + 2 * kPage);
+    return nullptr;
+  }
+  std::memset(memory, 0xff, pages);
+  return reinterpret_cast<Block *>(memory + pages - total);
+}
+
 // Null if the system has no memory left.
 Block *fresh(size_t size) {
   const size_t total = size + sizeof(Block);
+  if (kGuarded) return guarded(total);
   const bool large = total >= kHugePage;
   const size_t alignment = large ? kHugePage : kAlignment;
   const size_t rounded = (total + alignment - 1) / alignment * alignment;
   void *memory = std::aligned_alloc(alignment, rounded);
   if (memory != nullptr && large) madvise(memory, rounded, MADV_HUGEPAGE);
   return static_cast<Block *>(memory);
+}
+
+// Gives `block` back to the system.
+void discard(Block *block) {
+  if (!kGuarded) return std::free(block);
+  const size_t total = block->bytes + sizeof(Block), pages = pagesOf(total);
+  munmap(reinterpret_cast<char *>(block) + total - pages - kPage, pages + 2 * kPage);
 }
 
 void attach(Block *block, Call *call) {
@@ -105,6 +140,7 @@ void *allocate(size_t bytes) {
   if (bytes > kLargest) outOfMemory(bytes);
   size_t size;
   const uint32_t sizeClass = classOf(bytes, size);
+  if (kGuarded) size = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
   Cache &store = cache();
   Block *block;
   {
@@ -154,7 +190,7 @@ void release(void *payload) {
       return;
     }
   }
-  std::free(block);
+  discard(block);
 }
 
 }  // namespace pit
@@ -182,7 +218,7 @@ uint64_t pit_set_cache_limit(uint64_t bytes) {
       pit::Block *block = head;
       head = block->next;
       store.kept -= block->bytes;
-      std::free(block);
+      pit::discard(block);
     }
   }
   return before;
