@@ -29,11 +29,10 @@ from bench.family import Dtypes, Run, Zeros, block_of, chosen, positive, share, 
 from bench.machine import limits
 from bench.protocol import DTYPES, OURS, Case, Side
 from bench.twins import block_mask, dense_twin, index_of
+from pit_mlir.target import LINE_BYTES
 
 PEERS = ("torch", "dense", "gather", "gather_kn")
 WEIGHTS = ("live", "frozen", "kn")
-LINE = 64
-"""Bytes of a cache line."""
 
 
 class Down(nn.Module):
@@ -82,7 +81,7 @@ def floor(model: Down, frozen: bool, dtype: str, threads: int, x: Tensor) -> flo
     if frozen:
         reading = machine.packed_ms(bytes_ * share_)
     else:
-        together = 1 if model.transposed else LINE // size
+        together = 1 if model.transposed else LINE_BYTES // size
         reading = machine.read_ms(bytes_ * (1 - (1 - share_) ** together))
     reading += machine.read_ms((x.numel() + len(x) * outputs) * size)
     return max(machine.compute_ms(2.0 * len(x) * inputs * outputs * share_, dtype, threads), reading)

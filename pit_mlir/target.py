@@ -11,6 +11,8 @@ from pit_mlir.errors import PlatformError
 
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+LINE_BYTES = 64
+"""A line of the caches: what any access brings in whole."""
 
 VARYING = r"^[^:]*(mhz|mips|apicid|microcode|processor|core id|physical id|siblings|cores)"
 """Lines of it that say nothing about what the processor can do."""

@@ -1,4 +1,6 @@
-"""Collects operations by name, so that a pass may change them while it goes through the list."""
+"""Finds operations, and collects them by name, so that a pass may change them while it goes through the list."""
+
+from collections.abc import Callable
 
 from pit_mlir.bindings import ir
 
@@ -27,4 +29,17 @@ def outermost(root: ir.Operation, *names: str) -> list[ir.Operation]:
         return ir.WalkResult.SKIP
 
     root.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return found
+
+
+def has_any(root: ir.Operation, is_wanted: Callable[[ir.Operation], bool]) -> bool:
+    """Whether `is_wanted` says so of `root` or an operation in it."""
+    found = False
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        nonlocal found
+        found = is_wanted(op)
+        return ir.WalkResult.INTERRUPT if found else ir.WalkResult.ADVANCE
+
+    root.walk(visit)
     return found

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.walk import operations
+from pit_mlir.dialect.walk import has_any, operations
 from pit_mlir.passes.base import Pass
 from pit_mlir.target import host
 
@@ -64,15 +64,7 @@ def enclosing_loop(loop: ir.Operation) -> ir.Operation | None:
 
 def has_vectors(loop: ir.Operation) -> bool:
     """Whether `loop` computes with vectors."""
-    found = False
-
-    def visit(op: ir.Operation) -> ir.WalkResult:
-        nonlocal found
-        found = any(isinstance(result.type, ir.VectorType) for result in op.results)
-        return ir.WalkResult.INTERRUPT if found else ir.WalkResult.ADVANCE
-
-    loop.walk(visit)
-    return found
+    return has_any(loop, lambda op: any(isinstance(result.type, ir.VectorType) for result in op.results))
 
 
 def rounds_neighbours(loop: ir.Operation) -> bool:
@@ -86,12 +78,4 @@ def rounds_neighbours(loop: ir.Operation) -> bool:
         is_last = use.operand_number == len(user.operands) - 1
         if user.name not in ("memref.load", "memref.store") or not is_last:
             return False
-    rounds = False
-
-    def visit(op: ir.Operation) -> ir.WalkResult:
-        nonlocal rounds
-        rounds = op.name == "arith.truncf" and isinstance(op.results[0].type, ir.BF16Type)
-        return ir.WalkResult.INTERRUPT if rounds else ir.WalkResult.ADVANCE
-
-    loop.walk(visit)
-    return rounds
+    return has_any(loop, lambda op: op.name == "arith.truncf" and isinstance(op.results[0].type, ir.BF16Type))

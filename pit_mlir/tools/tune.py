@@ -26,7 +26,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import add
 from pit_mlir.codegen.cpu.compress import moves_together
 from pit_mlir.codegen.cpu.contract_blocks import COMPRESSED, MOST_ROWS, PACKED
-from pit_mlir.codegen.cpu.contract_choice import LINE, far
+from pit_mlir.codegen.cpu.contract_choice import far
 from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD
 from pit_mlir.codegen.cpu.contract_parts import BYTES_OF_SUMS, COLUMNS_OF_TASK
 from pit_mlir.codegen.cpu.index_buffers import WORD
@@ -34,7 +34,7 @@ from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.pit_select_tiles import SelectTiles
 from pit_mlir.runtime.engine import Program, build_program
-from pit_mlir.target import host
+from pit_mlir.target import LINE_BYTES, host
 
 SWEEPS, ROUNDS = 4, 3
 """All is measured so many times over, each time so often."""
@@ -215,7 +215,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
     is_lying = in_blocks and not is_packed and not form.is_turned and not pairs
     is_shared = form.is_turned or in_blocks
     gathered = 0 if is_whole else entries * form.height
-    read = of_rows + (of_rows if is_whole or not in_blocks else min(gathered * LINE, of_rows))
+    read = of_rows + (of_rows if is_whole or not in_blocks else min(gathered * LINE_BYTES, of_rows))
     return listed_terms(
         Listed(
             micro_tile=form.height,

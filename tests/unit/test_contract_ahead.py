@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.contract_access import Access
 from pit_mlir.codegen.cpu.contract_ahead import block_at
 from pit_mlir.codegen.cpu.contract_frame import Tile
 from pit_mlir.codegen.cpu.contract_pairs import pair_view
-from pit_mlir.codegen.cpu.contract_plan import Access
 from pit_mlir.codegen.cpu.contract_views import View
 from pit_mlir.dialect import make_context
 

@@ -147,6 +147,11 @@ def fold(
     return list(op.results)
 
 
+def sum_over(count: Index, at: Callable[[ir.Value], Index]) -> ir.Value:
+    """The sum of `count` indices, of which `at` gives each by its number."""
+    return fold(0, count, 1, [value(0)], lambda number, sums: [value(add(sums[0], at(number)))])[0]
+
+
 DYNAMIC = "pit.dynamic"
 """The attribute of an `scf.parallel` whose trips cost so differently that threads take them as they get free."""
 

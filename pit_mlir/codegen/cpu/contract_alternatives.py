@@ -6,7 +6,7 @@ from typing import Any
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu.brackets import Lowering, sizes
-from pit_mlir.codegen.cpu.build import Index, ceil_div, fold, product, value
+from pit_mlir.codegen.cpu.build import Index, ceil_div, product, sum_over
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape, MicroTile, Sample
 from pit_mlir.codegen.cpu.row_bits import (
     WORD,
@@ -174,8 +174,7 @@ def entries_of(index: IndexBuffers, block: tuple[int, ...]) -> Index:
     """The entries of an index that was made."""
     segments = product(index.extents[: len(block)])
 
-    def step(segment: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        count = arith.index_cast(ir.IndexType.get(), memref.load(index.count, [segment]))
-        return [arith.addi(carried[0], count)]
+    def count(segment: ir.Value) -> Index:
+        return arith.index_cast(ir.IndexType.get(), memref.load(index.count, [segment]))
 
-    return fold(0, segments, 1, [value(0)], step)[0]
+    return sum_over(segments, count)

@@ -26,6 +26,7 @@ from pit_mlir.codegen.cpu.build import (
     remainder,
     select,
     sub,
+    sum_over,
     value,
     when,
 )
@@ -359,8 +360,4 @@ def packs_columns(frame: Frame, entries: Index) -> ir.Value:
 def count_entries(frame: Frame) -> ir.Value:
     """The entries of all segments."""
     _, counts, _ = frame.lists
-
-    def step(segment: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        return [arith.addi(carried[0], value(index_at(counts, segment)))]
-
-    return fold(0, segment_count(frame), 1, [value(0)], step)[0]
+    return sum_over(segment_count(frame), lambda segment: index_at(counts, segment))

@@ -39,11 +39,11 @@ from pit_mlir.codegen.cpu.contract_columns import is_zero
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, parts_form, sides, skinny_form
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
+from pit_mlir.codegen.cpu.contract_panels import is_panelled
 from pit_mlir.codegen.cpu.contract_segments import segment_count
 from pit_mlir.codegen.cpu.pack import Factor, lies_across
+from pit_mlir.target import LINE_BYTES
 
-LINE = 64
-"""Bytes that are read for one that is gathered."""
 PARTS = 16
 """Costs are integers, in parts of this of a picosecond."""
 
@@ -83,7 +83,7 @@ def cost_of(candidate: Candidate) -> Index:
         packed = price(listed_terms(packed_listed(frame, entries, candidate.left)))
         few = [(side, form.most_rows) for side in sides(frame) if (form := skinny_form(side))]
         high, steps = rows_of_segment(frame), mul(entries, repeated(frame))
-    for side, most in () if in_panels(frame) else few:
+    for side, most in () if is_panelled(frame) else few:
         packed = select(compare("sle", side.rows, most), price(streamed(frame, side, high, steps)), packed)
     return packed
 
@@ -106,7 +106,7 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
         whole=0,
         gathered=0 if frame.plan.has_runs else rows,
         row=rows if frame.plan.has_runs else 0,
-        packed=0 if in_panels(frame) else once if form.shares else often,
+        packed=0 if is_panelled(frame) else once if form.shares else often,
         lying=0,
         multiplied=mul(rows, columns),
         far=0,
@@ -116,7 +116,7 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
         if form.may_read_whole(frame.factors.rows):
             is_whole = reads_whole(frame, listed)
             work = replace(work, whole=select(is_whole, elements, 0), gathered=select(is_whole, 0, rows))
-        if plain_columns(frame) is not None and not in_panels(frame):
+        if plain_columns(frame) is not None and not is_panelled(frame):
             is_packed = packs_columns(frame, listed)
             work = replace(work, packed=select(is_packed, once, 0), lying=select(is_packed, 0, often))
     return replace(work, far=far_of_list(frame, work, entries, elements))
@@ -125,7 +125,7 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
 def far_of_list(frame: Frame, work: Listed[Index], entries: Index, elements: Index) -> Index:
     """The bytes that come from memory where `work` is done with a list of so many `entries` of `elements`."""
     size, cache = bytes_of(frame.factors.rows, frame), frame.host.l3_bytes
-    read = minimum(mul(work.gathered, LINE), mul(elements, size))
+    read = minimum(mul(work.gathered, LINE_BYTES), mul(elements, size))
     for part in (work.left, work.whole, work.row):
         read = add(read, mul(part, size))
     return add(far(read, mul(elements, size), cache), far_of_columns(frame, entries))
@@ -205,13 +205,8 @@ def packed_dense(frame: Frame) -> list[Term[Index]]:
         add(far(read, read, frame.host.l3_bytes), far_of_columns(frame, steps)),
         pairs=in_pairs(frame) is not None,
         turned=is_turned(frame),
-        packed=not in_panels(frame),
+        packed=not is_panelled(frame),
     )
-
-
-def in_panels(frame: Frame) -> bool:
-    """Whether columns lie in panels already, as frozen weights do."""
-    return packed_form(in_pairs(frame) or frame).panels is not None
 
 
 def is_turned(frame: Frame) -> bool:

@@ -73,11 +73,6 @@ class DotForm(SkinnyForm):
     most_rows_of_segment = MOST_ROWS_OF_SEGMENT
     tasks_per_thread = 4
 
-    @property
-    def most_columns(self) -> int:
-        """Any number: nothing is kept from one vector of columns to the next."""
-        return 1 << 30
-
     def build_task(self, task: Task) -> None:
         """A block of columns."""
         rows, lanes = self.pack_rows(task), self.lanes

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from pit_mlir.codegen.cpu.build import compare, either
+from pit_mlir.codegen.cpu.contract_axpy import AxpyForm
 from pit_mlir.codegen.cpu.contract_blocks import BlocksForm
 from pit_mlir.codegen.cpu.contract_dot import DotForm
 from pit_mlir.codegen.cpu.contract_frame import Frame, is_unit
@@ -13,7 +14,7 @@ from pit_mlir.codegen.cpu.contract_panelled import PanelledForm
 from pit_mlir.codegen.cpu.contract_panels import is_panelled
 from pit_mlir.codegen.cpu.contract_parts import PartsForm
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
-from pit_mlir.codegen.cpu.contract_skinny import AxpyForm, SkinnyForm
+from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm
 from pit_mlir.codegen.cpu.contract_stream import StreamForm
 from pit_mlir.codegen.cpu.contract_strips import build_strips
 from pit_mlir.codegen.cpu.contract_tabulated import TabulatedForm
@@ -104,7 +105,7 @@ def skinny_form(frame: Frame) -> SkinnyForm | None:
     if is_dot(frame):
         # Columns read in order are faster than some of their elements at random: a list is of no use.
         return DotForm(in_pairs(frame) or frame, block) if frame.plan.listed != "depth" else None
-    if not is_axpy(frame):
+    if not lies_along_columns(frame):
         return None
     return (
         AxpyForm(frame, block)
@@ -123,8 +124,8 @@ def is_dot(frame: Frame) -> bool:
     )
 
 
-def is_axpy(frame: Frame) -> bool:
-    """Whether the axpy form does `frame`: one axis of depth, columns contiguous along the columns."""
+def lies_along_columns(frame: Frame) -> bool:
+    """Whether `frame` has one axis of depth, and columns that are contiguous along the columns."""
     views = frame.factors.columns.views.values()
     return is_plain(frame) and any(is_unit(view.strides[frame.column_axis]) for view in views)
 

@@ -13,8 +13,6 @@ from pit_mlir.codegen.cpu.build import (
     add,
     ceil_div,
     delinearize,
-    floor_div,
-    loop,
     maximum,
     minimum,
     mul,
@@ -22,13 +20,11 @@ from pit_mlir.codegen.cpu.build import (
     product,
     sub,
     value,
-    zero,
 )
-from pit_mlir.codegen.cpu.contract_frame import Frame, Task, index_at, plus, rounded, scratch
+from pit_mlir.codegen.cpu.contract_frame import Frame, Task, plus, rounded, scratch
 from pit_mlir.codegen.cpu.contract_pairs import in_parts
-from pit_mlir.codegen.cpu.contract_views import View
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
-from pit_mlir.codegen.cpu.pack import Factor, Rows, vectors
+from pit_mlir.codegen.cpu.pack import Factor, Rows
 
 MOST_ROWS_OF_DOT = 32
 MOST_ROWS_OF_STREAM = 32
@@ -38,10 +34,6 @@ MOST_ROWS_OF_SEGMENT = 48
 """The same where the columns are those of one segment of rows, such as the weights of an expert: no other rows will use
 what is packed. Measured with 128 experts of 2048 x 768, bf16, 16 rows each, one thread: a limit of 16 takes 1.12 times
 as long as one of 64."""
-STEPS = 4
-"""Steps of the depth that are added at once: the sums are loaded and stored once for each four products."""
-BYTES_OF_SUMS = 16 * 1024
-"""Half of a first-level cache."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class Lines:
 
 
 class SkinnyForm(ABC):
-    """Builds the tasks of either form in the kernel of `frame`: a block of columns, for all rows.
+    """Builds the tasks in the kernel of `frame`: a block of columns, for all rows.
 
     With lists for `block` columns each, these are a task.
     """
@@ -80,14 +72,13 @@ class SkinnyForm(ABC):
     tasks_per_thread: ClassVar[int]
 
     @property
-    @abstractmethod
-    def most_columns(self) -> int:
-        """Columns of a task at most."""
+    def most_columns(self) -> int | None:
+        """Columns of a task at most; None for any number."""
+        return None
 
     def __init__(self, frame: Frame, block: int | None) -> None:
         self.frame, self.lanes, self.block = frame, frame.tile.lanes, block
         self.axis = frame.depth_axes[-1]
-        self.is_listed = frame.plan.listed == "depth"
         self.vector = ir.VectorType.get([self.lanes], frame.plan.sum_type)
         self.packed_type = ir.IntegerType.get_signless(32) if frame.is_paired else frame.plan.sum_type
 
@@ -102,19 +93,14 @@ class SkinnyForm(ABC):
             ceil_div(self.tasks_per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1
         )
         even = maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes)
-        wide = minimum(even, self.most_columns) if self.block is None else self.block
+        fit = even if self.most_columns is None else minimum(even, self.most_columns)
+        wide = fit if self.block is None else self.block
         counts = [minimum(frame.rows, 1), *frame.outer_extents, ceil_div(frame.columns, wide)]
         with parallel(product(counts)) as number:
             _, *coordinates = delinearize(number, counts)
             column = mul(coordinates.pop(), wide)
             columns = minimum(wide, sub(frame.columns, column))
             self.build_task(Task(coordinates, 0, frame.rows, column, columns))
-
-    def depth_of(self, task: Task) -> tuple[View | None, Index]:
-        """The entries of the depth for the row of `task`, if they are listed, and how many steps there are."""
-        if self.frame.plan.listed == "depth":
-            return self.frame.list_of(task)
-        return None, self.frame.extents[self.axis]
 
     def factors_of(self, task: Task) -> tuple[Factor, Factor]:
         """The factors at the row and the first column of `task`."""
@@ -148,78 +134,6 @@ class SkinnyForm(ABC):
     def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
         """`left * right + total`; of pairs, both products."""
         return (multiply_add_pairs if self.frame.is_paired else multiply_add)(left, right, total)
-
-
-class AxpyForm(SkinnyForm):
-    """Sums of a block of columns stay in the cache while steps of the depth stream by."""
-
-    most_rows = MOST_ROWS_OF_AXPY
-    most_rows_of_segment = MOST_ROWS_OF_AXPY
-    # Each step reads one stretch of memory, which should be long.
-    tasks_per_thread = 1
-
-    @property
-    def most_columns(self) -> int:
-        """Columns whose sums stay in the cache."""
-        return BYTES_OF_SUMS * 8 // self.frame.plan.sum_type.width
-
-    def build_task(self, task: Task) -> None:
-        """A block of columns, a few steps of the depth at a time for all rows; one row at a time with a list."""
-        pitch = add(task.columns, self.lanes)
-        sums = scratch(self.frame.plan.sum_type, mul(pitch, task.rows))
-        with loop(0, task.rows) as row, loop(0, task.columns, self.lanes) as column:
-            vector.store(zero(self.vector), sums, [value(add(mul(row, pitch), column))])
-
-        def steps(first: Index, stop: Index, at_once: int, rows: Task) -> None:
-            entries, _ = self.depth_of(rows)
-            with loop(first, stop, at_once) as k, loop(0, rows.rows) as row:
-                places = [self.coordinate(entries, add(k, n)) for n in range(at_once)]
-                at = replace(task, row=add(rows.row, row), rows=1)
-                self.add_steps(at, sums, mul(sub(at.row, task.row), pitch), places)
-
-        with loop(0, task.rows if self.is_listed else 1) as row:
-            rows = replace(task, row=add(task.row, row), rows=1) if self.is_listed else task
-            _, depth = self.depth_of(rows)
-            whole = mul(floor_div(depth, STEPS), STEPS)
-            steps(0, whole, STEPS, rows)
-            steps(whole, depth, 1, rows)
-        with loop(0, task.rows) as row:
-            finished = self.frame.finish_row(task, row)
-            with loop(0, task.columns, self.lanes) as column:
-                total = vector.load(self.vector, sums, [value(add(mul(row, pitch), column))])
-                finished.store(total, column, sub(task.columns, column))
-
-    def coordinate(self, entries: View | None, k: Index) -> Index:
-        """The coordinate of step `k` along the depth."""
-        return k if entries is None else index_at(entries, k)
-
-    def add_steps(self, task: Task, sums: ir.Value, first_sum: Index, steps: list[Index]) -> None:
-        """Adds the products of the one row of `task` at coordinates `steps` of the depth to the sums of its columns."""
-        axis, column_axis, lanes = self.axis, self.frame.column_axis, self.lanes
-        row, columns = self.factors_of(task)
-        # A factor is computed on vectors; one lane of it is wanted, and spread.
-        left = [
-            row.moved(lambda view, k=k: mul(k, view.strides[axis])).compute(
-                lambda view: view.load(0, 0, lanes, None), lanes
-            )
-            for k in steps
-        ]
-        right = [columns.moved(lambda view, k=k: mul(k, view.strides[axis])) for k in steps]
-
-        def body(column: ir.Value, mask: ir.Value | None) -> None:
-            place = value(add(first_sum, column))
-            total = vector.load(self.vector, sums, [place])
-            for factor, scalar in zip(right, left, strict=True):
-                found = factor.compute(
-                    lambda view: view.load(
-                        mul(column, view.strides[column_axis]), view.strides[column_axis], lanes, mask
-                    ),
-                    lanes,
-                )
-                total = multiply_add(scalar, found, total)
-            vector.store(total, sums, [place])
-
-        vectors(task.columns, lanes, body)
 
 
 def total_of(rows: list[ir.Value]) -> ir.Value:

@@ -25,12 +25,11 @@ from pit_mlir.codegen.cpu.contract_pairs import PairView, halved
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_STREAM, Lines, SkinnyForm
 from pit_mlir.codegen.cpu.contract_views import first_lanes
 from pit_mlir.codegen.cpu.pack import Factor
+from pit_mlir.target import LINE_BYTES
 
 STEPS_AT_ONCE = 4
 VECTORS = 2
 """4 x 2 vectors of columns are held; sums are loaded and stored once for each 4 products."""
-LINE = 64
-"""Bytes of a cache line."""
 BYTES_OF_SUMS = 32 * 1024
 """Two thirds of a first-level cache: blocks of columns, which are stretches of memory, should be long."""
 
@@ -42,11 +41,6 @@ class StreamForm(SkinnyForm):
     most_rows_of_segment = MOST_ROWS_OF_STREAM
     # Each step reads one stretch of memory, which should be long.
     tasks_per_thread = 1
-
-    @property
-    def most_columns(self) -> int:
-        """Any number: a task goes through blocks of them."""
-        return 1 << 30
 
     def build_task(self, task: Task) -> None:
         """As many columns after others as have room for their sums."""
@@ -146,6 +140,6 @@ class StreamForm(SkinnyForm):
         for view in views:
             ahead = mul(len(columns), view.strides[self.axis])
             place = add(add(view.base, ahead), mul(column, view.strides[axis]))
-            per_line = LINE * 8 // view.buffer.type.element_type.width
+            per_line = LINE_BYTES * 8 // view.buffer.type.element_type.width
             for inside in range(0, VECTORS * self.lanes, per_line):
                 memref.prefetch(view.buffer, [value(add(place, inside))], False, 2, True)

@@ -13,9 +13,8 @@ from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.build import Index, loop, value
 from pit_mlir.codegen.cpu.detect_layout import Dim, Layout
 from pit_mlir.codegen.cpu.index_buffers import WORD
+from pit_mlir.target import LINE_BYTES
 
-LINE = 64
-"""Bytes of a cache line."""
 AHEAD = 8192
 """Bytes ahead that are asked for: two pages, which the processor does not foresee. Measured: 3.6 ms become 1.7."""
 TILE = 4096
@@ -119,7 +118,7 @@ def is_live(given: ir.Value) -> ir.Value:
 def live_word(buffer: ir.Value, start: Index, mask: ir.Value | None = None) -> ir.Value:
     """A bit for each of the 64 elements from `start` on, the first one lowest; 0 for those that are not in `mask`."""
     bytes_ = bytes_of_element(buffer)
-    for line in range(0, WORD * bytes_, LINE):
+    for line in range(0, WORD * bytes_, LINE_BYTES):
         memref.prefetch(buffer, [value(build.add(start, (line + AHEAD) // bytes_))], False, 3, True)
     return word_of(load_vector(buffer, start, WORD, mask))
 

@@ -21,6 +21,7 @@ from pit_mlir.codegen.cpu.build import (
     parallel,
     product,
     sub,
+    sum_over,
     value,
     when,
     zero,
@@ -113,11 +114,7 @@ def count_tile(bits: RowBits, row: Index, rows: Index) -> ir.Value:
 
 def sum_of(buffer: ir.Value, count: Index) -> ir.Value:
     """The sum of a buffer of `count` indices."""
-
-    def step(at: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        return [arith.addi(carried[0], memref.load(buffer, [at]))]
-
-    return fold(0, count, 1, [value(0)], step)[0]
+    return sum_over(count, lambda number: memref.load(buffer, [number]))
 
 
 def list_live(bits: RowBits, block: int) -> IndexBuffers:

@@ -29,9 +29,10 @@ from pit_mlir.codegen.cpu.build import (
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
 from pit_mlir.codegen.cpu.index_buffers import RowBits, Sample, floor_of
-from pit_mlir.codegen.cpu.live_bits import LINE, bytes_of_element, load_vector, word_of
+from pit_mlir.codegen.cpu.live_bits import bytes_of_element, load_vector, word_of
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.codegen.cpu.row_bits import LANES, WORD, row_bits
+from pit_mlir.target import LINE_BYTES
 
 WINDOW = LANES * WORD
 """Steps of a window: a vector of words."""
@@ -111,7 +112,7 @@ def fill_window(
 
     The window of the next row, `pitch` elements on, is asked for: nothing else would bring it in time.
     """
-    per_line = LINE // bytes_of_element(values)
+    per_line = LINE_BYTES // bytes_of_element(values)
 
     def inside() -> None:
         for lane in range(LANES):
