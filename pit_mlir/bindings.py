@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch_mlir.dialects import bufferization as bufferization
     from torch_mlir.dialects import cf as cf
     from torch_mlir.dialects import func as func
+    from torch_mlir.dialects import gpu as gpu
     from torch_mlir.dialects import linalg as linalg
     from torch_mlir.dialects import llvm as llvm
     from torch_mlir.dialects import math as math
@@ -38,6 +39,7 @@ _LAZY = {
     "bufferization": "torch_mlir.dialects.bufferization",
     "cf": "torch_mlir.dialects.cf",
     "func": "torch_mlir.dialects.func",
+    "gpu": "torch_mlir.dialects.gpu",
     "linalg": "torch_mlir.dialects.linalg",
     "llvm": "torch_mlir.dialects.llvm",
     "math": "torch_mlir.dialects.math",

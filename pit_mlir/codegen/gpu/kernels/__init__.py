@@ -1,0 +1,1 @@
+"""One kernel a file, with the rule that puts it in the place of an operation."""

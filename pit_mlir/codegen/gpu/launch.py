@@ -1,0 +1,120 @@
+"""Kernels as regions: a `gpu.launch` on a line of blocks, what its threads are, shared memory, the lanes of a warp."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pit_mlir.bindings import arith, gpu, ir, memref
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.build import Index, value
+
+WARP = 32
+"""Threads that run together."""
+THREADS = 256
+"""Threads of a block unless a kernel wants another number: eight warps."""
+MOST_BLOCKS = 132 * 16
+"""Blocks of a grid that walks over its work in strides: more than any chip runs at a time."""
+
+
+@dataclass
+class Grid:
+    """What a thread knows inside of a launch: the number of its block and its own, and how many there are of each."""
+
+    operation: ir.Operation
+    block: ir.Value
+    thread: ir.Value
+    blocks: ir.Value
+    threads: int
+    _shared: list[ir.Value] = field(default_factory=list[ir.Value])
+
+    @property
+    def number(self) -> ir.Value:
+        """The number of the thread in the grid."""
+        return value(build.add(build.mul(self.block, self.threads), self.thread))
+
+    @property
+    def lane(self) -> ir.Value:
+        """The number of the thread in its warp."""
+        return value(build.remainder(self.thread, WARP))
+
+    @property
+    def warp(self) -> ir.Value:
+        """The number of the warp in its block."""
+        return value(build.floor_div(self.thread, WARP))
+
+    @property
+    def warps(self) -> int:
+        """How many warps a block has."""
+        return self.threads // WARP
+
+    def shared(self, shape: Sequence[int], element: ir.Type) -> ir.Value:
+        """A buffer of `shape` in the shared memory of the block."""
+        space = ir.Attribute.parse("#gpu.address_space<workgroup>")
+        type_ = ir.MemRefType.get(list(shape), element, memory_space=space)
+        buffer = self.operation.regions[0].blocks[0].add_argument(type_, self.operation.location)
+        self._shared.append(buffer)
+        i64 = ir.IntegerType.get_signless(64)
+        self.operation.attributes["workgroup_attributions"] = ir.IntegerAttr.get(i64, len(self._shared))
+        return buffer
+
+
+@contextmanager
+def launch(blocks: Index, threads: int = THREADS) -> Iterator[Grid]:
+    """Builds a `gpu.launch` of `blocks` blocks of `threads` threads each; inside, what a thread knows.
+
+    Where `blocks` is 0 nothing runs.
+    """
+    one = value(1)
+    op = gpu.LaunchOp((value(blocks), one, one), (value(threads), one, one))
+    block = op.regions[0].blocks[0]
+    arguments = list(block.arguments)
+    with ir.InsertionPoint(block):
+        yield Grid(op.operation, arguments[0], arguments[3], arguments[6], threads)
+        gpu.terminator()
+
+
+@contextmanager
+def each(count: Index, most: Index | None = None, threads: int = THREADS) -> Iterator[ir.Value]:
+    """Builds a launch whose threads walk over `0 .. count` in strides of the grid; inside, a number.
+
+    `most` is what the host knows `count` not to exceed, where only the device knows `count`.
+    """
+    bound = count if most is None else most
+    blocks = build.minimum(build.ceil_div(bound, threads), MOST_BLOCKS)
+    with (
+        launch(blocks, threads) as grid,
+        build.loop(grid.number, count, build.mul(grid.blocks, threads)) as number,
+    ):
+        yield number
+
+
+def barrier() -> None:
+    """Waits for all threads of the block, whose writes are then seen."""
+    gpu.barrier()
+
+
+def shuffle(given: ir.Value, offset: int, mode: str) -> ir.Value:
+    """`given` of another lane of the warp: `xor`, `up` or `down` by `offset`; where there is none, the lane's own."""
+    i32 = ir.IntegerType.get_signless(32)
+    attribute = ir.Attribute.parse(f"#gpu<shuffle_mode {mode}>")
+    return gpu.ShuffleOp(given, arith.constant(i32, offset), arith.constant(i32, WARP), attribute).results[0]
+
+
+def across_warp(given: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
+    """All values of a warp combined, in each of its lanes."""
+    offset = WARP // 2
+    while offset:
+        given = combine(given, shuffle(given, offset, "xor"))
+        offset //= 2
+    return given
+
+
+def ballot(condition: ir.Value) -> ir.Value:
+    """An i32 with a bit for each lane of the warp: whether `condition` holds there. All lanes must come here."""
+    return gpu.ballot(ir.IntegerType.get_signless(32), condition)
+
+
+def atomic_add(amount: ir.Value, buffer: ir.Value, at: Sequence[Index]) -> ir.Value:
+    """Adds `amount`, an integer, to an element of `buffer`, one thread after another; what was there before."""
+    places = [value(place) for place in at]
+    return memref.atomic_rmw(arith.AtomicRMWKind.addi, amount, buffer, places)

@@ -1,0 +1,6 @@
+"""Which code stands for which operation on a GPU."""
+
+from pit_mlir.codegen.gpu.lowering import Rule
+
+RULES: dict[str, Rule] = {}
+"""For each operation that `pit-lower-to-gpu` lowers, the rule that does it."""
