@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 
+#include "call.h"
+#include "device.h"
 #include "team.h"
 
 // Under AddressSanitizer the bytes of a block that nobody may touch are poisoned, else it would see nothing wrong in
@@ -83,7 +84,7 @@ uint32_t classOf(size_t bytes, size_t &size) {
 [[noreturn]] void outOfMemory(size_t bytes) {
   if (currentCall != nullptr && member.team == nullptr) {
     currentCall->missingBytes = bytes;
-    std::longjmp(currentCall->exit, 1);
+    endCall(*currentCall);
   }
   std::fprintf(stderr, "pit_mlir: out of memory: cannot allocate %zu bytes\n", bytes);
   std::abort();
@@ -224,7 +225,11 @@ uint64_t pit_set_cache_limit(uint64_t bytes) {
   return before;
 }
 
-void *_mlir_memref_to_llvm_alloc(uint64_t bytes) { return pit::allocate(bytes); }
+// Buffers of compiled code: memory of the device, if the call runs on one.
+void *_mlir_memref_to_llvm_alloc(uint64_t bytes) {
+  pit::Call *call = pit::currentCall;
+  return call == nullptr || call->placement == nullptr ? pit::allocate(bytes) : pit::allocateOnDevice(*call, bytes);
+}
 
 void *_mlir_memref_to_llvm_aligned_alloc(uint64_t alignment, uint64_t bytes) {
   if (alignment > pit::kAlignment) {
@@ -232,8 +237,12 @@ void *_mlir_memref_to_llvm_aligned_alloc(uint64_t alignment, uint64_t bytes) {
                  static_cast<unsigned long long>(alignment));
     std::abort();
   }
-  return pit::allocate(bytes);
+  return _mlir_memref_to_llvm_alloc(bytes);
 }
 
-void _mlir_memref_to_llvm_free(void *payload) { pit::release(payload); }
+void _mlir_memref_to_llvm_free(void *payload) {
+  pit::Call *call = pit::currentCall;
+  if (call == nullptr || call->placement == nullptr) return pit::release(payload);
+  if (pit::DeviceBlock *block = pit::blockAt(*call, payload)) pit::releaseOnDevice(block);
+}
 }

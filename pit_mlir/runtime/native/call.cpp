@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <csetjmp>
+#include <cstring>
 #include <vector>
+
+#include "device.h"
 
 namespace pit {
 
@@ -21,7 +24,8 @@ int64_t elements(const int64_t *sizes, int64_t rank) {
 
 // Writes the descriptor {allocated, aligned, offset, sizes, strides} of a contiguous tensor with the sizes of
 // `type`, taking those that are dynamic from `dynamic`; returns the descriptor's end.
-int64_t *describe(int64_t *words, int64_t pointer, const int64_t *type, int64_t rank, const int64_t *&dynamic) {
+int64_t *describe(int64_t *words, int64_t pointer, const int64_t *type, int64_t rank, const int64_t *&dynamic,
+                  void *empty) {
   int64_t *sizes = words + 3, *strides = sizes + rank;
   for (int64_t dim = 0; dim < rank; ++dim) sizes[dim] = type[dim] < 0 ? *dynamic++ : type[dim];
   int64_t stride = 1;
@@ -29,7 +33,7 @@ int64_t *describe(int64_t *words, int64_t pointer, const int64_t *type, int64_t 
     strides[dim] = stride;
     stride *= sizes[dim];
   }
-  words[0] = words[1] = stride == 0 ? reinterpret_cast<int64_t>(emptyTensor) : pointer;
+  words[0] = words[1] = stride == 0 ? reinterpret_cast<int64_t>(empty) : pointer;
   words[2] = 0;
   return strides + rank;
 }
@@ -40,19 +44,35 @@ Block *ownedBlock(const Call &call, void *payload) {
   return nullptr;
 }
 
+// What owns the memory at `allocated` for the caller from now on; null if it is no buffer of the call.
+void *handedOver(Call &call, void *allocated) {
+  if (call.placement != nullptr) {
+    DeviceBlock *block = blockAt(call, allocated);
+    if (block != nullptr) detach(block);
+    return block;
+  }
+  Block *block = ownedBlock(call, allocated);
+  if (block == nullptr) return nullptr;
+  detach(block);
+  return allocated;
+}
+
+// A copy of `bytes` at `data`, as a buffer of the call.
+void *copied(Call &call, const void *data, int64_t bytes) {
+  if (call.placement == nullptr) return std::memcpy(allocate(bytes), data, bytes);
+  void *copy = allocateOnDevice(call, bytes);
+  pit_gpu_copy(copy, data, bytes);
+  return copy;
+}
+
 // Hands one result to the caller. A result that is an argument, a constant or another result is copied.
 int64_t *handOver(Call &call, const int64_t *descriptor, int64_t rank, int64_t itemBytes, int64_t *out) {
   const int64_t *sizes = descriptor + 3;
-  char *data = reinterpret_cast<char *>(descriptor[1]) + descriptor[2] * itemBytes;
-  void *owner = reinterpret_cast<void *>(descriptor[0]);
-  if (Block *block = ownedBlock(call, owner)) {
-    detach(block);
-  } else {
-    const int64_t bytes = elements(sizes, rank) * itemBytes;
-    owner = allocate(bytes);
-    detach(Block::of(owner));
-    std::copy_n(data, bytes, static_cast<char *>(owner));
-    data = static_cast<char *>(owner);
+  void *data = reinterpret_cast<char *>(descriptor[1]) + descriptor[2] * itemBytes;
+  void *owner = handedOver(call, reinterpret_cast<void *>(descriptor[0]));
+  if (owner == nullptr) {
+    data = copied(call, data, elements(sizes, rank) * itemBytes);
+    owner = handedOver(call, data);
   }
   out[0] = reinterpret_cast<int64_t>(owner);
   out[1] = reinterpret_cast<int64_t>(data);
@@ -62,40 +82,50 @@ int64_t *handOver(Call &call, const int64_t *descriptor, int64_t rank, int64_t i
 
 int64_t wordsOf(int64_t rank) { return rank < 0 ? 1 : 3 + 2 * rank; }
 
-void runAndHandOver(Call &call, void (*entry)(void **), void **packed, const int64_t *produced, const int64_t *types,
-                    int64_t results, int64_t *out) {
-  entry(packed);
+// A program's code and its arguments, as that takes them.
+struct Invocation {
+  void (*entry)(void **);
+  void **packed;
+  const Span *spans;  // the memory of each argument that is a tensor, on a device
+  int64_t spanCount;
+  const int64_t *produced;  // the descriptors of the results
+  const int64_t *types;     // of the results
+  int64_t results;
+};
+
+void runAndHandOver(Call &call, const Invocation &invocation, int64_t *out) {
+  const bool isOnDevice = call.placement != nullptr;
+  if (isOnDevice) beginOnDevice(call, invocation.spans, invocation.spanCount);
   if (call.failed >= 0) return;
-  for (; call.handedOver < results; ++call.handedOver, types += 3) {
-    out = handOver(call, produced, types[0], (types[2] + 7) / 8, out);
-    produced += wordsOf(types[0]);
+  invocation.entry(invocation.packed);
+  if (isOnDevice) finishOnDevice(call);
+  if (call.failed >= 0) return;
+  const int64_t *produced = invocation.produced, *type = invocation.types;
+  for (; call.handedOver < invocation.results; ++call.handedOver, type += 3) {
+    out = handOver(call, produced, type[0], (type[2] + 7) / 8, out);
+    produced += wordsOf(type[0]);
   }
 }
 
-// False if memory ran out. The frames between here and `allocate` hold nothing that the jump would lose.
-bool run(Call &call, void (*entry)(void **), void **packed, const int64_t *produced, const int64_t *types,
-         int64_t results, int64_t *out) {
+// False if the call was ended. The frames between here and `endCall` hold nothing that the jump would lose.
+bool run(Call &call, const Invocation &invocation, int64_t *out) {
   if (setjmp(call.exit) != 0) return false;
-  runAndHandOver(call, entry, packed, produced, types, results, out);
+  runAndHandOver(call, invocation, out);
   return true;
 }
 
-// Gives back what was handed over before memory ran out.
+// Gives back what was handed over before the call was ended.
 void takeBack(const Call &call, const int64_t *types, const int64_t *out) {
   for (int64_t i = 0; i < call.handedOver; ++i, types += 3) {
-    release(reinterpret_cast<void *>(out[0]));
+    void *owner = reinterpret_cast<void *>(out[0]);
+    call.placement == nullptr ? release(owner) : releaseOnDevice(static_cast<DeviceBlock *>(owner));
     out += 2 + types[0];
   }
 }
 
-}  // namespace
-}  // namespace pit
-
-extern "C" {
-
-int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
-                   int32_t threads) {
-  using namespace pit;
+// `pit_invoke` and `pit_invoke_on`.
+int64_t invoke(Call &call, void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+               const int64_t *itemBytes) {
   const int64_t arguments = signature[0], results = signature[1];
   const int64_t *type = signature + 2;
   int64_t words = 0;
@@ -109,12 +139,16 @@ int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64
   // Per thread, so that a call allocates nothing; taken out of its place in case the program calls back.
   static thread_local std::vector<int64_t> keptDescriptors;
   static thread_local std::vector<void *> keptPointers;
+  static thread_local std::vector<Span> keptSpans;
   auto descriptors = std::move(keptDescriptors);
   auto pointers = std::move(keptPointers);
+  auto spans = std::move(keptSpans);
   descriptors.resize(words);
   pointers.resize(2 * (arguments + 1));
+  spans.clear();
 
   // The packed interface takes the address of each parameter; a parameter is the address of a descriptor.
+  void *empty = call.placement == nullptr ? emptyTensor : emptyOnDevice(call);
   const int64_t first = results > 0 ? 1 : 0;
   void **cells = pointers.data(), **packed = cells + arguments + 1;
   int64_t *cursor = descriptors.data();
@@ -129,29 +163,58 @@ int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64
       continue;
     }
     packed[first + i] = &cells[first + i];
-    cursor = describe(cursor, values[i], type, rank, dynamic);
+    const int64_t *descriptor = cursor;
+    cursor = describe(cursor, values[i], type, rank, dynamic, empty);
     type += rank;
+    if (itemBytes != nullptr)
+      spans.push_back({reinterpret_cast<void *>(descriptor[1]),
+                       static_cast<uint64_t>(elements(descriptor + 3, rank) * itemBytes[i])});
   }
   const int64_t *produced = cursor;
   cells[0] = cursor;
   if (results > 0) packed[0] = &cells[0];
 
-  Call call;
-  call.threads = threads;
   Call *outer = currentCall;
   currentCall = &call;
-  if (run(call, entry, packed, produced, resultTypes, results, out + 2)) {
+  const Invocation invocation{entry,       packed,  spans.data(), static_cast<int64_t>(spans.size()), produced,
+                              resultTypes, results};
+  if (run(call, invocation, out + 2)) {
     out[0] = call.failed;
   } else {
     takeBack(call, resultTypes, out + 2);
-    out[0] = kOutOfMemory;
+    out[0] = call.placement != nullptr && *pit_device_failure() != '\0' ? kDeviceFailed : kOutOfMemory;
   }
-  out[1] = static_cast<int64_t>(call.missingBytes);
+  out[1] = call.failedEarlier ? 1 : static_cast<int64_t>(call.missingBytes);
   while (call.blocks != nullptr) release(call.blocks->payload());
+  if (call.placement != nullptr) endOnDevice(call);
   currentCall = outer;
   keptDescriptors = std::move(descriptors);
   keptPointers = std::move(pointers);
+  keptSpans = std::move(spans);
   return out[0];
+}
+
+}  // namespace
+
+void endCall(Call &call) { std::longjmp(call.exit, 1); }
+
+}  // namespace pit
+
+extern "C" {
+
+int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+                   int32_t threads) {
+  pit::Call call;
+  call.threads = threads;
+  return pit::invoke(call, entry, signature, values, out, nullptr);
+}
+
+int64_t pit_invoke_on(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+                      const int64_t *itemBytes, pit::Loaded *loaded, void *stream) {
+  pit::Call call;
+  const pit::Placement placement{loaded, stream};
+  call.placement = &placement;
+  return pit::invoke(call, entry, signature, values, out, itemBytes);
 }
 
 void pit_check_failed(int64_t number) {

@@ -10,7 +10,11 @@
 
 namespace pit {
 
-constexpr int64_t kDone = -1, kOutOfMemory = -2;
+constexpr int64_t kDone = -1, kOutOfMemory = -2, kDeviceFailed = -3;
+
+struct DeviceBlock;
+struct Loaded;
+struct Placement;
 
 struct Call {
   std::mutex mutex;                  // guards `blocks`
@@ -20,10 +24,20 @@ struct Call {
   int64_t handedOver = 0;            // how many results the caller owns already
   std::jmp_buf exit;                 // where the call goes on when there is no memory for `missingBytes`
   size_t missingBytes = 0;
+
+  // On a device:
+  const Placement *placement = nullptr;
+  DeviceBlock *deviceBlocks = nullptr;  // as `blocks`
+  bool hasBegun = false;
+  bool isCapturing = false;
+  bool failedEarlier = false;  // `failed` is of an earlier call, this one does nothing
 };
 
 // The call this thread works for; threads of a team take it over from the thread that forked.
 extern thread_local Call *currentCall;
+
+// Ends a call which cannot go on: for lack of `missingBytes`, or as its device fails. No destructors are run.
+[[noreturn]] void endCall(Call &call);
 
 }  // namespace pit
 
@@ -40,6 +54,13 @@ extern "C" {
 int64_t pit_invoke(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
                    int32_t threads);
 
+// The same for the host code of a program on a device: all data lies there. `itemBytes` has the bytes of an element of
+// each argument. The owner of a result is its `DeviceBlock`. A check that fails on the device is seen by a later call,
+// which then does nothing else: 1 stands in the place of the missing bytes. After `kDeviceFailed`,
+// `pit_device_failure` says why.
+int64_t pit_invoke_on(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+                      const int64_t *itemBytes, pit::Loaded *loaded, void *stream);
+
 // Called by compiled code: check `number` does not hold.
 void pit_check_failed(int64_t number);
 
@@ -48,4 +69,7 @@ void pit_check_failed(int64_t number);
 // empty if the status in `out` is not `kDone`. Null with a Python error set.
 void *pit_call(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
                int32_t threads);
+// `pit_invoke_on` in the same way.
+void *pit_call_on(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+                  const int64_t *itemBytes, pit::Loaded *loaded, void *stream);
 }

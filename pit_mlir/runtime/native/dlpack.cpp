@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "call.h"
+#include "device.h"
 
 // From the interpreter that has loaded this library; absent in a process without one.
 using Py_ssize_t = intptr_t;
@@ -41,13 +42,18 @@ constexpr const char *kFresh = "dltensor";  // a capsule that nobody has consume
 
 struct Result {
   DLManagedTensor managed;
-  void *owner;
+  void *owner;  // a payload, or the block of a device
+  bool isOnDevice;
   int64_t shape[];
 };
 
 void destroy(DLManagedTensor *managed) {
   auto *result = static_cast<Result *>(managed->context);
-  pit::release(result->owner);
+  if (result->isOnDevice) {
+    pit::releaseOnDevice(static_cast<pit::DeviceBlock *>(result->owner));
+  } else {
+    pit::release(result->owner);
+  }
   ::operator delete(result);
 }
 
@@ -58,11 +64,14 @@ void destroyCapsule(void *capsule) {
 }
 
 // The capsule of the result that `out` describes; null with a Python error set, and the block is freed.
-void *makeCapsule(const int64_t *out, int64_t rank, int64_t typeCode, int64_t bits) {
+void *makeCapsule(const int64_t *out, int64_t rank, int64_t typeCode, int64_t bits, const pit::Device *device) {
   auto *result = static_cast<Result *>(::operator new(sizeof(Result) + rank * sizeof(int64_t)));
   result->owner = reinterpret_cast<void *>(out[0]);
+  result->isOnDevice = device != nullptr;
   std::copy_n(out + 2, rank, result->shape);
-  result->managed = {{reinterpret_cast<void *>(out[1]), kCpu, 0, static_cast<int32_t>(rank),
+  const int32_t deviceType = device == nullptr ? kCpu : device->dlpackType();
+  const int32_t deviceId = device == nullptr ? 0 : device->ordinal();
+  result->managed = {{reinterpret_cast<void *>(out[1]), deviceType, deviceId, static_cast<int32_t>(rank),
                       static_cast<uint8_t>(typeCode), static_cast<uint8_t>(bits), 1, result->shape, nullptr, 0},
                      result,
                      destroy};
@@ -71,22 +80,15 @@ void *makeCapsule(const int64_t *out, int64_t rank, int64_t typeCode, int64_t bi
   return capsule;
 }
 
-}  // namespace
-
-// An interrupt (Ctrl-C) that came meanwhile is raised after this function: the results have owners by then.
-extern "C" void *pit_call(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
-                          int32_t threads) {
-  void *interpreter = PyEval_SaveThread();
-  const bool done = pit_invoke(entry, signature, values, out, threads) == pit::kDone;
-  PyEval_RestoreThread(interpreter);
-  const int64_t arguments = signature[0], results = done ? signature[1] : 0;
+// The capsules of the results that `out` describes, `count` of them.
+void *makeCapsules(const int64_t *signature, int64_t count, const int64_t *out, const pit::Device *device) {
   const int64_t *type = signature + 2;
-  for (int64_t i = 0; i < arguments; ++i) type += 1 + std::max<int64_t>(type[0], 0);
-  void *tuple = PyTuple_New(results);
+  for (int64_t i = 0; i < signature[0]; ++i) type += 1 + std::max<int64_t>(type[0], 0);
+  void *tuple = PyTuple_New(count);
   const int64_t *result = out + 2;
-  for (int64_t i = 0; i < results; ++i, type += 3) {
+  for (int64_t i = 0; i < count; ++i, type += 3) {
     // Without a tuple the capsules are made and dropped, which frees the blocks.
-    void *capsule = makeCapsule(result, type[0], type[1], type[2]);
+    void *capsule = makeCapsule(result, type[0], type[1], type[2], device);
     result += 2 + type[0];
     if (tuple != nullptr && capsule != nullptr) {
       PyTuple_SetItem(tuple, i, capsule);
@@ -97,4 +99,26 @@ extern "C" void *pit_call(void (*entry)(void **), const int64_t *signature, cons
     tuple = nullptr;
   }
   return tuple;
+}
+
+}  // namespace
+
+// An interrupt (Ctrl-C) that came meanwhile is raised after these functions: the results have owners by then.
+extern "C" {
+
+void *pit_call(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+               int32_t threads) {
+  void *interpreter = PyEval_SaveThread();
+  const bool done = pit_invoke(entry, signature, values, out, threads) == pit::kDone;
+  PyEval_RestoreThread(interpreter);
+  return makeCapsules(signature, done ? signature[1] : 0, out, nullptr);
+}
+
+void *pit_call_on(void (*entry)(void **), const int64_t *signature, const int64_t *values, int64_t *out,
+                  const int64_t *itemBytes, pit::Loaded *loaded, void *stream) {
+  void *interpreter = PyEval_SaveThread();
+  const bool done = pit_invoke_on(entry, signature, values, out, itemBytes, loaded, stream) == pit::kDone;
+  PyEval_RestoreThread(interpreter);
+  return makeCapsules(signature, done ? signature[1] : 0, out, loaded->device);
+}
 }
