@@ -14,8 +14,8 @@ from pit_mlir.analysis.tiles import database
 from pit_mlir.bindings import ir
 from pit_mlir.cache import PROGRAMS, Cache
 from pit_mlir.explanation import Explanation
-from pit_mlir.runtime.engine import Code
 from pit_mlir.runtime.library import library_path
+from pit_mlir.runtime.program import Code
 from pit_mlir.target import host, processor
 
 

@@ -9,9 +9,9 @@ import numpy
 
 from pit_mlir.errors import InputError
 from pit_mlir.frontend.signature import Argument, Size, shape_text
-from pit_mlir.runtime.engine import Program, Results
 from pit_mlir.runtime.huge_pages import HUGE_PAGE, huge_pages
 from pit_mlir.runtime.memref import ELEMENTS, Element
+from pit_mlir.runtime.program import Program, Results
 
 
 class Border(Protocol):

@@ -20,8 +20,9 @@ from pit_mlir.frontend.signature import ArgumentOutput, ImportedModel
 from pit_mlir.options import TARGETS, CompileOptions, Progress
 from pit_mlir.passes.pipelines import cpu_pipeline, rewrite_pipeline
 from pit_mlir.passes.runner import Observer, run_pipeline
-from pit_mlir.runtime.engine import Code, Program, build_code
+from pit_mlir.runtime.engine import build_code
 from pit_mlir.runtime.memory import give_back
+from pit_mlir.runtime.program import Code, Program
 from pit_mlir.snapshot import Snapshot
 
 if TYPE_CHECKING:

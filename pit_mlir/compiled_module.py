@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pit_mlir.borders import Border, verify_finite
 from pit_mlir.errors import InputError, UnsupportedError
@@ -18,10 +18,12 @@ from pit_mlir.frontend.signature import (
     check_conditions,
     evaluate_size,
 )
-from pit_mlir.runtime.engine import Program
+from pit_mlir.runtime.program import Program
 from pit_mlir.sample import Sample
-from pit_mlir.sampler import Sampler
 from pit_mlir.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pit_mlir.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ class CompiledModule:
     def _sample(self, bound: Bound) -> Sample:
         """What the indices of a call hold."""
         if self._sampler is None:
+            from pit_mlir.sampler import Sampler
+
             self._sampler = Sampler(self._sparse)
         return self._sampler.run(self._border.pointers(bound.passed), bound.dims)
 

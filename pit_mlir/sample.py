@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from pit_mlir.passes.exposure import ExposedIndex, ExposedWork, Exposure, Number, Rows
+from pit_mlir.passes.exposed import ExposedIndex, ExposedWork, Exposure, Number, Rows
 
 Array = numpy.ndarray[Any, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from pit_mlir.borders import Border
-from pit_mlir.runtime.engine import Program
+from pit_mlir.runtime.program import Program
 
 
 class Snapshot:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 from _pytest.config import Config
 
-from pit_mlir.runtime.engine import Program
+from pit_mlir.runtime.program import Program
 
 RANDOM = random.Random(0)
 

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import CodeType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pit_mlir.bindings import ir
 from pit_mlir.errors import InputError
+
+if TYPE_CHECKING:
+    from pit_mlir.bindings import ir
 
 Size = int | str
 ArgumentKind = Literal["weight", "input"]
@@ -133,7 +135,7 @@ class ImportedModel:
     `conditions` what the program takes for granted of them.
     """
 
-    module: ir.Module
+    module: "ir.Module"
     arguments: tuple[Argument, ...]
     outputs: tuple[Output, ...]
     call: CallSource

@@ -1,68 +1,38 @@
-"""A compiled program: machine code and its type, called with pointers and sizes or with numpy arrays."""
+"""From a module on tensors to the code of a program, by LLVM's engine."""
 
 import os
-from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy
 
 from pit_mlir.bindings import ExecutionEngine, ir
 from pit_mlir.diagnostics import Report
-from pit_mlir.errors import InputError, PitError, PlatformError, UnsupportedError
+from pit_mlir.errors import UnsupportedError
 from pit_mlir.passes.pipelines import cpu_pipeline
 from pit_mlir.passes.runner import run_pipeline
-from pit_mlir.runtime.library import library, library_path, python_library
-from pit_mlir.runtime.machine_code import MachineCode, is_loadable
-from pit_mlir.runtime.memref import RESULTS_START, Signature, describe_mismatch
-from pit_mlir.runtime.threads import thread_count
+from pit_mlir.runtime.library import library, library_path
+from pit_mlir.runtime.machine_code import is_loadable
+from pit_mlir.runtime.memref import ELEMENTS, Signature, TensorType
+from pit_mlir.runtime.program import INTERFACE, Code, Program
 
 CHECKS_ATTRIBUTE = "pit.checks"
-INTERFACE = "_mlir_ciface_main"
-"""The function that takes the arguments of @main as C has them: pointers to descriptors."""
-_DONE, _OUT_OF_MEMORY = -1, -2
 
 
-class Results(NamedTuple):
-    """The results of a call: for each a DLPack capsule, which owns its memory, and where in `words` it is described
-    (block, data pointer, sizes)."""
-
-    capsules: tuple[Any, ...]
-    words: "array[int]"
-
-
-@dataclass(frozen=True)
-class Code:
-    """@main in machine code, of type `signature`; `checks` are the messages of its `pit.check`, by number.
-
-    Where we cannot load `object_file`, `engine` did, and the code cannot be stored.
-    """
-
-    signature: Signature
-    checks: tuple[str, ...]
-    object_file: bytes
-    engine: Any = None
-
-    @staticmethod
-    def of(module: ir.Module, signature: Signature) -> "Code":
-        """Compiles `module`, which is in the LLVM dialect; its attribute `pit.checks` holds the messages."""
-        library().pit_use_openmp_runtime()
-        attributes = module.operation.attributes
-        checks = attributes.get(CHECKS_ATTRIBUTE, ())
-        engine = ExecutionEngine(module, opt_level=3, shared_libs=[str(library_path())])
-        if not engine.raw_lookup(INTERFACE):
-            raise UnsupportedError(
-                "the machine code does not link: it calls a function that neither the runtime nor the C library has; "
-                "its name is printed above"
-            )
-        content = object_file_of(engine)
-        return Code(
-            signature,
-            tuple(message.value for message in checks),
-            content,
-            None if is_loadable(content) else engine,
+def code_of(module: ir.Module, signature: Signature) -> Code:
+    """Compiles `module`, which is in the LLVM dialect; its attribute `pit.checks` holds the messages."""
+    library().pit_use_openmp_runtime()
+    attributes = module.operation.attributes
+    checks = attributes.get(CHECKS_ATTRIBUTE, ())
+    engine = ExecutionEngine(module, opt_level=3, shared_libs=[str(library_path())])
+    if not engine.raw_lookup(INTERFACE):
+        raise UnsupportedError(
+            "the machine code does not link: it calls a function that neither the runtime nor the C library has; "
+            "its name is printed above"
         )
+    content = object_file_of(engine)
+    return Code(
+        signature,
+        tuple(message.value for message in checks),
+        content,
+        None if is_loadable(content) else engine,
+    )
 
 
 def object_file_of(engine: ExecutionEngine) -> bytes:
@@ -71,114 +41,6 @@ def object_file_of(engine: ExecutionEngine) -> bytes:
     with open(descriptor, "rb") as file:
         engine.dump_to_object_file(f"/proc/self/fd/{descriptor}")
         return file.read()
-
-
-class Program:
-    """Machine code, ready to run.
-
-    It keeps no MLIR context. Calls may come from several threads at once; the interpreter's lock is free while
-    the program runs.
-    """
-
-    def __init__(self, code: Code) -> None:
-        """Loads `code`; raises `UnsupportedError` where it calls a function that nobody has."""
-        library().pit_use_openmp_runtime()
-        self.code = code
-        self.signature = signature = code.signature
-        self._machine_code: Any = code.engine
-        if code.engine is None:
-            self._machine_code = MachineCode(code.object_file)
-            # The function that the engine adds, and looks up for the name without its prefix: it takes one array of
-            # pointers to all arguments.
-            self._entry = self._machine_code.address(f"_mlir_{INTERFACE}")
-        else:
-            self._entry = code.engine.raw_lookup(INTERFACE)
-        self._call = python_library().pit_call
-        self._signature_words = signature.words()
-        self._signature_address = self._signature_words.buffer_info()[0]
-        self._result_words = signature.result_words()
-        end = self._result_words[-1].stop if self._result_words else RESULTS_START
-        self._out_template = array("q", bytes(8 * end))
-
-    def call(
-        self, pointers: Sequence[int], sizes: Sequence[int] = (), *, threads: int | None = None
-    ) -> Results:
-        """Runs the program on contiguous memory that is large enough; nothing is checked here.
-
-        `pointers` has the address of each argument (a scalar argument: its bits), `sizes` the dynamic sizes of
-        all arguments in order. Raises `InputError` when a check of the program fails, and `PlatformError` when memory
-        runs out.
-        """
-        values = array("q", pointers)
-        values.extend(sizes)
-        out = self._out_template[:]
-        capsules = self._call(
-            self._entry,
-            self._signature_address,
-            values.buffer_info()[0],
-            out.buffer_info()[0],
-            thread_count() if threads is None else threads,
-        )
-        if out[0] != _DONE:
-            raise self._failure(*out[:2])
-        return Results(capsules, out)
-
-    def _failure(self, status: int, missing_bytes: int) -> PitError:
-        if status == _OUT_OF_MEMORY:
-            size = missing_bytes % 2**64 / 2**20
-            return PlatformError(f"out of memory: the program needs a buffer of {size:,.1f} MiB more")
-        return InputError(self.code.checks[status])
-
-    def arrays(self, results: Results) -> list[numpy.ndarray[Any, Any]]:
-        """`results` as numpy arrays."""
-        return [
-            owned_array(capsule, results.words[place], result.element.numpy)
-            for capsule, place, result in zip(
-                results.capsules, self._result_words, self.signature.results, strict=True
-            )
-        ]
-
-    def run_numpy(self, *arguments: Any, threads: int | None = None) -> list[numpy.ndarray[Any, Any]]:
-        """Runs the program on numpy arrays (copied only if not contiguous) and returns new arrays.
-
-        Raises `InputError` for a wrong count, dtype or shape.
-        """
-        wanted = self.signature.arguments
-        if len(arguments) != len(wanted):
-            raise InputError(f"the program takes {len(wanted)} arguments, got {len(arguments)}")
-        kept: list[numpy.ndarray[Any, Any]] = []
-        pointers: list[int] = []
-        sizes: list[int] = []
-        for number, (given, expected) in enumerate(zip(arguments, wanted, strict=True)):
-            tensor = numpy.asarray(given)
-            reason = describe_mismatch(expected, tensor.dtype, tensor.shape)
-            if reason is not None:
-                raise InputError(f"argument {number} {reason}")
-            # Not ascontiguousarray: it makes rank 1 of rank 0.
-            tensor = tensor if tensor.flags.c_contiguous else tensor.copy(order="C")
-            kept.append(tensor)
-            if expected.shape is None:
-                pointers.append(int.from_bytes(tensor.tobytes().ljust(8, b"\0"), "little", signed=True))
-                continue
-            pointers.append(tensor.ctypes.data)
-            sizes.extend(
-                size for size, static in zip(tensor.shape, expected.shape, strict=True) if static is None
-            )
-        return self.arrays(self.call(pointers, sizes, threads=threads))
-
-
-class _Block:
-    """The memory of a result, kept by its capsule, as numpy wants to see it."""
-
-    def __init__(self, capsule: Any, words: Sequence[int], item_bytes: int) -> None:
-        self._capsule = capsule
-        shape, data = tuple(words[2:]), (words[1], False)
-        self.__array_interface__ = {"shape": shape, "typestr": f"|V{item_bytes}", "data": data, "version": 3}
-
-
-def owned_array(capsule: Any, words: Sequence[int], dtype: numpy.dtype[Any]) -> numpy.ndarray[Any, Any]:
-    """The result that `words` (block, data pointer, sizes) describe, as an array that keeps `capsule`."""
-    return numpy.asarray(_Block(capsule, words, dtype.itemsize)).view(dtype)
 
 
 def build_program(module: ir.Module) -> Program:
@@ -197,6 +59,32 @@ def build_code(module: ir.Module, report: Report | None = None, *, deterministic
         if op.operation.name == "func.func"
         and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main"
     )
-    signature = Signature.of(ir.TypeAttr(function.attributes["function_type"]).value)
+    signature = signature_of(ir.TypeAttr(function.attributes["function_type"]).value)
     run_pipeline(module, cpu_pipeline(deterministic=deterministic), report)
-    return Code.of(module, signature)
+    return code_of(module, signature)
+
+
+def tensor_type_of(type_: ir.Type) -> TensorType:
+    """The view of an MLIR type; raises `UnsupportedError` for what cannot cross the border."""
+    element = type_.element_type if isinstance(type_, ir.RankedTensorType | ir.MemRefType) else type_
+    if str(element) not in ELEMENTS:
+        raise UnsupportedError(
+            f"type {type_} cannot be passed in or out; known elements: {', '.join(ELEMENTS)}"
+        )
+    if element is type_:
+        return TensorType(None, ELEMENTS[str(element)])
+    dynamic = ir.ShapedType.get_dynamic_size()
+    return TensorType(
+        tuple(None if size == dynamic else size for size in ir.ShapedType(type_).shape),
+        ELEMENTS[str(element)],
+    )
+
+
+def signature_of(function: ir.Type) -> Signature:
+    """The view of a function type on tensors or memrefs."""
+    view = ir.FunctionType(function)
+    results = tuple(map(tensor_type_of, view.results))
+    for result in results:
+        if result.shape is None:
+            raise UnsupportedError(f"the program returns the scalar {result}; return a tensor of rank 0")
+    return Signature(tuple(map(tensor_type_of, view.inputs)), results)

@@ -7,9 +7,6 @@ from functools import cache
 
 import numpy
 
-from pit_mlir.bindings import ir
-from pit_mlir.errors import UnsupportedError
-
 
 @dataclass(frozen=True)
 class Element:
@@ -64,22 +61,6 @@ class TensorType:
     shape: tuple[int | None, ...] | None
     element: Element
 
-    @staticmethod
-    def of(type_: ir.Type) -> "TensorType":
-        """The view of an MLIR type; raises `UnsupportedError` for what cannot cross the border."""
-        element = type_.element_type if isinstance(type_, ir.RankedTensorType | ir.MemRefType) else type_
-        if str(element) not in ELEMENTS:
-            raise UnsupportedError(
-                f"type {type_} cannot be passed in or out; known elements: {', '.join(ELEMENTS)}"
-            )
-        if element is type_:
-            return TensorType(None, ELEMENTS[str(element)])
-        dynamic = ir.ShapedType.get_dynamic_size()
-        return TensorType(
-            tuple(None if size == dynamic else size for size in ir.ShapedType(type_).shape),
-            ELEMENTS[str(element)],
-        )
-
     def __str__(self) -> str:
         sizes = "" if self.shape is None else "".join("?x" if n is None else f"{n}x" for n in self.shape)
         return f"{sizes}{self.element.name}" if self.shape is None else f"tensor<{sizes}{self.element.name}>"
@@ -91,16 +72,6 @@ class Signature:
 
     arguments: tuple[TensorType, ...]
     results: tuple[TensorType, ...]
-
-    @staticmethod
-    def of(function: ir.Type) -> "Signature":
-        """The view of a function type on tensors or memrefs."""
-        view = ir.FunctionType(function)
-        results = tuple(map(TensorType.of, view.results))
-        for result in results:
-            if result.shape is None:
-                raise UnsupportedError(f"the program returns the scalar {result}; return a tensor of rank 0")
-        return Signature(tuple(map(TensorType.of, view.inputs)), results)
 
     def words(self) -> "array[int]":
         """The `signature` of native `pit_invoke`: counts, then each argument's sizes, then the results."""

@@ -33,7 +33,8 @@ from pit_mlir.codegen.cpu.index_buffers import WORD
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.pit_select_tiles import SelectTiles
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.program import Program
 from pit_mlir.target import LINE_BYTES, host
 
 SWEEPS, ROUNDS = 4, 3

@@ -16,9 +16,9 @@ from pit_mlir.options import CompileOptions
 from pit_mlir.passes.pipelines import rewrite_pipeline
 from pit_mlir.passes.pit_split_frozen import weight_numbers
 from pit_mlir.passes.runner import run_pipeline
-from pit_mlir.runtime.engine import Program as Machine
 from pit_mlir.runtime.engine import build_program
 from pit_mlir.runtime.library import library
+from pit_mlir.runtime.program import Program as Machine
 from tests.fuzz import programs, reference
 from tests.fuzz.outcome import Outcome
 

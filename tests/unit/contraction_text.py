@@ -11,7 +11,8 @@ from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.pit_select_tiles import SelectTiles
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.program import Program
 
 NUMPY = {
     "f32": numpy.float32,

@@ -2,7 +2,8 @@
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect import make_context
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.program import Program
 
 
 def program(text: str) -> Program:

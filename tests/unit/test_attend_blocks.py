@@ -11,7 +11,8 @@ from pit_mlir.bindings import ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.pit_insert_sparsity import InsertSparsity
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.program import Program
 
 TEXT = """
 func.func @main(%q: tensor<2x?x3x8xf32>, %k: tensor<2x?x3x8xf32>, %v: tensor<2x?x3x8xf32>, %mask: tensor<{shape}xi1>,

@@ -14,7 +14,8 @@ from pit_mlir.dialect import make_context
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.pipelines import cpu_pipeline
 from pit_mlir.passes.runner import run_pipeline
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.program import Program
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 REFERENCES: dict[str, Callable[[Any], Any]] = {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jit import program
 
 from pit_mlir.passes import pit_lower_to_cpu
-from pit_mlir.runtime.engine import Program
+from pit_mlir.runtime.program import Program
 from pit_mlir.target import host, with_vectors
 
 Array = np.ndarray[Any, Any]

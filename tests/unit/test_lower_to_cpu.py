@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jit import program
 
 from pit_mlir.errors import InputError, UnsupportedError
-from pit_mlir.runtime.engine import Program
+from pit_mlir.runtime.program import Program
 
 quick = settings(max_examples=15, deadline=None)
 extents = st.integers(0, 9)

@@ -9,8 +9,8 @@ import pytest
 from jit import elementwise, program
 
 from pit_mlir.errors import UnsupportedError
-from pit_mlir.runtime.engine import Code, Program
 from pit_mlir.runtime.machine_code import _RELOCATION, MachineCode, _ObjectFile, is_loadable
+from pit_mlir.runtime.program import Code, Program
 
 EXP = elementwise("%q = math.exp %a : f64", "f64")
 TABLE = """

@@ -16,7 +16,8 @@ from pit_mlir.passes import pit_lower_to_cpu
 from pit_mlir.passes.contractions import panels
 from pit_mlir.passes.pit_lay_out_weights import LayOutWeights
 from pit_mlir.passes.pit_select_tiles import SelectTiles
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.program import Program
 from pit_mlir.target import host, with_vectors
 
 

@@ -12,7 +12,8 @@ from pit_mlir.codegen.cpu.build import value
 from pit_mlir.codegen.cpu.row_bits import count_live, count_parts
 from pit_mlir.codegen.cpu.sampled_bits import sample_of
 from pit_mlir.dialect import make_context
-from pit_mlir.runtime.engine import Program, build_program
+from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.program import Program
 
 HEIGHTS = (8, 32)
 
