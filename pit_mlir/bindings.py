@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from torch_mlir.dialects import llvm as llvm
     from torch_mlir.dialects import math as math
     from torch_mlir.dialects import memref as memref
+    from torch_mlir.dialects import nvgpu as nvgpu
+    from torch_mlir.dialects import nvvm as nvvm
     from torch_mlir.dialects import scf as scf
     from torch_mlir.dialects import tensor as tensor
     from torch_mlir.dialects import vector as vector
@@ -44,6 +46,8 @@ _LAZY = {
     "llvm": "torch_mlir.dialects.llvm",
     "math": "torch_mlir.dialects.math",
     "memref": "torch_mlir.dialects.memref",
+    "nvgpu": "torch_mlir.dialects.nvgpu",
+    "nvvm": "torch_mlir.dialects.nvvm",
     "scf": "torch_mlir.dialects.scf",
     "tensor": "torch_mlir.dialects.tensor",
     "vector": "torch_mlir.dialects.vector",

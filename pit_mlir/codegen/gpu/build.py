@@ -1,0 +1,70 @@
+"""Small builders that only kernels need, beside those for loops and index arithmetic."""
+
+from pit_mlir.bindings import arith, ir, memref, vector
+from pit_mlir.codegen.cpu.build import Index, add, floor_div, mul, remainder, value
+from pit_mlir.codegen.gpu.layout import CHUNK_BYTES, SharedTile
+
+
+def xor(left: Index, right: Index) -> Index:
+    """`left xor right`."""
+    if isinstance(left, int) and isinstance(right, int):
+        return left ^ right
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, int) and one == 0:
+            return other
+    return arith.xori(value(left), value(right))
+
+
+def place_in(tile: SharedTile, line: Index, element: Index) -> Index:
+    """`tile.offset(line, element)` of values."""
+    phase = remainder(floor_div(line, tile.period), tile.phases)
+    chunk, inside = floor_div(element, tile.per_chunk), remainder(element, tile.per_chunk)
+    place = add(mul(xor(chunk, phase), tile.per_chunk), inside)
+    return add(mul(line, tile.width), place)
+
+
+def load_chunk(buffer: ir.Value, at: Index, count: int) -> ir.Value:
+    """`count` neighbours from `at` on, at an address that `count` elements divide."""
+    type_ = ir.VectorType.get([count], ir.MemRefType(buffer.type).element_type)
+    return vector.load(type_, buffer, [value(at)], alignment=alignment_of(buffer, count))
+
+
+def store_chunk(values: ir.Value, buffer: ir.Value, at: Index) -> None:
+    """Writes the neighbours `values` from `at` on, at an address that as many elements divide."""
+    count = ir.VectorType(values.type).shape[0]
+    vector.store(values, buffer, [value(at)], alignment=alignment_of(buffer, count))
+
+
+def alignment_of(buffer: ir.Value, count: int) -> int:
+    """The bytes of `count` elements of `buffer`, at most those of a chunk."""
+    return min(CHUNK_BYTES, count * bytes_of(ir.MemRefType(buffer.type).element_type))
+
+
+def bytes_of(element: ir.Type) -> int:
+    """The bytes of an element in memory."""
+    if isinstance(element, ir.IndexType):
+        return 8
+    bits = (
+        ir.IntegerType(element).width if isinstance(element, ir.IntegerType) else ir.FloatType(element).width
+    )
+    return -(-bits // 8)
+
+
+def evaluated(result: ir.Value, known: dict[ir.Value, ir.Value]) -> ir.Value:
+    """Emits what `result`, a scalar of a body, needs beyond the values that are `known`, to which all is added."""
+    if result in known:
+        return known[result]
+    maker = result.owner
+    assert not isinstance(maker, ir.Block), "arguments and captures of a body are known"
+    operation = maker.operation
+    operands = [evaluated(operand, known) for operand in operation.operands]
+    made = operation.clone()
+    for number, operand in enumerate(operands):
+        made.operands[number] = operand
+    known.update(zip(operation.results, made.results, strict=True))
+    return known[result]
+
+
+def index_at(buffer: ir.Value, at: Index) -> ir.Value:
+    """Element `at` of a buffer of i32 as an index."""
+    return arith.index_cast(ir.IndexType.get(), memref.load(buffer, [value(at)]))

@@ -1,0 +1,75 @@
+"""`pit.contract` for GPUs: a kernel of its own for each, in the place of the operation."""
+
+from collections.abc import Mapping
+
+from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.brackets import allocate_like, give, private_copy, sizes
+from pit_mlir.codegen.cpu.buffers import extent
+from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen.cpu.contract_alternatives import Alternative, alternatives_of
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.cpu.windows import read_windows
+from pit_mlir.codegen.gpu.contract_frame import Frame
+from pit_mlir.codegen.gpu.contract_tiles import tile_of
+from pit_mlir.codegen.gpu.kernels.contract import emit_contract
+from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.dialect.location import location_text
+from pit_mlir.errors import UnsupportedError
+
+
+def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
+    """A launch of the kernel at the insertion point, and its result in the place of the operation's.
+
+    Raises `UnsupportedError` for a contraction whose index the kernel cannot follow.
+    """
+    followed = alternatives_of(operation)[-1]
+    plan = plan_of(operation, followed)
+    index = None if followed is None else lowering.indices[followed.index]
+    init = operation.operands[0]
+    result = private_copy(init) if plan.keeps_init else allocate_like(init.type, sizes(init))
+    buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
+    frame = Frame(plan, buffers, result, iterator_extents(plan, buffers, result, index), index)
+    emit_contract(frame, tile_of(plan), plan.captured, deterministic=lowering.deterministic)
+    give(result, operation.results[0])
+
+
+def plan_of(operation: ir.Operation, alternative: Alternative | None) -> ContractPlan:
+    """The plan of `operation` that follows the list `alternative`, or none."""
+    group, block = ((), ()) if alternative is None else (alternative.group, alternative.block)
+    plan = ContractPlan.of(operation.opview, group, block)
+    problem = plan if isinstance(plan, str) else unfit(plan)
+    if isinstance(plan, str) or problem:
+        raise UnsupportedError(
+            f"no GPU code for a contraction that {problem}", location=location_text(operation.location)
+        )
+    return plan
+
+
+def unfit(plan: ContractPlan) -> str:
+    """Why the kernel does not do `plan`; empty where it does."""
+    if plan.listed == "parts":
+        return "lists rows for each part of its reduction"
+    if plan.lists_part:
+        return "lists channels of windows"
+    if any(access.panels is not None for access in plan.read_accesses):
+        return "reads weights in panels"
+    return ""
+
+
+def iterator_extents(
+    plan: ContractPlan, buffers: Mapping[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
+) -> dict[int, Index]:
+    """How far each iterator runs: as some operand has it, a number where one knows it."""
+    found: dict[int, Index] = {}
+    for access, buffer in [(plan.result, result), *((a, buffers[a.source]) for a in plan.read_accesses)]:
+        for dimension, position in enumerate(access.dimensions):
+            if access.compact and position in plan.group:
+                continue
+            size = extent(buffer, dimension)
+            if isinstance(size, int) or position not in found:
+                found[position] = size
+    if index is not None and plan.listed == "rows":
+        for position, size in zip(plan.group, index.extents, strict=True):
+            found.setdefault(position, size)
+    return found

@@ -1,0 +1,106 @@
+"""The tile of a contraction on a GPU: how much of the result a block of threads computes at a time, and with what."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.gpu.instr.mma import has_mma
+from pit_mlir.codegen.gpu.kernels.contract_stage import stored_element
+from pit_mlir.codegen.gpu.launch import WARP
+from pit_mlir.dialect.structured import owner
+
+SHARED_BYTES = 48 << 10
+"""Shared memory that a block has without asking for more."""
+STAGES = 4
+"""Tiles of a factor in shared memory: one is multiplied while the others are on their way."""
+
+
+@dataclass(frozen=True)
+class GpuTile:
+    """`rows` x `columns` sums of a block, `depth` steps a stage, `stages` of them; `high` x `wide` warps of tensor
+    cores where `is_mma`, else as many threads."""
+
+    rows: int
+    columns: int
+    depth: int
+    stages: int
+    is_mma: bool
+    high: int
+    wide: int
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return self.high * self.wide * (WARP if self.is_mma else 1)
+
+
+def narrow_factor(factor: ir.Value) -> ir.Value | None:
+    """What `factor`, an f32, is before its last step, a cast from bf16 or f16; None if it is anything else."""
+    maker = owner(factor)
+    if maker is None or maker.name != "arith.extf" or not isinstance(factor.type, ir.F32Type):
+        return None
+    scalar = maker.operands[0]
+    return scalar if has_mma(scalar.type) else None
+
+
+def narrow_factors(plan: ContractPlan) -> tuple[ir.Value, ir.Value] | None:
+    """The factors of `plan` as tensor cores take them; None where they are not of one type of 16 bits."""
+    rows, columns = map(narrow_factor, plan.factors)
+    if rows is None or columns is None or rows.type != columns.type:
+        return None
+    return rows, columns
+
+
+def tile_of(plan: ContractPlan) -> GpuTile:
+    """The tile for `plan`, by its types and the sizes that they tell."""
+    rows = height(plan)
+    columns = side(most_columns(plan), (32, 64, 128))
+    if narrow_factors(plan) is not None:
+        return mma_tile(max(16, rows), columns)
+    return fma_tile(plan.sum_type, rows, columns)
+
+
+def height(plan: ContractPlan) -> int:
+    """The rows of a tile: no more than share a list."""
+    block = plan.block_of("row") if plan.listed == "depth" else None
+    most = plan.most_rows
+    return side(min(block or 128, 128 if most is None else most), (8, 16, 32, 64, 128))
+
+
+def most_columns(plan: ContractPlan) -> int:
+    """The columns of the result, as far as types tell, else many; those of a strip, if each has a list."""
+    sizes: dict[int, int] = {}
+    for access in (*plan.read_accesses, plan.result):
+        sizes |= access.extents
+    [number] = plan.of_role("column")
+    count = 1
+    for position in plan.axes[number].iterators:
+        count *= sizes.get(position, 128)
+    return min(count, (plan.block_of("column") or count) if plan.listed == "strips" else count)
+
+
+def side(count: int, choices: tuple[int, ...]) -> int:
+    """The smallest of `choices` that holds `count`, else the largest."""
+    return next((choice for choice in choices if choice >= count), choices[-1])
+
+
+def mma_tile(rows: int, columns: int) -> GpuTile:
+    """A tile for tensor cores: warps of 64 x 32 sums where it is large, else of what there is."""
+    high = max(1, rows // 64)
+    wide = columns // 32
+    depth = 32
+    stage = (rows + columns) * depth * 2
+    return GpuTile(rows, columns, depth, max(2, min(STAGES, SHARED_BYTES // stage)), True, high, wide)
+
+
+def fma_tile(sum_type: Any, rows: int, columns: int) -> GpuTile:
+    """A tile for multiply-adds: threads of at most 8 x 8 sums of 4 bytes, or half as many of 8."""
+    size = bytes_of(stored_element(sum_type))
+    if size > 4:
+        rows, columns = min(rows, 64), min(columns, 64)
+    high, wide = min(16, rows), 16
+    depth = max(16, 16 // size)
+    stage = (rows + columns) * depth * size
+    return GpuTile(rows, columns, depth, max(2, min(STAGES, SHARED_BYTES // stage)), False, high, wide)

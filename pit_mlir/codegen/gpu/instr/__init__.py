@@ -1,0 +1,1 @@
+"""Instructions of a chip, a file for each family."""

@@ -1,0 +1,176 @@
+"""The kernel of a contraction: blocks of threads walk over the tiles of the result, each through its depth in steps
+that lie in shared memory by the time they are multiplied, and pass the sums through the epilogue to their places."""
+
+from collections.abc import Callable, Sequence
+
+from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    ceil_div,
+    compare,
+    delinearize,
+    fold,
+    minimum,
+    mul,
+    product,
+    remainder,
+    sub,
+    value,
+    when,
+)
+from pit_mlir.codegen.gpu.build import evaluated, index_at
+from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
+from pit_mlir.codegen.gpu.contract_tasks import Tasks
+from pit_mlir.codegen.gpu.contract_tiles import GpuTile, narrow_factors
+from pit_mlir.codegen.gpu.instr import cp_async
+from pit_mlir.codegen.gpu.kernels.contract_cores import Core, FmaCore, MmaCore, Operand, Row
+from pit_mlir.codegen.gpu.kernels.contract_stage import Lines, Staging, Step
+from pit_mlir.codegen.gpu.launch import Grid, barrier, launch
+from pit_mlir.dialect.yield_ import yielded
+
+MOST_BLOCKS = 132 * 4
+"""Blocks of a grid that walks over tiles: as many as a chip runs at a time, or more."""
+
+
+def emit_contract(frame: Frame, tile: GpuTile, scalars: Sequence[ir.Value], *, deterministic: bool) -> None:
+    """A launch that computes what `frame` says, in tiles of `tile`; `scalars` are what the regions capture."""
+    tasks = Tasks(frame, tile, in_order=deterministic and frame.adds)
+    with launch(minimum(tasks.most, MOST_BLOCKS), tile.threads) as grid:
+        kernel = ContractKernel(frame, tile, grid, scalars)
+        with tasks.each(grid) as task:
+            kernel.build(task)
+
+
+class ContractKernel:
+    """The code of a block of threads for one tile of the result after the other."""
+
+    def __init__(self, frame: Frame, tile: GpuTile, grid: Grid, scalars: Sequence[ir.Value]) -> None:
+        self.frame, self.tile, self.grid = frame, tile, grid
+        self.captured = {scalar: scalar for scalar in scalars}
+        plan = frame.plan
+        factors = narrow_factors(plan) if tile.is_mma else plan.factors
+        assert factors is not None, "tensor cores take narrow factors only"
+        self.rows = Staging(
+            frame, "row", factors[0], plan.row_elements, self.captured, tile.rows, tile.depth, grid
+        )
+        self.columns = Staging(
+            frame, "column", factors[1], plan.column_elements, self.captured, tile.columns, tile.depth, grid
+        )
+        self.buffers = [
+            grid.shared([staging.tile.elements * tile.stages], staging.element)
+            for staging in (self.rows, self.columns)
+        ]
+        self.core: Core = (
+            MmaCore(grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide)
+            if tile.is_mma
+            else FmaCore(plan.sum_type, grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide)
+        )
+
+    def build(self, task: Task) -> None:
+        """Computes `task`."""
+        steps = Steps(self.frame, task, self.tile.depth)
+        lines = self.rows.prepare(task), self.columns.prepare(task)
+        ahead = self.tile.stages - 1
+        # The tile before may still be read.
+        barrier()
+        for number in range(ahead):
+            self.fetch(steps, lines, number, number)
+            cp_async.commit()
+
+        def body(number: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+            cp_async.wait(ahead - 1)
+            # Now all threads' copies for this step are there, and all have done with the step whose place is next.
+            barrier()
+            later = add(number, ahead)
+            self.fetch(steps, lines, later, remainder(later, self.tile.stages))
+            cp_async.commit()
+            stage = remainder(number, self.tile.stages)
+            rows, columns = Operand.of(self.rows, self.buffers[0]), Operand.of(self.columns, self.buffers[1])
+            starts = mul(stage, rows.tile.elements), mul(stage, columns.tile.elements)
+            return self.core.step(sums, rows, columns, starts)
+
+        sums = fold(0, steps.count, 1, self.core.start(), body)
+        cp_async.wait(0)
+        for row in self.core.results(sums):
+            self.finish(task, row)
+
+    def fetch(self, steps: "Steps", lines: tuple[Lines, Lines], number: Index, stage: Index) -> None:
+        """Starts to bring step `number`, if there is one, to `stage`."""
+        with when(compare("slt", number, steps.count)):
+            step = steps.at(number)
+            for staging, mine, buffer in zip((self.rows, self.columns), lines, self.buffers, strict=True):
+                staging.fetch(mine, step, buffer, mul(stage, staging.tile.elements))
+
+    def finish(self, task: Task, sums: Row) -> None:
+        """Passes the sums of a row through the epilogue to the result."""
+        frame = self.frame
+        views = frame.views_of(frame.plan.epilogue_elements)
+        with when(compare("slt", sums.row, task.rows)):
+            row = add(task.row, sums.row)
+
+            def line(view: View) -> Index:
+                return add(frame.outer_offset(view, task.outer), frame.row_offset(view, row))
+
+            starts = {view: line(view) for view in (*dict.fromkeys(views.values()), frame.result)}
+            for first, run in sums.runs:
+                for inside, total in enumerate(run):
+                    column = add(first, inside)
+                    with when(compare("slt", column, task.columns)):
+                        place = add(task.column, column)
+                        self.store(
+                            total,
+                            lambda view, place=place: add(starts[view], frame.column_offset(view, place)),
+                        )
+
+    def store(self, total: ir.Value, at: Callable[[View], Index]) -> None:
+        """Passes a sum through the epilogue to its place; `at` says where each view has it."""
+        frame = self.frame
+        block = frame.plan.op.regions[1].blocks[0]
+        known = {block.arguments[0]: total, **self.captured}
+        for scalar, view in frame.views_of(frame.plan.epilogue_elements).items():
+            known[scalar] = view.load(at(view))
+        final = evaluated(yielded(block)[0], known)
+        result = frame.result
+        place = value(add(result.base, at(result)))
+        if not frame.adds:
+            memref.store(final, result.buffer, [place])
+            return
+        is_float = isinstance(final.type, ir.FloatType)
+        kind = arith.AtomicRMWKind.addf if is_float else arith.AtomicRMWKind.addi
+        memref.atomic_rmw(kind, final, result.buffer, [place])
+
+
+class Steps:
+    """The steps along the depth of `task`: places of the last axis, `size` at a time, for each place of the others."""
+
+    def __init__(self, frame: Frame, task: Task, size: int) -> None:
+        self.size = size
+        *outer, _last = frame.depth_axes
+        extents: list[Index] = [frame.extents[a] for a in frame.depth_axes]
+        self.entries: Index | None = None
+        self.listed: int | None = None
+        plan = frame.plan
+        self.index = frame.index
+        if plan.listed == "depth":
+            self.entries, count = frame.depth_list(task)
+            self.listed = next(
+                n for n, a in enumerate(frame.depth_axes) if plan.axes[a].iterators == plan.group[-1:]
+            )
+            extents[self.listed] = count
+        self.is_last = self.listed == len(outer)
+        self.outer = extents[:-1]
+        self.extent = extents[-1]
+        self.pieces = ceil_div(self.extent, size)
+        self.count = product([*self.outer, self.pieces])
+
+    def at(self, number: Index) -> Step:
+        """Step `number`."""
+        *outer, piece = delinearize(number, [*self.outer, self.pieces])
+        if self.listed is not None and not self.is_last:
+            assert self.index is not None and self.entries is not None
+            outer[self.listed] = index_at(self.index.entries, add(self.entries, outer[self.listed]))
+        first = mul(piece, self.size)
+        is_whole = isinstance(self.extent, int) and self.extent % self.size == 0
+        count = None if is_whole else sub(self.extent, first)
+        return Step(outer, first, count, self.entries if self.is_last else None)

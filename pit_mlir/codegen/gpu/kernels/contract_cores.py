@@ -1,0 +1,273 @@
+"""What multiplies a step of a contraction that lies in shared memory: fused multiply-adds of threads, exact in any
+type, or the tensor cores of warps for bf16 and f16. Either keeps its sums in registers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.codegen.cpu.build import Index, add, floor_div, mul, remainder, zero
+from pit_mlir.codegen.gpu.build import load_chunk, place_in
+from pit_mlir.codegen.gpu.instr import mma
+from pit_mlir.codegen.gpu.kernels.contract_stage import Staging
+from pit_mlir.codegen.gpu.launch import Grid
+from pit_mlir.codegen.gpu.layout import (
+    COLUMNS_ACROSS,
+    COLUMNS_ALONG_DEPTH,
+    MMA_COLUMNS,
+    MMA_DEPTH,
+    MMA_ROWS,
+    ROWS_ACROSS,
+    ROWS_ALONG_DEPTH,
+    MatrixAddress,
+    SharedTile,
+)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A factor in shared memory: `across` its lines are steps, else rows (or columns)."""
+
+    tile: SharedTile
+    buffer: ir.Value
+    across: bool
+
+    @staticmethod
+    def of(staging: Staging, buffer: ir.Value) -> "Operand":
+        """What `staging` has brought to `buffer`."""
+        return Operand(staging.tile, buffer, staging.across)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The sums of a thread in one row of the tile: runs of neighbours, each from a column on."""
+
+    row: Index
+    runs: Sequence[tuple[Index, Sequence[ir.Value]]]
+
+
+class Core(Protocol):
+    """Multiplies steps and keeps the sums of the thread."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        ...
+
+    def start(self) -> list[ir.Value]:
+        """Sums of nothing."""
+        ...
+
+    def step(
+        self, sums: Sequence[ir.Value], rows: Operand, columns: Operand, starts: tuple[Index, Index]
+    ) -> list[ir.Value]:
+        """`sums` plus the product of the tiles that begin at `starts` in the buffers of both operands."""
+        ...
+
+    def results(self, sums: Sequence[ir.Value]) -> Iterator[Row]:
+        """The sums by row."""
+        ...
+
+
+@dataclass
+class FmaCore:
+    """Threads in a square, each with `rows / high` x `columns / wide` sums of any type.
+
+    Neighbouring threads take neighbouring lines, whose chunks lie in different banks; of an operand that lies across
+    the depth they take neighbouring chunks of a line.
+    """
+
+    element: ir.Type
+    grid: Grid
+    rows: int
+    columns: int
+    depth: int
+    high: int
+    wide: int
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return self.high * self.wide
+
+    def start(self) -> list[ir.Value]:
+        """Sums of nothing."""
+        return [zero(ir.VectorType.get([self.columns // self.wide], self.element))] * (self.rows // self.high)
+
+    def part(self, operand: Operand, count: int, threads: int) -> int:
+        """How many neighbours of a line a thread takes of an operand that lies across."""
+        return min(operand.tile.per_chunk, count // threads) if operand.across else 1
+
+    def place(self, number: int, thread: Index, width: int, threads: int) -> Index:
+        """The row (or column) that is number `number` of a thread's, which takes `width` neighbours at once."""
+        block, inside = divmod(number, width)
+        return add(mul(thread, width), block * threads * width + inside)
+
+    def fragments(
+        self, operand: Operand, start: Index, step: int, thread: Index, count: int, threads: int
+    ) -> list[ir.Value]:
+        """Chunks that hold the thread's part of the operand for as many steps as a chunk has, from `step` on.
+
+        Along the depth there is a chunk for each row, across it one for each step and each part.
+        """
+        tile = operand.tile
+        if not operand.across:
+            lines = [self.place(number, thread, 1, threads) for number in range(count // threads)]
+            return [
+                load_chunk(operand.buffer, add(start, place_in(tile, line, step)), self.steps(operand))
+                for line in lines
+            ]
+        width = self.part(operand, count, threads)
+        places = [self.place(number, thread, width, threads) for number in range(0, count // threads, width)]
+        return [
+            load_chunk(operand.buffer, add(start, place_in(tile, step + inside, place)), width)
+            for inside in range(self.steps(operand))
+            for place in places
+        ]
+
+    def steps(self, operand: Operand) -> int:
+        """Steps that are read at once."""
+        return min(operand.tile.per_chunk, self.depth)
+
+    def scalars(
+        self, operand: Operand, chunks: Sequence[ir.Value], inside: int, count: int, threads: int
+    ) -> list[ir.Value]:
+        """The thread's elements of step `inside` of `chunks`."""
+        if not operand.across:
+            return [self.seen(vector.extract(chunk, [], [inside])) for chunk in chunks]
+        width = self.part(operand, count, threads)
+        per_step = count // threads // width
+        mine = chunks[inside * per_step : (inside + 1) * per_step]
+        return [self.seen(vector.extract(chunk, [], [number])) for chunk in mine for number in range(width)]
+
+    def seen(self, stored: ir.Value) -> ir.Value:
+        """What lies in shared memory as the sum takes it: truth values lie there as bytes."""
+        return stored if stored.type == self.element else arith.trunci(self.element, stored)
+
+    def step(
+        self, sums: Sequence[ir.Value], rows: Operand, columns: Operand, starts: tuple[Index, Index]
+    ) -> list[ir.Value]:
+        """`sums` plus the products of `depth` steps."""
+        result = list(sums)
+        down, along = floor_div(self.grid.thread, self.wide), remainder(self.grid.thread, self.wide)
+        at_once = self.steps(rows)
+        for first in range(0, self.depth, at_once):
+            left = self.fragments(rows, starts[0], first, down, self.rows, self.high)
+            right = self.fragments(columns, starts[1], first, along, self.columns, self.wide)
+            for inside in range(at_once):
+                line = vector.from_elements(
+                    ir.VectorType.get([self.columns // self.wide], self.element),
+                    self.scalars(columns, right, inside, self.columns, self.wide),
+                )
+                for number, scalar in enumerate(self.scalars(rows, left, inside, self.rows, self.high)):
+                    factor = vector.broadcast(line.type, scalar)
+                    result[number] = multiply_add(factor, line, result[number])
+        self.widths = self.part(rows, self.rows, self.high), self.part(columns, self.columns, self.wide)
+        return result
+
+    widths: tuple[int, int] = (1, 1)
+
+    def results(self, sums: Sequence[ir.Value]) -> Iterator[Row]:
+        """The sums by row."""
+        down, along = floor_div(self.grid.thread, self.wide), remainder(self.grid.thread, self.wide)
+        high, wide = self.widths
+        for number, line in enumerate(sums):
+            runs: list[tuple[Index, list[ir.Value]]] = []
+            for first in range(0, self.columns // self.wide, wide):
+                scalars = [vector.extract(line, [], [first + inside]) for inside in range(wide)]
+                runs.append((self.place(first, along, wide, self.wide), scalars))
+            yield Row(self.place(number, down, high, self.high), runs)
+
+
+@dataclass
+class MmaCore:
+    """`high` x `wide` warps, each with a part of the tile in blocks of 16 x 8 sums: factors of 16 bits, sums in f32."""
+
+    grid: Grid
+    rows: int
+    columns: int
+    depth: int
+    high: int
+    wide: int
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return 32 * self.high * self.wide
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Blocks of 16 rows and of 8 columns of a warp."""
+        return self.rows // self.high // MMA_ROWS, self.columns // self.wide // MMA_COLUMNS
+
+    def first(self) -> tuple[Index, Index]:
+        """The first row and the first column of the warp."""
+        high, wide = self.blocks
+        return (
+            mul(floor_div(self.grid.warp, self.wide), high * MMA_ROWS),
+            mul(remainder(self.grid.warp, self.wide), wide * MMA_COLUMNS),
+        )
+
+    def start(self) -> list[ir.Value]:
+        """Sums of nothing."""
+        high, wide = self.blocks
+        return [mma.no_sums()] * (high * wide)
+
+    def matrices(
+        self, operand: Operand, start: Index, side: Index, step: int, how: MatrixAddress
+    ) -> ir.Value:
+        """A square of 16 x 16 elements from row (or column) `side` and step `step` on."""
+        lane = self.grid.lane
+        bits = (remainder(floor_div(lane, 8), 2), floor_div(lane, 16))
+        line = add(remainder(lane, 8), mul(bits[how.line_bit], 8))
+        element = mul(bits[1 - how.line_bit], 8)
+        place = (
+            (add(line, step), add(element, side)) if operand.across else (add(line, side), add(element, step))
+        )
+        at = add(start, place_in(operand.tile, *place))
+        return mma.load_matrices(operand.buffer, at, transpose=operand.across)
+
+    def step(
+        self, sums: Sequence[ir.Value], rows: Operand, columns: Operand, starts: tuple[Index, Index]
+    ) -> list[ir.Value]:
+        """`sums` plus the products of `depth` steps, 16 at a time."""
+        result, (high, wide) = list(sums), self.blocks
+        row, column = self.first()
+        rows_address = ROWS_ACROSS if rows.across else ROWS_ALONG_DEPTH
+        columns_address = COLUMNS_ACROSS if columns.across else COLUMNS_ALONG_DEPTH
+        for step in range(0, self.depth, MMA_DEPTH):
+            left = [
+                self.matrices(rows, starts[0], add(row, number * MMA_ROWS), step, rows_address)
+                for number in range(high)
+            ]
+            right: list[ir.Value] = []
+            for number in range(0, wide, 2):
+                both = self.matrices(
+                    columns, starts[1], add(column, number * MMA_COLUMNS), step, columns_address
+                )
+                right += [mma.half_of(both, 0), mma.half_of(both, 2)]
+            for number in range(high * wide):
+                factors = left[number // wide], right[number % wide]
+                result[number] = mma.multiply_add(*factors, result[number])
+        return result
+
+    def results(self, sums: Sequence[ir.Value]) -> Iterator[Row]:
+        """The sums by row: see `layout.mma_c`."""
+        (high, wide), lane = self.blocks, self.grid.lane
+        row, column = self.first()
+        inside = add(column, mul(remainder(lane, 4), 2))
+        for number in range(high):
+            for half in range(2):
+                place = add(add(row, floor_div(lane, 4)), number * MMA_ROWS + half * MMA_ROWS // 2)
+                runs = [
+                    (add(inside, block * MMA_COLUMNS), mma.sums_of(sums[number * wide + block], half))
+                    for block in range(wide)
+                ]
+                yield Row(place, runs)
+
+
+def multiply_add(left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
+    """`left * right + total` of vectors, fused where they are floats."""
+    if isinstance(ir.VectorType(total.type).element_type, ir.FloatType):
+        return vector.fma(left, right, total)
+    return arith.addi(arith.muli(left, right), total)
