@@ -12,8 +12,9 @@ from pathlib import Path
 from pit_mlir import bindings
 from pit_mlir.analysis.tiles import database
 from pit_mlir.bindings import ir
-from pit_mlir.cache import PROGRAMS, Cache
+from pit_mlir.cache import MODELS, PROGRAMS, Cache
 from pit_mlir.explanation import Explanation
+from pit_mlir.frontend.signature import Interface
 from pit_mlir.runtime.library import library_path
 from pit_mlir.runtime.program import Code
 from pit_mlir.target import host, processor
@@ -40,6 +41,14 @@ class Artifact:
         return all(code is None or code.engine is None for code in (self.main, self.prepare))
 
 
+@dataclass(frozen=True)
+class Known:
+    """What an exported model was imported as before: its interface, and the key of its artifact."""
+
+    interface: Interface
+    key: str
+
+
 def stored(key: str) -> Artifact | None:
     """The artifact that was kept as `key`, if there is one."""
     data = Cache(PROGRAMS).read(key)
@@ -52,8 +61,19 @@ def store(key: str, artifact: Artifact) -> None:
         Cache(PROGRAMS).write(key, pickle.dumps(artifact))
 
 
-def key_of(module: ir.Module, steps: Sequence[str]) -> str:
-    """The key of what the pipeline `steps` makes of the imported `module`: it holds all that decides it.
+def known(key: str) -> Known | None:
+    """What the exported model with this key was imported as, if it is known."""
+    data = Cache(MODELS).read(key)
+    return None if data is None else pickle.loads(data)
+
+
+def remember(key: str, import_: Known) -> None:
+    """Keeps what the exported model with this key was imported as."""
+    Cache(MODELS).write(key, pickle.dumps(import_))
+
+
+def key_of(program: bytes, steps: Sequence[str]) -> str:
+    """The key of what the pipeline `steps` makes of `program`: it holds all that decides it.
 
     That is the program with its constants and the lines of the model that `explain()` names, the passes with their
     options, the processor, and the compiler itself.
@@ -72,7 +92,7 @@ def key_of(module: ir.Module, steps: Sequence[str]) -> str:
         list(steps),
     )
     digest = hashlib.sha256(repr(settings).encode())
-    digest.update(bytecode(module))
+    digest.update(program)
     return digest.hexdigest()
 
 

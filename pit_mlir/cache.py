@@ -23,6 +23,9 @@ SIZE_VARIABLE = "PIT_CACHE_SIZE"
 DEFAULT_SIZE = 1 << 30
 PROGRAMS = "programs"
 """The kind of entries that are compiled programs."""
+MODELS = "models"
+"""The kind of entries that tell which program an exported model is, some kilobytes each."""
+KINDS = (PROGRAMS, MODELS)
 
 _MAGIC = b"pit_mlir cache 1"
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -51,7 +54,10 @@ def cache_directory() -> Path:
 
 
 def size_limit() -> int:
-    """The most bytes of entries that are kept: `$PIT_CACHE_SIZE`, such as `512M`; by default 1 GiB, 0 is no cache."""
+    """The most bytes of entries of a kind that are kept: `$PIT_CACHE_SIZE`, such as `512M`; by default 1 GiB.
+
+    0 is no cache.
+    """
     text = os.environ.get(SIZE_VARIABLE) or str(DEFAULT_SIZE)
     match = re.fullmatch(r"(\d+)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pit_mlir.artifact import Artifact, bytecode, key_of, store, stored
+from pit_mlir.artifact import Artifact, Known, bytecode, key_of, known, remember, store, stored
 from pit_mlir.bindings import ir
 from pit_mlir.borders import Border, NumpyBorder, TorchBorder
 from pit_mlir.compiled_module import CompiledModule
@@ -16,7 +16,7 @@ from pit_mlir.dialect import make_context
 from pit_mlir.errors import InputError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.padding import Padding
-from pit_mlir.frontend.signature import ArgumentOutput, ImportedModel
+from pit_mlir.frontend.signature import ArgumentOutput, BoundModel, ImportedModel, Interface
 from pit_mlir.options import TARGETS, CompileOptions, Progress
 from pit_mlir.passes.pipelines import cpu_pipeline, rewrite_pipeline
 from pit_mlir.passes.runner import Observer, run_pipeline
@@ -108,27 +108,21 @@ def build(
     """`compile` with checked arguments."""
     show = options.progress or (lambda phase, done, total: None)
     show("importing", 0, 1)
-    imported = import_any(model, args, kwargs, dynamic_shapes, make_context())
-    padding = [declared.argument_number(imported.arguments) for declared in sparsity]
-    steps = rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze, select=options.select)
-    key = ""
-    artifact: Artifact | None = None
-    if options.cache:
-        key = key_of(imported.module, [*steps, *cpu_pipeline(deterministic=options.deterministic)])
-        artifact = stored(key)
-    if artifact is None:
-        artifact = translate(imported, steps, options, show)
-        if options.cache:
-            store(key, artifact)
+    if is_text(model):
+        imported = import_program(model, args, kwargs, dynamic_shapes)
+        bound, artifact = imported, artifact_of(imported, sparsity, options, show)[0]
+    else:
+        bound, artifact = bound_torch_model(model, args, kwargs, dynamic_shapes, sparsity, options, show)
     show("done", 1, 1)
-    border: Border = NumpyBorder(imported.arguments) if is_text(model) else TorchBorder(imported.arguments)
+    interface = bound.interface
+    border: Border = NumpyBorder(interface.arguments) if is_text(model) else TorchBorder(interface.arguments)
     snapshot: Snapshot | None = None
     if options.freeze:
         prepare = None if artifact.prepare is None else Program(artifact.prepare)
-        snapshot = Snapshot(prepare, {*artifact.used, *returned_weights(imported)}, border)
+        snapshot = Snapshot(prepare, {*artifact.used, *returned_weights(interface)}, border)
     compiled = CompiledModule(
         Program(artifact.main),
-        imported,
+        bound,
         border,
         artifact.explanation.renewed(title_of(model)),
         artifact.ir,
@@ -143,11 +137,75 @@ def build(
     return compiled
 
 
-def returned_weights(imported: ImportedModel) -> set[int]:
+def bound_torch_model(
+    model: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    dynamic_shapes: Any,
+    sparsity: Sequence[Padding],
+    options: CompileOptions,
+    show: Progress,
+) -> tuple[BoundModel, Artifact]:
+    """A model of torch, bound to its program.
+
+    What was compiled before is found twice: by what torch.export gives, which spares taking operators apart and the
+    import, and by what is imported, which is the same for more models.
+    """
+    with _IMPORT:
+        from pit_mlir.frontend.torch_import import capture_model, import_captured
+
+        captured = capture_model(model, args, kwargs, dynamic_shapes)
+        fingerprint = captured.fingerprint() if options.cache else None
+    early = ""
+    if fingerprint is not None:
+        # Which numbers the declared masks will have follows from the model and their names.
+        steps = [*steps_of(range(len(sparsity)), options), *map(repr, sparsity)]
+        early = key_of(fingerprint.encode(), steps)
+        before = known(early)
+        found = None if before is None else stored(before.key)
+        if before is not None and found is not None:
+            return captured.bind(before.interface), found
+    with _IMPORT:
+        imported = import_captured(captured, make_context())
+    artifact, key = artifact_of(imported, sparsity, options, show)
+    if early and captured.has_weights(imported.interface):
+        remember(early, Known(imported.interface, key))
+    return imported, artifact
+
+
+def artifact_of(
+    imported: ImportedModel, sparsity: Sequence[Padding], options: CompileOptions, show: Progress
+) -> tuple[Artifact, str]:
+    """The artifact of an imported model, found or made, and its key, which is empty without a cache."""
+    padding = [declared.argument_number(imported.interface.arguments) for declared in sparsity]
+    rewriting = rewriting_of(padding, options)
+    if not options.cache:
+        return translate(imported, rewriting, options, show), ""
+    key = key_of(bytecode(imported.module), steps_of(padding, options))
+    artifact = stored(key)
+    if artifact is None:
+        artifact = translate(imported, rewriting, options, show)
+        store(key, artifact)
+    return artifact, key
+
+
+def rewriting_of(padding: Sequence[int], options: CompileOptions) -> tuple[str, ...]:
+    """The passes from what is imported to the sparse program."""
+    return tuple(
+        rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze, select=options.select)
+    )
+
+
+def steps_of(padding: Sequence[int], options: CompileOptions) -> list[str]:
+    """All passes of a compilation, which the key of its artifact holds."""
+    return [*rewriting_of(padding, options), *cpu_pipeline(deterministic=options.deterministic)]
+
+
+def returned_weights(interface: Interface) -> set[int]:
     """The numbers of the weights that the model returns as they are, or writes somewhere."""
-    values = (*imported.outputs, *(back.value for back in imported.write_backs))
+    values = (*interface.outputs, *(back.value for back in interface.write_backs))
     returned = {value.argument for value in values if isinstance(value, ArgumentOutput)}
-    weights = [number for number, a in enumerate(imported.arguments) if a.kind == "weight"]
+    weights = [number for number, a in enumerate(interface.arguments) if a.kind == "weight"]
     return {order for order, number in enumerate(weights) if number in returned}
 
 
@@ -191,30 +249,21 @@ def is_text(model: Any) -> bool:
     return isinstance(model, str | Path)
 
 
-def import_any(
-    model: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any] | None,
-    dynamic_shapes: Any,
-    context: ir.Context,
+def import_program(
+    text: str | Path, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, dynamic_shapes: Any
 ) -> ImportedModel:
-    """`model` as linalg on tensors in `context`."""
-    if is_text(model):
-        from pit_mlir.frontend.text import import_text
+    """A program in MLIR as linalg on tensors."""
+    from pit_mlir.frontend.text import import_text
 
-        if args or kwargs or dynamic_shapes:
-            raise InputError("a program in MLIR needs no example arguments: its types say what it takes")
-        return import_text(model, context=context)
-    with _IMPORT:
-        from pit_mlir.frontend.torch_import import import_model
-
-        return import_model(model, args, kwargs, dynamic_shapes=dynamic_shapes, context=context)
+    if args or kwargs or dynamic_shapes:
+        raise InputError("a program in MLIR needs no example arguments: its types say what it takes")
+    return import_text(text, context=make_context())
 
 
 def prepare_code(imported: ImportedModel, options: CompileOptions) -> tuple[Code | None, tuple[int, ...]]:
     """The code of @prepare, which leaves the module, if there is one; and which weights @main reads itself."""
     functions = {op.attributes["sym_name"].value: op for op in imported.module.body.operations}
-    numbers = [number for number, a in enumerate(imported.arguments) if a.kind == "weight"]
+    numbers = [number for number, a in enumerate(imported.interface.arguments) if a.kind == "weight"]
     body = functions["main"].regions[0].blocks[0]
     used = tuple(
         order for order, number in enumerate(numbers) if any(True for _ in body.arguments[number].uses)

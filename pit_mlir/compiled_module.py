@@ -11,8 +11,8 @@ from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.signature import (
     Argument,
     ArgumentOutput,
+    BoundModel,
     ConstantOutput,
-    ImportedModel,
     ResultOutput,
     bind_sizes,
     check_conditions,
@@ -59,7 +59,7 @@ class CompiledModule:
     def __init__(
         self,
         program: Program,
-        model: ImportedModel,
+        model: BoundModel,
         border: Border,
         explanation: Explanation,
         ir: str,
@@ -75,23 +75,24 @@ class CompiledModule:
         self._explanation = explanation
         self._snapshot = snapshot
         self._check_finite = check_finite
+        interface = model.interface
         self._call = model.call
         self._weights = model.weights
-        self._outputs = model.outputs
-        self._symbols = model.symbols
-        self._conditions = model.conditions
-        self._write_backs = model.write_backs
-        self._has_own_tensors = bool(model.write_backs) or any(
-            isinstance(output, ArgumentOutput) and not output.copy for output in model.outputs
+        self._outputs = interface.outputs
+        self._symbols = interface.symbols
+        self._conditions = interface.conditions
+        self._write_backs = interface.write_backs
+        self._has_own_tensors = bool(interface.write_backs) or any(
+            isinstance(output, ArgumentOutput) and not output.copy for output in interface.outputs
         )
         if snapshot is not None and not self._has_own_tensors:
             model.weights.let_go()
-        self._arguments = model.arguments
-        self._inputs = [a for a in model.arguments if a.kind == "input"]
-        self._weight_arguments = [a for a in model.arguments if a.kind == "weight"]
-        kinds = [a.kind for a in model.arguments]
+        self._arguments = interface.arguments
+        self._inputs = [a for a in interface.arguments if a.kind == "input"]
+        self._weight_arguments = [a for a in interface.arguments if a.kind == "weight"]
+        kinds = [a.kind for a in interface.arguments]
         self._weights_first = kinds == sorted(kinds, reverse=True)
-        self._is_dynamic = any(not isinstance(size, int) for a in model.arguments for size in a.shape)
+        self._is_dynamic = any(not isinstance(size, int) for a in interface.arguments for size in a.shape)
         self._dynamic = [
             (number, dim)
             for number, argument in enumerate(program.signature.arguments)

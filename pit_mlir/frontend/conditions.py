@@ -17,7 +17,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from pit_mlir.errors import UnsupportedError
 from pit_mlir.frontend.signature import Condition
 from pit_mlir.frontend.source import is_model_file
-from pit_mlir.frontend.symbols import Symbols
+from pit_mlir.frontend.symbols import Symbols, shape_env_of
 
 STRIDE_QUESTIONS = (
     "is_contiguous",
@@ -40,21 +40,12 @@ def size_conditions(
     `saved` are those of a program that may be loaded from a file, which has no others.
     """
     inputs = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    shape_env = _shape_env(inputs)
+    shape_env = shape_env_of(program)
     if shape_env is None:
         return ()
     exported_here = bool(shape_env.source_to_var)
     found = _recorded(shape_env, symbols) if exported_here else _saved(saved, inputs, symbols)
     return tuple(Condition(text, location) for text, location in dict(found).items())
-
-
-def _shape_env(inputs: dict[str, fx.Node]) -> ShapeEnv | None:
-    """Where the exporter keeps symbols and guards; None for a program without tensors."""
-    for node in inputs.values():
-        mode = getattr(node.meta.get("val"), "fake_mode", None)
-        if mode is not None:
-            return mode.shape_env
-    return None
 
 
 def _recorded(shape_env: ShapeEnv, symbols: Symbols) -> Iterator[tuple[str, str | None]]:

@@ -126,23 +126,18 @@ class CallSource(Protocol):
         ...
 
 
-@dataclass
-class ImportedModel:
-    """A model as `@main` on tensors, and everything a call of it needs besides.
+@dataclass(frozen=True)
+class Interface:
+    """What a program takes and gives, apart from the model's own tensors: it can be kept, like its code.
 
-    `arguments` are those of `@main`, in order; `weights` gives the tensors of those of kind "weight", `call` those
-    of kind "input". `outputs` are the leaves of the answer. `symbols` are the sizes that differ from call to call,
-    `conditions` what the program takes for granted of them.
+    `arguments` are those of `@main`, in order, `outputs` the leaves of the answer. `symbols` are the sizes that differ
+    from call to call, `conditions` what the program takes for granted of them.
     """
 
-    module: "ir.Module"
     arguments: tuple[Argument, ...]
     outputs: tuple[Output, ...]
-    call: CallSource
-    weights: WeightSource
     symbols: dict[str, SymbolRange] = field(default_factory=dict[str, SymbolRange])
     conditions: tuple[Condition, ...] = ()
-    constants: tuple[ConstantInput, ...] = ()
     write_backs: tuple[WriteBack, ...] = ()
 
     @property
@@ -154,6 +149,25 @@ class ImportedModel:
     def argument_names(self) -> list[str]:
         """The names of all arguments of `@main`, in order."""
         return [argument.name for argument in self.arguments]
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """The interface of a program, and the model that calls of it are about.
+
+    `weights` gives the tensors of the arguments of kind "weight", `call` those of kind "input".
+    """
+
+    interface: Interface
+    call: CallSource
+    weights: WeightSource
+
+
+@dataclass(frozen=True)
+class ImportedModel(BoundModel):
+    """A model as `@main` on tensors in `module`."""
+
+    module: "ir.Module"
 
 
 def bind_sizes(

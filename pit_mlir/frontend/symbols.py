@@ -7,6 +7,7 @@ import sympy
 import torch
 from torch import fx
 from torch.export import ExportedProgram
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._sympy.printers import PythonPrinter
 
 from pit_mlir.errors import UnsupportedError
@@ -19,7 +20,7 @@ class Symbols:
     def __init__(self, program: ExportedProgram, dynamic_shapes: Any) -> None:
         self._names: dict[sympy.Symbol, str] = {}
         inputs = [node for node in program.graph.nodes if node.op == "placeholder"]
-        for input_name, dims in _named_dims(dynamic_shapes).items():
+        for input_name, dims in named_dims(dynamic_shapes).items():
             for node in inputs:
                 if node.name == input_name:
                     self._take_names(node, dims)
@@ -61,7 +62,7 @@ class Symbols:
                 self._names.setdefault(shape[dim].node.expr, name)
 
 
-def _named_dims(dynamic_shapes: Any) -> dict[str, dict[int, str]]:
+def named_dims(dynamic_shapes: Any) -> dict[str, dict[int, str]]:
     """For each input named in `dynamic_shapes`, the names of its dimensions; nested inputs are left out."""
     if not isinstance(dynamic_shapes, Mapping):
         return {}
@@ -88,6 +89,15 @@ def _is_plain(size: Any) -> bool:
 def _number(bound: Any) -> int | None:
     """A bound of a range; None for the infinite one."""
     return int(bound) if getattr(bound, "is_Integer", isinstance(bound, int)) else None
+
+
+def shape_env_of(program: ExportedProgram) -> ShapeEnv | None:
+    """Where the exporter keeps symbols and guards; None for a program without tensors."""
+    for node in program.graph.nodes:
+        mode = getattr(node.meta.get("val"), "fake_mode", None) if node.op == "placeholder" else None
+        if mode is not None:
+            return mode.shape_env
+    return None
 
 
 def is_number(size: object) -> bool:

@@ -6,7 +6,15 @@ from typing import Any
 from pit_mlir.bindings import func, ir
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import InputError, UnsupportedError
-from pit_mlir.frontend.signature import Argument, ImportedModel, Output, ResultOutput, Size, SymbolRange
+from pit_mlir.frontend.signature import (
+    Argument,
+    ImportedModel,
+    Interface,
+    Output,
+    ResultOutput,
+    Size,
+    SymbolRange,
+)
 
 DTYPES = {
     "f64": "float64",
@@ -43,12 +51,10 @@ def import_text(source: str | Path, *, context: ir.Context, filename: str = "-")
     if len(set(names)) != len(names):
         raise InputError(f"{filename}: the arguments of @main are named {names}; the names must differ")
     return ImportedModel(
-        module=module,
-        arguments=arguments,
-        outputs=outputs,
+        interface=Interface(arguments, outputs, symbols),
         call=ArrayCall(names),
         weights=NoWeights(),
-        symbols=symbols,
+        module=module,
     )
 
 

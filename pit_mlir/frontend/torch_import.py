@@ -1,6 +1,7 @@
 """`import_model`: an `nn.Module` or `ExportedProgram` as linalg on tensors, its weights as arguments."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,13 +17,14 @@ from pit_mlir.frontend.calls import Leaf, ModelCall
 from pit_mlir.frontend.conditions import size_conditions
 from pit_mlir.frontend.element_order import order_elements
 from pit_mlir.frontend.export import capture_program, decompose_program
+from pit_mlir.frontend.fingerprint import fingerprint
 from pit_mlir.frontend.guards import drop_softmax_guards
 from pit_mlir.frontend.indexing import count_from_end
 from pit_mlir.frontend.lowering import drop_results, lower_graph, main_function, run
 from pit_mlir.frontend.marks import put_marks, take_marks
 from pit_mlir.frontend.narrow_integers import widen_integers
 from pit_mlir.frontend.outputs import output_node, plan_outputs, returned_inputs
-from pit_mlir.frontend.signature import Argument, ConstantInput, ImportedModel
+from pit_mlir.frontend.signature import Argument, BoundModel, ConstantInput, ImportedModel, Interface
 from pit_mlir.frontend.size_operators import rewrite_size_operators, settle_sizes
 from pit_mlir.frontend.sizes import fold_sizes
 from pit_mlir.frontend.source import keep_model_frames, model_line
@@ -47,6 +49,42 @@ DTYPES = {
 }
 
 
+@dataclass(frozen=True)
+class CapturedModel:
+    """A model as torch.export gives it: to be imported, or to be bound to a program that was imported before."""
+
+    model: nn.Module | ExportedProgram
+    program: ExportedProgram
+    leaves: list[Leaf]
+    dynamic_shapes: Any
+
+    def fingerprint(self) -> str | None:
+        """What decides all that `import_captured` gives, weights apart; None where that cannot be told."""
+        return fingerprint(self.program, self.dynamic_shapes, self.saved_guards)
+
+    @property
+    def saved_guards(self) -> Sequence[str]:
+        """The conditions of a program that was loaded from a file."""
+        return getattr(self.model, "_guards_code", ())
+
+    def has_weights(self, interface: Interface) -> bool:
+        """Whether the weights of `interface` are all the model's own: taking operators apart made none."""
+        targets = {spec.target for spec in self.program.graph_signature.input_specs}
+        return all(argument.kind == "input" or argument.name in targets for argument in interface.arguments)
+
+    def bind(self, interface: Interface) -> BoundModel:
+        """This model with the `interface` that was imported from one with the same fingerprint."""
+        call, program = self.program.call_spec, self.program
+        assert call.in_spec is not None and call.out_spec is not None
+        forward = self.model.forward if isinstance(self.model, nn.Module) else None
+        names = [argument.name for argument in interface.arguments if argument.kind == "weight"]
+        return BoundModel(
+            interface=interface,
+            call=ModelCall(forward, call.in_spec, self.leaves, call.out_spec),
+            weights=weight_source(self.model, program, names),
+        )
+
+
 def import_model(
     model: nn.Module | ExportedProgram,
     args: tuple[Any, ...] = (),
@@ -55,22 +93,40 @@ def import_model(
     dynamic_shapes: Any = None,
     context: ir.Context,
 ) -> ImportedModel:
-    """`model` as `@main` in a module of `context`, for calls like the example `model(*args, **kwargs)`.
+    """`model` as `@main` in a module of `context`: see `capture_model` and `import_captured`."""
+    return import_captured(capture_model(model, args, kwargs, dynamic_shapes), context)
 
-    An `ExportedProgram` brings its own example and dynamic shapes. `@main` takes the weights that the program
-    reads and then the inputs, in the order of the exporter's signature; its arguments carry `pit.name` and
-    `pit.kind`. Raises `UnsupportedError` or `InputError`, with the line of the model where there is one.
+
+def capture_model(
+    model: nn.Module | ExportedProgram,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+) -> CapturedModel:
+    """`model` for calls like the example `model(*args, **kwargs)`.
+
+    An `ExportedProgram` brings its own example and dynamic shapes. Raises `UnsupportedError` or `InputError`, with the
+    line of the model where there is one.
     """
-    captured = capture_program(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
-    program = decompose_program(captured)
-    returned = returned_inputs(captured, program)
+    program = capture_program(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
+    return CapturedModel(model, program, _leaves(program), dynamic_shapes)
+
+
+def import_captured(captured: CapturedModel, context: ir.Context) -> ImportedModel:
+    """`captured` as `@main` in a module of `context`.
+
+    `@main` takes the weights that the program reads and then the inputs, in the order of the exporter's signature; its
+    arguments carry `pit.name` and `pit.kind`. Raises `UnsupportedError` or `InputError`, with the line of the model
+    where there is one.
+    """
+    program = decompose_program(captured.program)
+    returned = returned_inputs(captured.program, program)
     graph = program.graph
     settle_sizes(graph)
     checks = take_checks(graph)
     _append_outputs(graph, [check.condition for check in checks])
-    leaves = _leaves(program)
     specs = _drop_unused(program)
-    symbols = Symbols(program, dynamic_shapes)
+    symbols = Symbols(program, captured.dynamic_shapes)
     arguments = tuple(_argument(graph, spec, symbols) for spec in specs)
 
     output = output_node(graph)
@@ -100,20 +156,15 @@ def import_model(
         _describe_arguments(function, arguments)
     fold_sizes(module, function, arguments, symbols.ranges, lambda pipeline: run(pipeline, module, graph))
 
-    call, weights = program.call_spec, [s for s in specs if s.kind is not InputKind.USER_INPUT]
-    assert call.in_spec is not None and call.out_spec is not None
-    forward = model.forward if isinstance(model, nn.Module) else None
-    return ImportedModel(
-        module=module,
+    interface = Interface(
         arguments=arguments,
         outputs=plan.leaves,
-        call=ModelCall(forward, call.in_spec, leaves, call.out_spec),
-        weights=weight_source(model, program, weights),
         symbols=symbols.ranges,
-        conditions=size_conditions(program, symbols, getattr(model, "_guards_code", ())),
-        constants=tuple(leaf for leaf in leaves if isinstance(leaf, ConstantInput)),
+        conditions=size_conditions(program, symbols, captured.saved_guards),
         write_backs=plan.write_backs,
     )
+    bound = replace(captured, program=program).bind(interface)
+    return ImportedModel(interface=interface, call=bound.call, weights=bound.weights, module=module)
 
 
 def _append_outputs(graph: fx.Graph, nodes: Sequence[fx.Node]) -> None:

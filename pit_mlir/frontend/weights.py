@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, InputSpec
+from torch.export.graph_signature import InputKind
 
 from pit_mlir.errors import InputError
 
@@ -203,16 +203,18 @@ class ProgramWeights:
 
 
 def weight_source(
-    model: nn.Module | ExportedProgram, program: ExportedProgram, specs: list[InputSpec]
+    model: nn.Module | ExportedProgram, program: ExportedProgram, names: list[str]
 ) -> LiveWeights | ProgramWeights:
-    """Reads the weights that `specs` of the exported `program` name, from the `model` they came from."""
-    names = [cast(str, spec.target) for spec in specs]
+    """Reads the weights `names` of the exported `program` from the `model` they came from."""
     if isinstance(model, ExportedProgram):
         return ProgramWeights(model, names)
+    constants = {
+        spec.target for spec in program.graph_signature.input_specs if spec.kind is InputKind.CONSTANT_TENSOR
+    }
     held = {
         number: cast(Tensor, program.constants[name])
-        for number, (spec, name) in enumerate(zip(specs, names, strict=True))
-        if spec.kind is InputKind.CONSTANT_TENSOR and not _is_attribute(model, name, program.constants[name])
+        for number, name in enumerate(names)
+        if name in constants and not _is_attribute(model, name, program.constants[name])
     }
     return LiveWeights(model, names, held)
 

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from pit_mlir.cache import PROGRAMS, SIZE_VARIABLE, Cache, size_limit
+from pit_mlir.cache import KINDS, PROGRAMS, SIZE_VARIABLE, Cache, size_limit
 from pit_mlir.tools.terminal import show
 
 
@@ -12,7 +12,7 @@ def run(*, clear: bool) -> int:
     store = Cache(PROGRAMS)
     try:
         entries = store.entries()
-        freed = store.clear() if clear else 0
+        freed = sum(Cache(kind).clear() for kind in KINDS) if clear else 0
     except OSError as error:
         print(f"pit-mlir: error: {error.filename or store.folder}: {error.strerror}", file=sys.stderr)
         return 1

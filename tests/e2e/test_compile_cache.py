@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import pit_mlir as pit
 from pit_mlir import artifact, target
 from pit_mlir.cache import DIRECTORY_VARIABLE, SIZE_VARIABLE, Cache
+from pit_mlir.frontend import torch_import
 
 pytestmark = pytest.mark.usefixtures("inference")
 compiler: Any = importlib.import_module("pit_mlir.compile")
@@ -41,6 +42,20 @@ def translations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return translate(*arguments)
 
     monkeypatch.setattr(compiler, "translate", counted)
+    return done
+
+
+@pytest.fixture
+def imports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often an exported model was really imported: the length of the list."""
+    done: list[int] = []
+    import_captured: Callable[..., Any] = torch_import.import_captured
+
+    def counted(*arguments: Any) -> Any:
+        done.append(1)
+        return import_captured(*arguments)
+
+    monkeypatch.setattr(torch_import, "import_captured", counted)
     return done
 
 
@@ -152,6 +167,94 @@ def test_what_is_declared_is_in_the_key(translations: list[int]) -> None:
     assert len(translations) == 2
 
 
+class Scaled(nn.Module):
+    """With constants that the exporter finds, one of them not below any name, and a buffer that is written to."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factors = torch.full((3,), factor)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor, power: int = 2) -> tuple[Tensor, Tensor, int]:
+        self.calls += 1
+        return (x * self.factors) ** power + torch.tensor([1.0, 2.0, 3.0]), self.calls, power
+
+
+def test_a_known_model_is_not_imported(imports: list[int]) -> None:
+    """Constants, write-backs and answers are those of the model at hand."""
+    x = torch.randn(4, 3)
+    for factor in (2.0, 3.0):
+        model, expected = Scaled(factor).eval(), Scaled(factor).eval()
+        compiled = pit.compile(model, (x,))
+        for _ in range(2):
+            torch.testing.assert_close(compiled(x), expected(x))
+    assert len(imports) == 1
+    assert (pit.compile(Scaled(1.0).eval(), (x, 3))(x, 3)[2], len(imports)) == (3, 2)
+
+
+ROWS, TOKENS = torch.export.Dim("rows", max=64), torch.export.Dim("tokens", max=64)
+
+
+class Halves(nn.Module):
+    """Follows another path for few rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1 if x.shape[0] > 4 else x * 2
+
+
+def test_what_decides_the_import_is_in_the_fingerprint(
+    imports: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes and their names, types, values that are compiled in, what torch takes for granted; nothing else."""
+
+    def compiled(again: bool, model: nn.Module, *args: Any, **shapes: Any) -> pit.CompiledModule:
+        before = len(imports)
+        result = pit.compile(model.eval(), args, dynamic_shapes=shapes or None)
+        assert len(imports) == before + again
+        return result
+
+    x = torch.randn(8, 3)
+    compiled(True, Halves(), x)
+    compiled(False, Halves(), torch.zeros(8, 3))
+    compiled(True, Halves(), x.double())
+    compiled(True, Halves(), x[:5])
+    compiled(True, Halves(), x, x={0: torch.export.Dim("rows", min=5, max=64)})
+    few = compiled(True, Halves(), x[:3], x={0: torch.export.Dim("rows", min=2, max=4)})
+    with pytest.raises(pit.InputError, match="rows"):
+        few(x)
+    compiled(True, nn.Softmax(-1), x, input={0: ROWS})
+    named = compiled(True, nn.Softmax(-1), x, input={0: TOKENS})
+    with pytest.raises(pit.InputError, match="tokens in"):
+        named(torch.zeros(65, 3))
+    compiled(False, nn.Softmax(-1), x, input={0: ROWS})
+    compiled(True, nn.Softmax(0), x, input={0: ROWS})
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "__version__", "another")
+        compiled(True, Halves(), x)
+
+
+@torch.library.custom_op("pit_cache_test::twice", mutates_args=())
+def twice(x: Tensor) -> Tensor:
+    return x * 2
+
+
+@twice.register_fake
+def _(x: Tensor) -> Tensor:
+    return torch.empty_like(x)
+
+
+class Custom(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return twice(x)
+
+
+def test_operators_of_others_have_no_fingerprint() -> None:
+    """What they are taken apart into is decided by code that we do not see."""
+    captured = torch_import.capture_model(Custom(), (torch.zeros(3),))
+    assert captured.fingerprint() is None
+    assert torch_import.capture_model(Scaled(1.0), (torch.zeros(3),)).fingerprint()
+
+
 ZEROS = numpy.zeros((2, 3), numpy.float32), numpy.ones(2, bool)
 
 
@@ -186,6 +289,9 @@ import pit_mlir as pit
 compiler = importlib.import_module("pit_mlir.compile")
 translate, done = compiler.translate, []
 compiler.translate = lambda *arguments: done.append(1) or translate(*arguments)
+import pit_mlir.frontend.torch_import as torch_import
+import_captured = torch_import.import_captured
+torch_import.import_captured = lambda *arguments: done.append(1) or import_captured(*arguments)
 torch.manual_seed(0)
 net = model.Net().eval()
 with torch.inference_mode():
@@ -227,7 +333,7 @@ def test_another_process_finds_it(tmp_path: Path) -> None:
     first = run(tmp_path, "1")
     source.write_text(source.read_text().replace("relu(self.layer(x))", "relu(self.layer(x))  # live"))
     second = run(tmp_path, "2")
-    assert [lines[0].split()[0] for lines in (first, second)] == ["1", "0"]
+    assert [lines[0].split()[0] for lines in (first, second)] == ["2", "0"]
     assert first[0].split()[1] == second[0].split()[1], "other bits"
     assert not any("# live" in line for line in first)
     assert any("# live" in line for line in second)

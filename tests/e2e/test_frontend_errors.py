@@ -178,11 +178,11 @@ def test_sizes_that_do_not_fit() -> None:
     shapes = {"x": {0: batch}, "y": {0: 2 * batch}, "z": {0: batch}}
     example = (torch.ones(3, 4), torch.ones(6, 4), torch.ones(3, 4))
     imported = import_model(Add(), example, dynamic_shapes=shapes, context=make_context())
-    assert [i.shape for i in imported.inputs] == [("batch", 4), ("2*batch", 4), ("batch", 4)]
-    assert imported.outputs[1] == SizeOutput("batch")
+    assert [i.shape for i in imported.interface.inputs] == [("batch", 4), ("2*batch", 4), ("batch", 4)]
+    assert imported.interface.outputs[1] == SizeOutput("batch")
 
     def bind(*given: tuple[int, ...]) -> dict[str, int]:
-        return bind_sizes(imported.inputs, given, imported.symbols)
+        return bind_sizes(imported.interface.inputs, given, imported.interface.symbols)
 
     assert bind((5, 4), (10, 4), (5, 4)) == {"batch": 5}
     for given, message in (
@@ -205,7 +205,7 @@ def test_padding_names_an_input() -> None:
             return hidden * mask[..., None]
 
     example = (torch.ones(2, 3, 4), torch.ones(2, 3))
-    arguments = import_model(Masked(), example, context=make_context()).arguments
+    arguments = import_model(Masked(), example, context=make_context()).interface.arguments
     assert Padding("mask").argument_number(arguments) == 1
     with pytest.raises(InputError, match="inputs are 'hidden', 'mask'"):
         Padding("attention_mask").argument_number(arguments)

@@ -52,17 +52,17 @@ def test_import_of_transformers(name: str, attention: str, dynamic: bool) -> Non
         model, example, dynamic_shapes=dynamic_tokens() if dynamic else None, context=make_context()
     )
     assert imported.module.operation.verify()
-    assert [i.name for i in imported.inputs] == ["input_ids", "attention_mask"]
-    assert [i.dtype for i in imported.inputs] == ["int64", "int64"]
+    assert [i.name for i in imported.interface.inputs] == ["input_ids", "attention_mask"]
+    assert [i.dtype for i in imported.interface.inputs] == ["int64", "int64"]
     expected = ("batch", "length") if dynamic else (2, 8)
-    assert all(i.shape == expected for i in imported.inputs)
-    assert imported.outputs == (ResultOutput(0),)
+    assert all(i.shape == expected for i in imported.interface.inputs)
+    assert imported.interface.outputs == (ResultOutput(0),)
     check_arguments(imported, model)
     assert narrowing_casts(imported.module) == []
     operations = walk(imported.module)
     assert not [op.name for op in operations if op.name in ("tensor.reshape", "torch.operator")]
     if dynamic:
-        assert imported.symbols == {"batch": SymbolRange(0, 64), "length": SymbolRange(0, 32)}
+        assert imported.interface.symbols == {"batch": SymbolRange(0, 64), "length": SymbolRange(0, 32)}
         dims = [op for op in operations if op.name == "tensor.dim"]
         assert len(dims) == 2 and all(isinstance(op.operands[0], ir.BlockArgument) for op in dims)
         messages = {op.attributes["msg"].value for op in operations if op.name == "cf.assert"}
@@ -76,7 +76,7 @@ def check_arguments(imported: Any, model: nn.Module) -> None:
     named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     weights = iter(imported.weights.read())
     for value, argument, described in zip(
-        block.arguments, imported.arguments, function.attributes["arg_attrs"], strict=True
+        block.arguments, imported.interface.arguments, function.attributes["arg_attrs"], strict=True
     ):
         assert described["pit.name"].value == argument.name
         assert described["pit.kind"].value == argument.kind
@@ -135,7 +135,7 @@ def test_large_weights_are_arguments_and_not_copied() -> None:
 
     model = Large()
     imported = import_model(model, (torch.zeros(4, 16384),), context=make_context())
-    given = dict(zip(imported.argument_names, imported.weights.read(), strict=False))
+    given = dict(zip(imported.interface.argument_names, imported.weights.read(), strict=False))
     for name, tensor in (("table", model.table), ("hidden", model.hidden), ("plain", model.plain)):
         assert given[name].data_ptr() == tensor.data_ptr()
     assert len(imported.module.operation.get_asm()) < 20_000
@@ -160,7 +160,7 @@ def test_element_types(dtype: torch.dtype) -> None:
 
     x = torch.ones(3, 5, dtype=dtype)
     imported = import_model(Choose(), (x, x), context=make_context())
-    assert [i.dtype for i in imported.inputs] == [str(dtype).removeprefix("torch.")] * 2
+    assert [i.dtype for i in imported.interface.inputs] == [str(dtype).removeprefix("torch.")] * 2
 
 
 def test_layer_norm_and_softmax_stay_out_of_f64() -> None:
@@ -192,7 +192,7 @@ def test_exported_program_brings_its_own_example() -> None:
     model = bert("eager")
     program = torch.export.export(model, tokens(), dynamic_shapes=dynamic_tokens(), strict=False)
     imported = import_model(program, context=make_context())
-    assert [i.name for i in imported.inputs] == ["input_ids", "attention_mask"]
-    given = dict(zip(imported.argument_names, imported.weights.read(), strict=False))
+    assert [i.name for i in imported.interface.inputs] == ["input_ids", "attention_mask"]
+    given = dict(zip(imported.interface.argument_names, imported.weights.read(), strict=False))
     weight = model.model.encoder.layer[0].intermediate.dense.weight
     assert given["model.encoder.layer.0.intermediate.dense.weight"].data_ptr() == weight.data_ptr()

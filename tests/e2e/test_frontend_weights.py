@@ -32,7 +32,7 @@ def imported_net() -> tuple[Net, ImportedModel]:
 
 
 def weights(imported: ImportedModel) -> dict[str, Tensor]:
-    names = [a.name for a in imported.arguments if a.kind == "weight"]
+    names = [a.name for a in imported.interface.arguments if a.kind == "weight"]
     return dict(zip(names, imported.weights.read(), strict=True))
 
 
@@ -144,9 +144,9 @@ def test_mutated_buffer_is_written_back() -> None:
             return x * self.count
 
     imported = import_model(Counter(), (torch.ones(3),), context=make_context())
-    assert imported.argument_names == ["count", "x"]
-    assert imported.write_backs == (WriteBack(ResultOutput(0), 0),)
-    assert imported.outputs == (ResultOutput(1),)
+    assert imported.interface.argument_names == ["count", "x"]
+    assert imported.interface.write_backs == (WriteBack(ResultOutput(0), 0),)
+    assert imported.interface.outputs == (ResultOutput(1),)
 
 
 def test_mutated_input_is_written_back() -> None:
@@ -156,8 +156,8 @@ def test_mutated_input_is_written_back() -> None:
             return x + 1
 
     imported = import_model(Double(), (torch.ones(3),), context=make_context())
-    assert imported.write_backs == (WriteBack(ResultOutput(0), 0),)
-    assert imported.outputs == (ResultOutput(1),)
+    assert imported.interface.write_backs == (WriteBack(ResultOutput(0), 0),)
+    assert imported.interface.outputs == (ResultOutput(1),)
 
 
 def test_outputs_that_are_arguments() -> None:
@@ -179,7 +179,7 @@ def test_outputs_that_are_arguments() -> None:
             }
 
     imported = import_model(Through(), (torch.ones(3),), context=make_context())
-    x, copy, weight, y, again, n, none = imported.outputs
+    x, copy, weight, y, again, n, none = imported.interface.outputs
     assert (x, copy, weight) == (
         ArgumentOutput(1, copy=False),
         ArgumentOutput(1, copy=True),

@@ -38,7 +38,7 @@ def sparse_program(
     """`model` imported, padding declared on its attention mask, the rules applied."""
     shapes = dynamic_tokens() if dynamic else None
     imported = import_model(model, example or tokens(), dynamic_shapes=shapes, context=context)
-    number = Padding("attention_mask").argument_number(imported.arguments)
+    number = Padding("attention_mask").argument_number(imported.interface.arguments)
     run_pipeline(imported.module, f"{NORMAL}, pit-declare-padding{{argument={number}}}, {RULES}", report)
     return imported
 
@@ -63,7 +63,7 @@ def has_rows(value: ir.Value) -> bool:
 
 def dense_on_tokens(imported: ImportedModel) -> list[str]:
     """Operations that compute floats of the token ids and do not run on rows."""
-    ids = [argument.name for argument in imported.arguments].index("input_ids")
+    ids = [argument.name for argument in imported.interface.arguments].index("input_ids")
     function = next(op.operation for op in imported.module.body.operations)
     reached = {function.regions[0].blocks[0].arguments[ids]}
     found: list[str] = []
@@ -83,7 +83,7 @@ def values_of(imported: ImportedModel, model: nn.Module, *inputs: torch.Tensor) 
     rest = iter(inputs)
     return [
         (next(rest) if argument.kind == "input" else weights[argument.name]).detach().numpy()
-        for argument in imported.arguments
+        for argument in imported.interface.arguments
     ]
 
 

@@ -20,12 +20,12 @@ func.func @main(%x: tensor<?x4xf32> {pit.name = "x"}, %1: tensor<4xi1>) -> (tens
 
 def test_arguments_and_results() -> None:
     imported = import_text(ADD, context=make_context())
-    assert imported.arguments == (
+    assert imported.interface.arguments == (
         Argument("x", "input", "float32", ("x_0", 4)),
         Argument("arg1", "input", "bool", (4,)),
     )
-    assert imported.outputs == (ResultOutput(0), ResultOutput(1))
-    assert list(imported.symbols) == ["x_0"]
+    assert imported.interface.outputs == (ResultOutput(0), ResultOutput(1))
+    assert list(imported.interface.symbols) == ["x_0"]
     assert imported.weights.read() == []
 
 
@@ -73,7 +73,7 @@ def test_text_that_is_no_program(text: str, kind: type[PitError], message: str) 
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "add.mlir"
     path.write_text(ADD)
-    assert import_text(path, context=make_context()).argument_names == ["x", "arg1"]
+    assert import_text(path, context=make_context()).interface.argument_names == ["x", "arg1"]
     with pytest.raises(InputError, match=r"missing\.mlir cannot be read"):
         import_text(tmp_path / "missing.mlir", context=make_context())
 
