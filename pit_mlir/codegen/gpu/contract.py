@@ -30,7 +30,7 @@ def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
     result = private_copy(init) if plan.keeps_init else allocate_like(init.type, sizes(init))
     buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
     frame = Frame(plan, buffers, result, iterator_extents(plan, buffers, result, index), index)
-    emit_contract(frame, tile_of(plan), plan.captured, deterministic=lowering.deterministic)
+    emit_contract(frame, tile_of(frame), plan.captured, deterministic=lowering.deterministic)
     give(result, operation.results[0])
 
 
@@ -50,8 +50,6 @@ def unfit(plan: ContractPlan) -> str:
     """Why the kernel does not do `plan`; empty where it does."""
     if plan.listed == "parts":
         return "lists rows for each part of its reduction"
-    if plan.lists_part:
-        return "lists channels of windows"
     if any(access.panels is not None for access in plan.read_accesses):
         return "reads weights in panels"
     return ""

@@ -72,6 +72,9 @@ class Frame:
         [self.column_axis] = plan.of_role("column")
         self.depth_axes = plan.of_role("depth")
         self.extents = [self.extent_of(axis) for axis in plan.axes]
+        listed = plan.group[-1] if plan.listed == "depth" else None
+        # The axis of the depth that is listed, or is partly: channels, while it goes on inside of windows.
+        self.listed_depth = next((a for a in self.depth_axes if listed in plan.axes[a].iterators), None)
 
     def extent_of(self, axis: Axis) -> Index:
         """How far `axis` runs: a list of rows as far as it is long."""

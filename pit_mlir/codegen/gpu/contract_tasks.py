@@ -20,10 +20,12 @@ from pit_mlir.codegen.cpu.build import (
     mul,
     product,
     remainder,
+    select,
     sub,
     value,
     when,
 )
+from pit_mlir.codegen.cpu.index_buffers import as_i32
 from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task
 from pit_mlir.codegen.gpu.contract_tiles import GpuTile
@@ -168,21 +170,22 @@ def find_segment(frame: Frame, tile: Index, rows: int, grid: Grid) -> tuple[ir.V
 
     def tiles_of(segment: Index) -> ir.Value:
         """The tiles of `segment`, 0 behind the last one."""
-        is_one = compare("slt", segment, segments)
-        known = index_at(counts, minimum(segment, sub(segments, 1)))
-        return arith.select(is_one, value(ceil_div(known, rows)), value(0))
+        known = ceil_div(index_at(counts, minimum(segment, sub(segments, 1))), rows)
+        return as_i32(select(compare("slt", segment, segments), known, 0))
 
     def look(first: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         before, segment, start = carried
         mine = tiles_of(add(first, lane))
-        after = value(add(before, across_warp(mine, arith.addi)))
+        after = value(add(before, as_index(across_warp(mine, arith.addi))))
 
         def inside() -> list[ir.Value]:
-            end = value(add(before, inclusive(mine, lane)))
-            begin = value(sub(end, mine))
+            up_to = inclusive(mine, lane)
+            end = add(before, as_index(up_to))
+            begin = sub(end, as_index(mine))
             is_hit = arith.andi(compare("sle", begin, tile), compare("slt", tile, end))
-            hit = [arith.select(is_hit, value(found), value(0)) for found in (add(first, lane), begin)]
-            return [across_warp(found, arith.addi) for found in hit]
+            # One lane has it, the others add nothing.
+            hit = [as_i32(select(is_hit, found, 0)) for found in (add(first, lane), begin)]
+            return [as_index(across_warp(found, arith.addi)) for found in hit]
 
         is_here = arith.andi(compare("sle", before, tile), compare("slt", tile, after))
         segment, start = choose(is_here, [index, index], inside, lambda: [segment, start])
@@ -190,6 +193,11 @@ def find_segment(frame: Frame, tile: Index, rows: int, grid: Grid) -> tuple[ir.V
 
     _, segment, start = fold(0, segments, WARP, [value(0), value(segments), value(0)], look)
     return segment, start
+
+
+def as_index(number: ir.Value) -> ir.Value:
+    """An i32 as an index."""
+    return arith.index_cast(ir.IndexType.get(), number)
 
 
 def inclusive(given: ir.Value, lane: ir.Value) -> ir.Value:

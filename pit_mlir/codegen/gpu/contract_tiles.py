@@ -6,9 +6,11 @@ from typing import Any
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.gpu.contract_frame import Frame
 from pit_mlir.codegen.gpu.instr.mma import has_mma
 from pit_mlir.codegen.gpu.kernels.contract_stage import stored_element
 from pit_mlir.codegen.gpu.launch import WARP
+from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 from pit_mlir.dialect.structured import owner
 
 SHARED_BYTES = 48 << 10
@@ -53,13 +55,24 @@ def narrow_factors(plan: ContractPlan) -> tuple[ir.Value, ir.Value] | None:
     return rows, columns
 
 
-def tile_of(plan: ContractPlan) -> GpuTile:
-    """The tile for `plan`, by its types and the sizes that they tell."""
+def tile_of(frame: Frame) -> GpuTile:
+    """The tile for `frame`, by its types and the sizes that they tell."""
+    plan = frame.plan
     rows = height(plan)
     columns = side(most_columns(plan), (32, 64, 128))
     if narrow_factors(plan) is not None:
         return mma_tile(max(16, rows), columns)
-    return fma_tile(plan.sum_type, rows, columns)
+    # Threads that bring elements one by one keep a place for each: they have fewer registers for sums.
+    most = 128 if come_in_chunks(frame) else 64
+    return fma_tile(plan.sum_type, min(rows, most), min(columns, most))
+
+
+def come_in_chunks(frame: Frame) -> bool:
+    """Whether both factors are plain elements that lie so that 16 bytes of them are copied at once."""
+    views = [frame.views.get(factor) for factor in frame.plan.factors]
+    return all(
+        view is not None and view.piece * bytes_of(view.access.element) == CHUNK_BYTES for view in views
+    )
 
 
 def height(plan: ContractPlan) -> int:

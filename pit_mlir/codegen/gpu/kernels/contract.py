@@ -10,6 +10,7 @@ from pit_mlir.codegen.cpu.build import (
     ceil_div,
     compare,
     delinearize,
+    floor_div,
     fold,
     minimum,
     mul,
@@ -142,35 +143,47 @@ class ContractKernel:
 
 
 class Steps:
-    """The steps along the depth of `task`: places of the last axis, `size` at a time, for each place of the others."""
+    """The steps along the depth of `task`: places of the last axis, `size` at a time, for each place of the others.
+
+    What is listed of an axis of several iterators is one of them: an entry stands for all places that share it.
+    """
 
     def __init__(self, frame: Frame, task: Task, size: int) -> None:
-        self.size = size
-        *outer, _last = frame.depth_axes
+        self.frame, self.size = frame, size
         extents: list[Index] = [frame.extents[a] for a in frame.depth_axes]
-        self.entries: Index | None = None
-        self.listed: int | None = None
-        plan = frame.plan
-        self.index = frame.index
-        if plan.listed == "depth":
-            self.entries, count = frame.depth_list(task)
-            self.listed = next(
-                n for n, a in enumerate(frame.depth_axes) if plan.axes[a].iterators == plan.group[-1:]
-            )
-            extents[self.listed] = count
-        self.is_last = self.listed == len(outer)
-        self.outer = extents[:-1]
-        self.extent = extents[-1]
+        self.begin: Index = 0
+        self.entries: Index = 0
+        self.shared: Index = 1
+        if frame.listed_depth is not None:
+            self.begin, self.entries = frame.depth_list(task)
+            iterators = frame.plan.axes[frame.listed_depth].iterators
+            self.shared = product([frame.iterators[p] for p in iterators if p != frame.plan.group[-1]])
+            extents[frame.depth_axes.index(frame.listed_depth)] = mul(self.entries, self.shared)
+        self.outer, self.extent = extents[:-1], extents[-1]
         self.pieces = ceil_div(self.extent, size)
         self.count = product([*self.outer, self.pieces])
+
+    def listed(self, number: Index) -> Index:
+        """The place of number `number` on the listed axis."""
+        frame, index = self.frame, self.frame.index
+        assert index is not None and frame.listed_depth is not None
+        iterators, listed = frame.plan.axes[frame.listed_depth].iterators, frame.plan.group[-1]
+        if iterators[0] == listed:
+            entry, inside = floor_div(number, self.shared), remainder(number, self.shared)
+            return add(mul(index_at(index.entries, add(self.begin, entry)), self.shared), inside)
+        assert iterators[-1] == listed, "a listed iterator runs first or last on its axis"
+        outside, entry = floor_div(number, self.entries), remainder(number, self.entries)
+        place = index_at(index.entries, add(self.begin, entry))
+        return add(mul(outside, frame.iterators[listed]), place)
 
     def at(self, number: Index) -> Step:
         """Step `number`."""
         *outer, piece = delinearize(number, [*self.outer, self.pieces])
-        if self.listed is not None and not self.is_last:
-            assert self.index is not None and self.entries is not None
-            outer[self.listed] = index_at(self.index.entries, add(self.entries, outer[self.listed]))
+        axes = self.frame.depth_axes
+        for position, axis in enumerate(axes[:-1]):
+            if axis == self.frame.listed_depth:
+                outer[position] = self.listed(outer[position])
         first = mul(piece, self.size)
         is_whole = isinstance(self.extent, int) and self.extent % self.size == 0
         count = None if is_whole else sub(self.extent, first)
-        return Step(outer, first, count, self.entries if self.is_last else None)
+        return Step(outer, first, count, self.listed if axes[-1] == self.frame.listed_depth else None)

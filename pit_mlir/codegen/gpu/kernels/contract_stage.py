@@ -5,7 +5,7 @@ A tile has a *line* for each row (or column) of a task where the factor lies alo
 depth where it lies across it, so that neighbours in memory become neighbours in a line.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,7 @@ from pit_mlir.codegen.cpu.build import (
     when,
     zero,
 )
-from pit_mlir.codegen.gpu.build import bytes_of, evaluated, index_at, place_in
+from pit_mlir.codegen.gpu.build import bytes_of, evaluated, place_in
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.instr import cp_async
 from pit_mlir.codegen.gpu.launch import Grid
@@ -39,13 +39,13 @@ Side = Literal["row", "column"]
 class Step:
     """A step along the depth: coordinates of the axes but the last one, and `count` places of that from `first` on.
 
-    `count` is None where the step is full. `entries`: where in the list the places begin, if the last axis is listed.
+    `count` is None where the step is full. `listed` gives for a number in the list the place, if the last axis is listed.
     """
 
     outer: Sequence[Index]
     first: Index
     count: Index | None
-    entries: Index | None = None
+    listed: Callable[[Index], Index] | None = None
 
 
 @dataclass(frozen=True)
@@ -188,11 +188,8 @@ class Staging:
         """The place along the last axis of the depth of place `number` of `step`."""
         if step.count is not None:
             number = minimum(number, sub(step.count, 1))
-        if step.entries is None:
-            return add(step.first, number)
-        index = self.frame.index
-        assert index is not None
-        return index_at(index.entries, add(step.entries, add(step.first, number)))
+        place = add(step.first, number)
+        return place if step.listed is None else step.listed(place)
 
     def copy(
         self, lines: Lines, step: Step, line: Index, places: dict[View, Index], target: ir.Value, to: Index
@@ -204,7 +201,7 @@ class Staging:
             live = self.live_across(lines, step, line)
         else:
             place = add(step.first, lines.element)
-            if step.entries is not None or self.piece == 1:
+            if self.piece == 1:
                 place = self.frame.along(view, self.last, self.place_of(step, lines.element))
             live = None if step.count is None else clamped(sub(step.count, lines.element), self.piece)
         at = add(view.base, add(offset, place))
