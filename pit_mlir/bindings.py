@@ -125,6 +125,22 @@ def load_irdl(module: ir.Module) -> None:
     import_module("torch_mlir.dialects.irdl").load_dialects(module)
 
 
+def translate_to_llvm_ir(module: ir.Operation) -> str:
+    """The text in LLVM IR of `module`, which is in dialects that translate to it."""
+    return import_module("torch_mlir.dialects.llvm").translate_module_to_llvmir(module)
+
+
+def gpu_object(target: ir.Attribute, format_: int, content: bytes) -> ir.Attribute:
+    """An object of a `gpu.binary`: `content`, for `target`, in a format as the dialect numbers it."""
+    return import_module("torch_mlir.dialects.gpu").ObjectAttr.get(target, format_, content)
+
+
+def gpu_object_content(attribute: ir.Attribute) -> tuple[ir.Attribute, int, bytes]:
+    """The target, the format and the content of an object of a `gpu.binary`."""
+    view = import_module("torch_mlir.dialects.gpu").ObjectAttr(attribute)
+    return view.target, view.format, view.object
+
+
 def available_dialects(context: ir.Context) -> list[str]:
     """The names of the dialects that `context` knows; MLIR lists them only in a note on an unknown one."""
     try:

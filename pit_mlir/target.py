@@ -1,4 +1,4 @@
-"""What the host's processor offers: vector width, registers, caches, cores. Knows nothing of MLIR."""
+"""What programs run on: the host's processor with its vectors, caches and cores, or a GPU. Knows nothing of MLIR."""
 
 import os
 import platform
@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from pit_mlir.errors import PlatformError
+from pit_mlir.errors import InputError, PlatformError
 
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -16,6 +17,46 @@ LINE_BYTES = 64
 
 VARYING = r"^[^:]*(mhz|mips|apicid|microcode|processor|core id|physical id|siblings|cores)"
 """Lines of it that say nothing about what the processor can do."""
+
+
+CHIPS = ("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100")
+"""The GPUs that kernels are compiled for; the code of sm_80 is what any newer one runs too, as PTX."""
+OLDEST_CHIP = CHIPS[0]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a program runs on: this host's `cpu`, a GPU by `cuda`, or an `emulator` of one on the host.
+
+    `chip` names the GPU, such as "sm_90a"; it is empty for the CPU.
+    """
+
+    kind: Literal["cpu", "cuda", "emulator"]
+    chip: str = ""
+
+    @staticmethod
+    def of(text: object) -> "Target":
+        """The target that `text` names, such as "cpu", "cuda:sm_90a" or "emulator"; raises `InputError`."""
+        kind, _, chip = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if text == "cpu":
+            return Target("cpu")
+        if kind == "cuda" and (chip in CHIPS or text == kind):
+            return Target("cuda", chip or OLDEST_CHIP)
+        if kind == "emulator" and (chip in CHIPS or text == kind):
+            return Target("emulator", chip or OLDEST_CHIP)
+        chips = ", ".join(CHIPS)
+        raise InputError(
+            f"target = {text!r}, expected 'cpu', 'cuda', 'emulator', or one of the latter two with a chip, such as "
+            f"'cuda:sm_90a'; chips: {chips}"
+        )
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether the program consists of kernels, on a GPU or emulated."""
+        return self.kind != "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.chip}" if self.chip else self.kind
 
 
 @dataclass(frozen=True)

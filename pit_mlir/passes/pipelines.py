@@ -86,12 +86,54 @@ CPU_PIPELINE: tuple[str, ...] = (
 )
 
 
+GPU_PIPELINE: tuple[str, ...] = (
+    # As for the CPU, up to indices and contractions.
+    "pit-expose-entry",
+    "linalg-generalize-named-ops, linalg-fuse-elementwise-ops, canonicalize, cse",
+    "func.func(refback-generalize-tensor-concat, refback-generalize-tensor-pad), linalg-generalize-named-ops",
+    "pit-guard-bodies",
+    # What is done through indices becomes kernels, between brackets that bufferization folds.
+    "pit-lower-to-gpu",
+    "eliminate-empty-tensors, pit-own-fills, pit-own-results, one-shot-bufferize{bufferize-function-boundaries "
+    "function-boundary-type-conversion=identity-layout-map unknown-type-conversion=identity-layout-map "
+    "allow-return-allocs-from-loops}, canonicalize, cse",
+    # What is left becomes kernels too.
+    "linalg-generalize-named-ops, pit-map-loops-to-gpu, canonicalize, cse",
+    # The host only allocates and launches: what it would read in the memory of the device, kernels read.
+    "pit-sink-sizes, canonicalize, cse",
+    # In the order of the stream, a buffer may be the next one's as soon as its last kernel is launched.
+    "pit-free-buffers",
+    # Arithmetic that the chip has.
+    "arith-emulate-unsupported-floats{source-types=bf16,f16 target-type=f32}, math-extend-to-supported-types, "
+    "pit-expand-math, canonicalize, cse, loop-invariant-code-motion",
+    "convert-bufferization-to-memref, memref-expand, expand-strided-metadata, lower-affine, canonicalize, cse",
+    # Kernels leave the function, constants went into them before; those that layers repeat are one.
+    "gpu-launch-sink-index-computations, gpu-kernel-outlining, pit-merge-kernels",
+    "convert-scf-to-cf, arith-expand, math-expand-ops{ops=sinh,cosh,tan,tanh,asinh,acosh,atanh,exp2,fpowi,round,"
+    "roundeven,clampf}",
+    # Kernels in the NVVM dialect, then what host and kernels have in common.
+    "pit-lower-intrinsics, gpu.module(convert-nvgpu-to-nvvm, "
+    "convert-gpu-to-nvvm{index-bitwidth=64}, reconcile-unrealized-casts), "
+    "convert-math-to-llvm, convert-vector-to-llvm, finalize-memref-to-llvm{use-generic-functions}, "
+    "convert-arith-to-llvm, convert-index-to-llvm, convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm",
+    # Launches become calls of the runtime.
+    "gpu-to-llvm, reconcile-unrealized-casts, pit-lower-launches, pit-widen-booleans, canonicalize, cse",
+    "pit-hide-functions",
+)
+
+
 def cpu_pipeline(*, deterministic: bool = False) -> tuple[str, ...]:
     """`CPU_PIPELINE`; with `deterministic` it ends in an error where the order of threads would show."""
     place = CPU_PIPELINE.index("pit-lower-parallel")
     # The last place where loops are still loops.
     check = ("pit-check-determinism",) if deterministic else ()
     return (*CPU_PIPELINE[:place], *check, *CPU_PIPELINE[place:])
+
+
+def gpu_pipeline(chip: str, *, deterministic: bool = False) -> tuple[str, ...]:
+    """`GPU_PIPELINE` for `chip`; with `deterministic` no result depends on the order of threads."""
+    options = f"{{chip={chip} deterministic={str(deterministic).lower()}}}"
+    return tuple(f"{phase}{options}" if phase == "pit-lower-to-gpu" else phase for phase in GPU_PIPELINE)
 
 
 def phases() -> dict[str, tuple[str, ...]]:
@@ -102,6 +144,7 @@ def phases() -> dict[str, tuple[str, ...]]:
         ("From linalg on tensors to a sparse program", rewrite_pipeline([0])),
         ("With frozen weights", rewrite_pipeline([0], freeze=True)),
         ("From a sparse program to code for the CPU", cpu_pipeline(deterministic=True)),
+        ("From a sparse program to code for a GPU", gpu_pipeline("sm_80")),
         ("Others", sorted(PASSES)),
     ):
         named = re.findall(r"pit-[a-z-]+", ", ".join(pipeline))

@@ -1,0 +1,30 @@
+// RUN: pit-mlir-opt %s --pit-lower-launches | filecheck %s
+
+// Kernels have numbers in the order of their first launch; arguments are passed by an array of pointers.
+
+// CHECK: module attributes {{{.*}}pit.kernels = ["second", "first"]
+// CHECK: llvm.func @pit_gpu_launch(i32, i64, i64, i64, i64, i64, i64, i32, !llvm.ptr)
+// CHECK-LABEL: llvm.func @main
+// CHECK: %[[ROOM:.*]] = llvm.alloca {{.*}} x f32
+// CHECK: %[[TABLE:.*]] = llvm.alloca {{.*}} x !llvm.array<1 x ptr>
+// CHECK: llvm.store %{{.*}}, %[[ROOM]]
+// CHECK: %[[SLOT:.*]] = llvm.getelementptr %[[TABLE]][0, 0]
+// CHECK: llvm.store %[[ROOM]], %[[SLOT]]
+// CHECK: llvm.call @pit_gpu_launch(%{{.*}}, %[[TABLE]])
+// CHECK: llvm.call @pit_gpu_launch
+// CHECK-NOT: gpu.launch_func
+module attributes {gpu.container_module} {
+  llvm.func @main(%n: i64, %x: f32) {
+    gpu.launch_func @kernels::@second blocks in (%n, %n, %n) threads in (%n, %n, %n) : i64 args(%x : f32)
+    gpu.launch_func @kernels::@first blocks in (%n, %n, %n) threads in (%n, %n, %n) : i64
+    llvm.return
+  }
+  gpu.module @kernels {
+    llvm.func @first() attributes {gpu.kernel, nvvm.kernel} {
+      llvm.return
+    }
+    llvm.func @second(%x: f32) attributes {gpu.kernel, nvvm.kernel} {
+      llvm.return
+    }
+  }
+}

@@ -1,0 +1,81 @@
+// RUN: pit-mlir-opt %s --split-input-file --pit-map-loops-to-gpu | filecheck %s
+
+// Sums along memory: a warp for each, whose lanes meet by shuffles; the first lane writes.
+
+// CHECK-LABEL: func.func @sum_of_rows
+// CHECK: gpu.launch
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: arith.addf
+// CHECK-COUNT-5: gpu.shuffle xor
+// CHECK: scf.if
+// CHECK: memref.store
+func.func @sum_of_rows(%x: memref<64x100xf32>, %y: memref<64xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<64x100xf32>) outs(%y : memref<64xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  }
+  return
+}
+
+// -----
+
+// Sums of columns: a thread for each, neighbours read neighbours.
+
+// CHECK-LABEL: func.func @sum_of_columns
+// CHECK: gpu.launch
+// CHECK-NOT: gpu.shuffle
+// CHECK: return
+func.func @sum_of_columns(%x: memref<64x1000xf32>, %y: memref<1000xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(c, r) -> (r, c)>, affine_map<(c, r) -> (c)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<64x1000xf32>) outs(%y : memref<1000xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  }
+  return
+}
+
+// -----
+
+// Parallel loops are grids; a loop whose trips depend on each other is a kernel of one thread.
+
+// CHECK-LABEL: func.func @loops
+// CHECK: gpu.launch
+// CHECK: memref.store
+// CHECK: gpu.launch
+// CHECK-SAME: threads({{.*}}) in ({{.*}} = %c1{{.*}}, {{.*}} = %c1{{.*}}, {{.*}} = %c1
+// CHECK: memref.load
+func.func @loops(%x: memref<100xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c100 = arith.constant 100 : index
+  %one = arith.constant 1.0 : f32
+  scf.parallel (%i) = (%c0) to (%c100) step (%c1) {
+    memref.store %one, %x[%i] : memref<100xf32>
+  }
+  scf.for %i = %c1 to %c100 step %c1 {
+    %before = arith.subi %i, %c1 : index
+    %a = memref.load %x[%before] : memref<100xf32>
+    %b = memref.load %x[%i] : memref<100xf32>
+    %s = arith.addf %a, %b : f32
+    memref.store %s, %x[%i] : memref<100xf32>
+  }
+  return
+}
+
+// -----
+
+// Copies between layouts are kernels.
+
+// CHECK-LABEL: func.func @strided_copy
+// CHECK-NOT: memref.copy
+// CHECK: gpu.launch
+func.func @strided_copy(%x: memref<8x4xf32, strided<[16, 2]>>, %y: memref<8x4xf32>) {
+  memref.copy %x, %y : memref<8x4xf32, strided<[16, 2]>> to memref<8x4xf32>
+  return
+}

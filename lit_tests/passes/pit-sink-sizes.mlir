@@ -1,0 +1,83 @@
+// RUN: pit-mlir-opt %s --split-input-file --pit-sink-sizes | filecheck %s
+
+// The host takes the bound for the buffer and for the grid; the kernel reads how much there is.
+
+// CHECK-LABEL: func.func @size
+// CHECK-SAME: %[[TOTAL:.*]]: memref<1xindex>, %[[X:.*]]: memref<?x8xf32>, %[[BOUND:.*]]: index
+// CHECK-NOT: memref.load
+// CHECK: memref.alloc(%[[BOUND]])
+// CHECK: gpu.launch
+// CHECK-SAME: = %[[BOUND]]
+// CHECK: %[[LOADED:.*]] = memref.load %[[TOTAL]]
+// CHECK: %[[SIZE:.*]] = arith.minui %[[LOADED]], %[[BOUND]]
+// CHECK: scf.for {{.*}} to %[[SIZE]]
+func.func @size(%total: memref<1xindex>, %x: memref<?x8xf32>, %bound: index) -> memref<?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %loaded = memref.load %total[%c0] : memref<1xindex>
+  %size = arith.minui %loaded, %bound : index
+  %y = memref.alloc(%size) : memref<?x8xf32>
+  gpu.launch blocks(%bx, %by, %bz) in (%gx = %size, %gy = %c1, %gz = %c1)
+             threads(%tx, %ty, %tz) in (%sx = %c1, %sy = %c1, %sz = %c1) {
+    scf.for %i = %bx to %size step %gx {
+      %a = memref.load %x[%i, %c0] : memref<?x8xf32>
+      memref.store %a, %y[%i, %c0] : memref<?x8xf32>
+    }
+    gpu.terminator
+  }
+  return %y : memref<?x8xf32>
+}
+
+// -----
+
+// A condition on the data guards what the kernel does; a check that fails is noted on the device.
+
+// CHECK-LABEL: func.func @condition
+// CHECK: %[[WORD:.*]] = call @pit_gpu_check_word
+// CHECK-NOT: scf.if
+// CHECK: gpu.launch
+// CHECK: scf.if
+// CHECK: memref.atomic_rmw minu %{{.*}}, %[[WORD]]
+// CHECK: gpu.launch
+// CHECK: scf.if
+// CHECK: memref.store
+func.func private @pit_check_failed(i64)
+func.func @condition(%flag: memref<i1>, %y: memref<4xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %number = arith.constant 3 : i64
+  %one = arith.constant 1.0 : f32
+  %set = memref.load %flag[] : memref<i1>
+  scf.if %set {
+    func.call @pit_check_failed(%number) : (i64) -> ()
+  }
+  scf.if %set {
+    gpu.launch blocks(%bx, %by, %bz) in (%gx = %c1, %gy = %c1, %gz = %c1)
+               threads(%tx, %ty, %tz) in (%sx = %c1, %sy = %c1, %sz = %c1) {
+      memref.store %one, %y[%c0] : memref<4xf32>
+      gpu.terminator
+    }
+  }
+  return
+}
+
+// -----
+
+// Constants of the program are constants of the kernel.
+
+// CHECK-LABEL: func.func @constants
+// CHECK: gpu.launch
+// CHECK: memref.get_global @table
+memref.global "private" constant @table : memref<4xf32> = dense<[1.0, 2.0, 3.0, 4.0]>
+func.func @constants(%y: memref<4xf32>) {
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %table = memref.get_global @table : memref<4xf32>
+  gpu.launch blocks(%bx, %by, %bz) in (%gx = %c1, %gy = %c1, %gz = %c1)
+             threads(%tx, %ty, %tz) in (%sx = %c4, %sy = %c1, %sz = %c1) {
+    %a = memref.load %table[%tx] : memref<4xf32>
+    memref.store %a, %y[%tx] : memref<4xf32>
+    gpu.terminator
+  }
+  return
+}

@@ -1,0 +1,102 @@
+"""Sizes that only the device knows: what the host computes from its memory, and the bounds it knows of them."""
+
+from collections.abc import Callable, Mapping
+
+from pit_mlir.bindings import ir
+from pit_mlir.codegen.cpu.buffers import VIEWS
+from pit_mlir.codegen.cpu.build import Index, add, ceil_div, floor_div, maximum, minimum, mul, sub
+from pit_mlir.codegen.cpu.nest import Nest
+
+ARITHMETIC = ("arith.", "math.", "affine.apply", "affine.min", "affine.max")
+CASTS = frozenset({"arith.index_cast", "arith.index_castui", "arith.extui", "arith.extsi"})
+MINIMA = frozenset({"arith.minsi", "arith.minui"})
+
+
+def comes_from_device(value: ir.Value) -> bool:
+    """Whether `value` is computed from what the host would have to read in the memory of the device."""
+    pending, seen = [value], {value}
+    while pending:
+        maker = pending.pop().owner
+        if isinstance(maker, ir.Block):
+            continue
+        op = maker.operation
+        if op.name == "memref.load":
+            return True
+        if is_computed(op):
+            fresh = [operand for operand in op.operands if operand not in seen]
+            seen.update(fresh)
+            pending.extend(fresh)
+    return False
+
+
+def is_computed(op: ir.Operation) -> bool:
+    """Whether `op` reads no memory, so that it may be repeated elsewhere: arithmetic, sizes, views."""
+    return op.name.startswith(ARITHMETIC) or op.name in VIEWS or op.name == "memref.dim"
+
+
+def device_extents(nest: Nest) -> set[int]:
+    """The iterators of `nest` whose extents only the device knows: buffers have room for more behind them."""
+    return {
+        iterator
+        for iterator, extent in enumerate(nest.extents)
+        if isinstance(extent, ir.Value) and comes_from_device(extent)
+    }
+
+
+MONOTONE: Mapping[str, Callable[[Index, Index], Index]] = {
+    "arith.addi": add,
+    "arith.maxsi": maximum,
+    "arith.maxui": maximum,
+    "arith.muli": mul,
+}
+"""Operations on numbers that are not negative; of their bounds they make a bound of the result."""
+QUOTIENTS: Mapping[str, Callable[[Index, Index], Index]] = {
+    "arith.ceildivsi": ceil_div,
+    "arith.ceildivui": ceil_div,
+    "arith.divsi": floor_div,
+    "arith.divui": floor_div,
+    "arith.floordivsi": floor_div,
+    "arith.subi": sub,
+}
+"""The same for operations that grow with the first number alone."""
+
+
+def bound(value: ir.Value) -> Index | None:
+    """What `value`, a size, does not exceed, as the host knows it; None where nothing is known.
+
+    Code for it is built at the insertion point.
+    """
+    if not comes_from_device(value):
+        return value
+    maker = value.owner
+    assert not isinstance(maker, ir.Block)
+    op, operands = maker.operation, list(maker.operation.operands)
+    if op.name in MINIMA:
+        known = [found for found in map(bound, operands) if found is not None]
+        return minimum(*known) if len(known) == 2 else next(iter(known), None)
+    if op.name in CASTS:
+        return cast_like(op, bound(operands[0]))
+    if op.name == "arith.select":
+        return both(maximum, operands[1], operands[2])
+    if op.name in MONOTONE:
+        return both(MONOTONE[op.name], *operands)
+    if op.name in QUOTIENTS:
+        left = bound(operands[0])
+        if left is None or not comes_from_device(operands[1]):
+            return None if left is None else QUOTIENTS[op.name](left, operands[1])
+        # The least number that the second may be is 0, and a quotient is not larger than what is divided.
+        return left
+    return None
+
+
+def both(combine: Callable[[Index, Index], Index], left: ir.Value, right: ir.Value) -> Index | None:
+    """`combine` of two bounds, if both are known."""
+    one, other = bound(left), bound(right)
+    return None if one is None or other is None else combine(one, other)
+
+
+def cast_like(op: ir.Operation, inner: Index | None) -> Index | None:
+    """`inner` of the type that the cast `op` gives."""
+    if inner is None or isinstance(inner, int) or inner.type == op.results[0].type:
+        return inner
+    return ir.Operation.create(op.name, results=[op.results[0].type], operands=[inner]).results[0]

@@ -1,0 +1,92 @@
+"""`pit-lower-launches`: launches of kernels become calls of the runtime."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pit_mlir.bindings import ir, llvm
+from pit_mlir.diagnostics import Report
+from pit_mlir.dialect.walk import operations
+from pit_mlir.passes.base import Pass
+
+KERNELS = "pit.kernels"
+"""The attribute of the module: the names of its kernels, by the numbers that launches use."""
+LAUNCH = "pit_gpu_launch"
+
+
+@dataclass(frozen=True)
+class LowerLaunches(Pass):
+    """Turns each `gpu.launch_func`, whose operands are in the LLVM dialect, into a call of the runtime.
+
+    The call names the kernel by its number in `pit.kernels`, and passes grid, block, bytes of dynamic shared memory and
+    an array of pointers to the arguments, as the driver takes them.
+    """
+
+    name: ClassVar[str] = "pit-lower-launches"
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
+    statistics: ClassVar[Mapping[str, str]] = {"num-launches": "Launches in the program"}
+
+    def run(self, op: ir.Operation, report: Report) -> None:
+        """Launches in the order of the program give the kernels their numbers."""
+        launches = operations(op, "gpu.launch_func")
+        if not launches:
+            return
+        with op.context:
+            numbers: dict[str, int] = {}
+            declare(op)
+            for launch in launches:
+                path = ir.SymbolRefAttr(launch.attributes["kernel"]).value
+                with ir.InsertionPoint(launch), launch.location:
+                    call(launch, numbers.setdefault(path[-1], len(numbers)))
+                launch.erase()
+                report.count("num-launches")
+            op.attributes[KERNELS] = ir.ArrayAttr.get([ir.StringAttr.get(name) for name in numbers])
+
+
+def declare(module: ir.Operation) -> None:
+    """Declares the runtime's function."""
+    i32, i64 = (ir.IntegerType.get_signless(bits) for bits in (32, 64))
+    pointer, nothing = ir.Type.parse("!llvm.ptr"), ir.Type.parse("!llvm.void")
+    type_ = ir.Type.parse(f"!llvm.func<{nothing} ({', '.join(map(str, [i32, *[i64] * 6, i32, pointer]))})>")
+    with ir.InsertionPoint.at_block_begin(module.regions[0].blocks[0]), ir.Location.unknown():
+        llvm.LLVMFuncOp(LAUNCH, ir.TypeAttr.get(type_))
+
+
+def call(launch: ir.Operation, number: int) -> None:
+    """Builds the call for `launch` of the kernel `number` at the insertion point."""
+    segments = list(launch.attributes["operandSegmentSizes"])
+    operands = list(launch.operands)
+    starts = [sum(segments[:place]) for place in range(len(segments) + 1)]
+    dimensions = operands[starts[1] : starts[7]]
+    shared, arguments = operands[starts[10] : starts[11]], operands[starts[11] : starts[12]]
+    i32, i64 = (ir.IntegerType.get_signless(bits) for bits in (32, 64))
+    pointer = ir.Type.parse("!llvm.ptr")
+    array = ir.Type.parse(f"!llvm.array<{max(1, len(arguments))} x ptr>")
+    with ir.InsertionPoint.at_block_begin(function_of(launch).regions[0].blocks[0]):
+        one = llvm.mlir_constant(ir.IntegerAttr.get(i64, 1))
+        rooms = [llvm.alloca(pointer, one, ir.TypeAttr.get(argument.type)) for argument in arguments]
+        table = llvm.alloca(pointer, one, ir.TypeAttr.get(array))
+    for place, (room, argument) in enumerate(zip(rooms, arguments, strict=True)):
+        llvm.store(argument, room)
+        slot = llvm.getelementptr(pointer, table, [], [0, place], array, None)
+        llvm.store(room, slot)
+    bytes_ = shared[0] if shared else llvm.mlir_constant(ir.IntegerAttr.get(i32, 0))
+    kernel = llvm.mlir_constant(ir.IntegerAttr.get(i32, number))
+    operands = [kernel, *dimensions, bytes_, table]
+    ir.Operation.create(
+        "llvm.call",
+        operands=operands,
+        attributes={
+            "callee": ir.FlatSymbolRefAttr.get(LAUNCH),
+            "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(operands), 0]),
+            "op_bundle_sizes": ir.DenseI32ArrayAttr.get([]),
+        },
+    )
+
+
+def function_of(op: ir.Operation) -> ir.Operation:
+    """The function that holds `op`."""
+    parent = op.parent.operation
+    while parent.name != "llvm.func":
+        parent = parent.parent.operation
+    return parent
