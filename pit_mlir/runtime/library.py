@@ -54,9 +54,7 @@ def library() -> ctypes.CDLL:
         "pit_use_openmp_runtime": (ctypes.c_bool, []),
         "pit_run_team": (i32, [i32, pointer, pointer]),
     }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(loaded, name)
-        function.restype, function.argtypes = result, arguments
+    _declare(loaded, signatures)
     return loaded
 
 
@@ -64,6 +62,35 @@ def library() -> ctypes.CDLL:
 def python_library() -> ctypes.PyDLL:
     """The functions that make Python objects; they are called with the interpreter's lock."""
     loaded = ctypes.PyDLL(str(library_path()))
-    loaded.pit_call.restype = ctypes.py_object
+    loaded.pit_call.restype = loaded.pit_call_on.restype = ctypes.py_object
     loaded.pit_call.argtypes = [*[ctypes.c_void_p] * 4, ctypes.c_int32]
+    loaded.pit_call_on.argtypes = [ctypes.c_void_p] * 7
     return loaded
+
+
+@cache
+def device_library() -> ctypes.CDLL:
+    """The functions of devices; handles are addresses."""
+    loaded = library()
+    pointer, i32, i64, u64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_uint64
+    signatures: dict[str, tuple[object, list[object]]] = {
+        "pit_cuda_device": (pointer, [i32]),
+        "pit_cuda_device_count": (i32, []),
+        "pit_cuda_describe": (ctypes.c_bool, [i32, pointer, pointer, i32]),
+        "pit_device_failure": (ctypes.c_char_p, []),
+        "pit_device_set_allocator": (None, [pointer, pointer, pointer]),
+        "pit_device_trim": (None, [pointer]),
+        "pit_device_live_bytes": (u64, [pointer]),
+        "pit_device_cached_bytes": (u64, [pointer]),
+        "pit_device_load": (pointer, [pointer, pointer, u64, pointer, i32]),
+        "pit_device_unload": (None, [pointer]),
+        "pit_device_synchronize": (i64, [pointer, pointer]),
+    }
+    _declare(loaded, signatures)
+    return loaded
+
+
+def _declare(loaded: ctypes.CDLL, signatures: dict[str, tuple[object, list[object]]]) -> None:
+    for name, (result, arguments) in signatures.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments

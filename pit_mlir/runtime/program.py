@@ -8,14 +8,17 @@ from typing import Any, NamedTuple
 import numpy
 
 from pit_mlir.errors import InputError, PitError, PlatformError
-from pit_mlir.runtime.library import library, python_library
+from pit_mlir.runtime.device import Device, Kernels
+from pit_mlir.runtime.library import device_library, library, python_library
 from pit_mlir.runtime.machine_code import MachineCode
 from pit_mlir.runtime.memref import RESULTS_START, Signature, describe_mismatch
 from pit_mlir.runtime.threads import thread_count
 
 INTERFACE = "_mlir_ciface_main"
 """The function that takes the arguments of @main as C has them: pointers to descriptors."""
-_DONE, _OUT_OF_MEMORY = -1, -2
+ALIGNMENT = 16
+"""Kernels of a device read tensors in so many bytes at a time: the first lies at a multiple of it."""
+_DONE, _OUT_OF_MEMORY, _DEVICE_FAILED = -1, -2, -3
 
 
 class Results(NamedTuple):
@@ -30,13 +33,15 @@ class Results(NamedTuple):
 class Code:
     """@main in machine code, of type `signature`; `checks` are the messages of its `pit.check`, by number.
 
-    Where we cannot load `object_file`, `engine` did, and the code cannot be stored.
+    Where we cannot load `object_file`, `engine` did, and the code cannot be stored. A program for a device has
+    `kernels`, which @main launches; all its tensors lie on the device.
     """
 
     signature: Signature
     checks: tuple[str, ...]
     object_file: bytes
     engine: Any = None
+    kernels: Kernels | None = None
 
 
 class Program:
@@ -46,9 +51,16 @@ class Program:
     the program runs.
     """
 
-    def __init__(self, code: Code) -> None:
-        """Loads `code`; raises `UnsupportedError` where it calls a function that nobody has."""
+    def __init__(self, code: Code, device: Device | None = None) -> None:
+        """Loads `code`, its kernels on `device`.
+
+        Raises `UnsupportedError` where it calls a function that nobody has, and `PlatformError` where the device
+        cannot run the kernels.
+        """
+        assert (code.kernels is None) == (device is None)
         library().pit_use_openmp_runtime()
+        self.device = device
+        self._kernels = None if device is None or code.kernels is None else device.load(code.kernels)
         self.code = code
         self.signature = signature = code.signature
         self._machine_code: Any = code.engine
@@ -59,9 +71,10 @@ class Program:
             self._entry = self._machine_code.address(f"_mlir_{INTERFACE}")
         else:
             self._entry = code.engine.raw_lookup(INTERFACE)
-        self._call = python_library().pit_call
+        self._native = python_library()
         self._signature_words = signature.words()
         self._signature_address = self._signature_words.buffer_info()[0]
+        self._item_bytes = array("q", (argument.element.bytes for argument in signature.arguments))
         self._result_words = signature.result_words()
         end = self._result_words[-1].stop if self._result_words else RESULTS_START
         self._out_template = array("q", bytes(8 * end))
@@ -73,27 +86,52 @@ class Program:
 
         `pointers` has the address of each argument (a scalar argument: its bits), `sizes` the dynamic sizes of
         all arguments in order. Raises `InputError` when a check of the program fails, and `PlatformError` when memory
-        runs out.
+        runs out or the device fails.
+
+        On a device this returns when the work is put on its stream; a check that fails there is raised by a later call
+        or by `synchronize`.
         """
         values = array("q", pointers)
         values.extend(sizes)
         out = self._out_template[:]
-        capsules = self._call(
-            self._entry,
-            self._signature_address,
-            values.buffer_info()[0],
-            out.buffer_info()[0],
-            thread_count() if threads is None else threads,
-        )
+        words = self._entry, self._signature_address, values.buffer_info()[0], out.buffer_info()[0]
+        if self._kernels is None or self.device is None:
+            capsules = self._native.pit_call(*words, thread_count() if threads is None else threads)
+        else:
+            item_bytes = self._item_bytes.buffer_info()[0]
+            capsules = self._native.pit_call_on(
+                *words, item_bytes, self._kernels.handle, self.device.stream()
+            )
         if out[0] != _DONE:
             raise self._failure(*out[:2])
         return Results(capsules, out)
 
-    def _failure(self, status: int, missing_bytes: int) -> PitError:
+    def synchronize(self) -> None:
+        """Waits for all calls on the current stream; raises `InputError` where a check of one has failed."""
+        if self._kernels is None or self.device is None:
+            return
+        status = device_library().pit_device_synchronize(self._kernels.handle, self.device.stream())
+        if status != _DONE:
+            raise self._failure(status, 0)
+
+    def _failure(self, status: int, detail: int) -> PitError:
+        """The error for a call that ended with `status`; `detail` has the bytes that were missing, or says that the
+        check failed in an earlier call."""
         if status == _OUT_OF_MEMORY:
-            size = missing_bytes % 2**64 / 2**20
+            if self.device is not None:
+                return self.device.out_of_memory(detail)
+            size = detail % 2**64 / 2**20
             return PlatformError(f"out of memory: the program needs a buffer of {size:,.1f} MiB more")
-        return InputError(self.code.checks[status])
+        if status == _DEVICE_FAILED:
+            assert self.device is not None
+            return self.device.failure()
+        message = self.code.checks[status]
+        if self.device is not None and detail:
+            message = (
+                f"{message} (in an earlier call, whose results are not to be used: this is seen when the device has "
+                "come so far; synchronize() after a call waits for it)"
+            )
+        return InputError(message)
 
     def arrays(self, results: Results) -> list[numpy.ndarray[Any, Any]]:
         """`results` as numpy arrays."""
@@ -121,7 +159,10 @@ class Program:
             if reason is not None:
                 raise InputError(f"argument {number} {reason}")
             # Not ascontiguousarray: it makes rank 1 of rank 0.
-            tensor = tensor if tensor.flags.c_contiguous else tensor.copy(order="C")
+            is_plain = tensor.flags.c_contiguous and (
+                self.device is None or tensor.ctypes.data % ALIGNMENT == 0
+            )
+            tensor = tensor if is_plain else tensor.copy(order="C")
             kept.append(tensor)
             if expected.shape is None:
                 pointers.append(int.from_bytes(tensor.tobytes().ljust(8, b"\0"), "little", signed=True))

@@ -5,7 +5,9 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <mutex>
+#include <string>
 
 #include "device.h"
 
@@ -59,14 +61,12 @@ bool resolve(void *library, const char *path, Driver &found) {
   return true;
 }
 
-bool open(Driver &found) {
-  const char *chosen = std::getenv("PIT_CUDA_DRIVER");
-  const char *path = chosen != nullptr && *chosen != '\0' ? chosen : "libcuda.so.1";
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+bool open(const std::string &path, Driver &found) {
+  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
     return noteFailure("there is no NVIDIA driver: %s; install one, or use target=\"cpu\" or target=\"emulator\"",
                        dlerror());
-  return resolve(library, path, found) && found.check(found.init(0), "starting CUDA");
+  return resolve(library, path.c_str(), found) && found.check(found.init(0), "starting CUDA");
 }
 
 }  // namespace
@@ -87,12 +87,14 @@ bool Driver::check(Result code, const char *doing, ...) const {
 
 const Driver *driver() {
   static std::mutex mutex;
-  static Driver found;
-  static bool isOpen = false;
+  static std::map<std::string, Driver> opened;  // nothing is removed: devices refer to their driver
+  const char *chosen = std::getenv("PIT_CUDA_DRIVER");
+  const std::string path = chosen != nullptr && *chosen != '\0' ? chosen : "libcuda.so.1";
   std::lock_guard lock(mutex);
-  // What failed may succeed later: nothing is kept of it.
-  if (!isOpen) isOpen = open(found);
-  return isOpen ? &found : nullptr;
+  if (const auto found = opened.find(path); found != opened.end()) return &found->second;
+  // What fails may succeed later: nothing is kept of it.
+  Driver driver;
+  return open(path, driver) ? &opened.emplace(path, driver).first->second : nullptr;
 }
 
 }  // namespace pit::cuda

@@ -96,7 +96,7 @@ struct Driver {
   [[gnu::format(printf, 3, 4)]] bool check(Result code, const char *doing, ...) const;
 };
 
-// Opens `$PIT_CUDA_DRIVER`, else libcuda.so.1, and initializes it, once; null with a failure noted.
+// Opens and initializes `$PIT_CUDA_DRIVER`, else libcuda.so.1; null with a failure noted.
 const Driver *driver();
 
 }  // namespace pit::cuda
