@@ -26,8 +26,9 @@ _FREE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 @dataclass(frozen=True)
 class Image:
-    """Kernels compiled for `chip`: machine code ("cubin"), what the driver compiles for any later chip ("ptx"), or bytecode
-    of MLIR for the emulator of a chip ("emulator")."""
+    """Kernels compiled for `chip`, by `kind`: machine code ("cubin"), what the driver compiles for any later chip
+    ("ptx"), or bytecode of MLIR for the emulator of a chip ("emulator").
+    """
 
     kind: ImageKind
     chip: str

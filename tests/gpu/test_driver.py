@@ -125,7 +125,7 @@ def test_a_failed_check_is_seen_by_the_next_call(gpu: Device, code: Code) -> Non
     program.run_numpy(X)
     program.synchronize()
     program.run_numpy(np.array([-1, 200], np.float32))
-    with pytest.raises(InputError, match="^no negative numbers$"):
+    with pytest.raises(InputError, match=r"^no negative numbers$"):
         program.synchronize()
     program.synchronize()
 
@@ -215,18 +215,18 @@ def test_devices_that_are_not_there(driver: StubDriver) -> None:
     driver.native.stub_devices(0)
     assert devices.gpu_count() == 0
     with pytest.raises(
-        PlatformError, match="looking for GPU 0: CUDA_ERROR_NO_DEVICE .* CUDA_VISIBLE_DEVICES hides it"
+        PlatformError, match=r"looking for GPU 0: CUDA_ERROR_NO_DEVICE .* CUDA_VISIBLE_DEVICES hides it"
     ):
         devices.gpu(0)
     driver.native.stub_devices(2)
     assert devices.gpu(1).ordinal == 1
-    with pytest.raises(PlatformError, match="looking for GPU 2: .*there is no GPU of this number"):
+    with pytest.raises(PlatformError, match=r"looking for GPU 2: .*there is no GPU of this number"):
         devices.gpu(2)
 
 
 def test_drivers_that_are_none(driver: StubDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIT_CUDA_DRIVER", str(tmp_path / "libcuda.so"))
-    with pytest.raises(PlatformError, match="there is no NVIDIA driver: .*cannot open shared object file"):
+    with pytest.raises(PlatformError, match=r"there is no NVIDIA driver: .*cannot open shared object file"):
         devices.gpu(0)
     monkeypatch.setenv("PIT_CUDA_DRIVER", str(library_path()))
     with pytest.raises(PlatformError, match="has no function cuInit: it is too old, update it"):
@@ -267,7 +267,7 @@ def test_images_are_loaded(driver: StubDriver, gpu: Device) -> None:
     with pytest.raises(PlatformError, match="looking for the kernel 'missing'"):
         gpu.load(Kernels(("add", "missing"), (ptx,)))
     driver.fail("cuModuleLoadDataEx", 218)
-    with pytest.raises(PlatformError, match="whose assembler says ptxas fatal: line 7: .*update it"):
+    with pytest.raises(PlatformError, match=r"whose assembler says ptxas fatal: line 7: .*update it"):
         gpu.load(Kernels(("add",), (ptx,)))
     gc.collect()
     assert driver.log().count("unload") == 1, "what was loaded in part"
