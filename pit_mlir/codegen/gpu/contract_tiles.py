@@ -15,14 +15,19 @@ from pit_mlir.dialect.structured import owner
 
 SHARED_BYTES = 48 << 10
 """Shared memory that a block has without asking for more."""
+FEW_ROWS = 16
+"""Rows up to which the time is that of reading the columns: blocks are many, and each asks for much at once."""
 STAGES = 4
 """Tiles of a factor in shared memory: one is multiplied while the others are on their way."""
 
 
 @dataclass(frozen=True)
 class GpuTile:
-    """`rows` x `columns` sums of a block, `depth` steps a stage, `stages` of them; `high` x `wide` warps of tensor
-    cores where `is_mma`, else as many threads."""
+    """`rows` x `columns` sums of a block, `depth` steps a stage, `stages` of them.
+
+    The sums are those of `high` x `wide` warps that use tensor cores, where `is_mma`, else of as many threads; `teams`
+    of these share out the steps of a stage.
+    """
 
     rows: int
     columns: int
@@ -31,11 +36,12 @@ class GpuTile:
     is_mma: bool
     high: int
     wide: int
+    teams: int = 1
 
     @property
     def threads(self) -> int:
         """Threads of a block."""
-        return self.high * self.wide * (WARP if self.is_mma else 1)
+        return self.high * self.wide * self.teams * (WARP if self.is_mma else 1)
 
 
 def narrow_factor(factor: ir.Value) -> ir.Value | None:
@@ -100,20 +106,24 @@ def side(count: int, choices: tuple[int, ...]) -> int:
 
 
 def mma_tile(rows: int, columns: int) -> GpuTile:
-    """A tile for tensor cores: warps of 64 x 32 sums where it is large, else of what there is."""
-    high = max(1, rows // 64)
-    wide = columns // 32
+    """A tile for tensor cores: warps of 64 x 32 sums where it is large; of few rows, deep stages of few columns."""
+    if rows <= FEW_ROWS:
+        return GpuTile(rows, min(columns, 32), 128, 3, True, 1, 1, teams=4)
     depth = 32
-    stage = (rows + columns) * depth * 2
-    return GpuTile(rows, columns, depth, max(2, min(STAGES, SHARED_BYTES // stage)), True, high, wide)
+    stages = SHARED_BYTES // ((rows + columns) * depth * 2)
+    return GpuTile(rows, columns, depth, max(2, min(STAGES, stages)), True, max(1, rows // 64), columns // 32)
 
 
 def fma_tile(sum_type: Any, rows: int, columns: int) -> GpuTile:
-    """A tile for multiply-adds: threads of at most 8 x 8 sums of 4 bytes, or half as many of 8."""
+    """A tile for multiply-adds: threads of at most 8 x 8 sums of 4 bytes, or half as many of 8.
+
+    Of few rows, deep stages of few columns, so that more blocks ask for more of the memory at once.
+    """
     size = bytes_of(stored_element(sum_type))
+    if rows <= FEW_ROWS:
+        return GpuTile(rows, 32, 256 // size, 3, False, rows // 4, 8, teams=4)
     if size > 4:
         rows, columns = min(rows, 64), min(columns, 64)
-    high, wide = min(16, rows), 16
     depth = max(16, 16 // size)
-    stage = (rows + columns) * depth * size
-    return GpuTile(rows, columns, depth, max(2, min(STAGES, SHARED_BYTES // stage)), False, high, wide)
+    stages = SHARED_BYTES // ((rows + columns) * depth * size)
+    return GpuTile(rows, columns, depth, max(2, min(STAGES, stages)), False, 16, 16)

@@ -2,6 +2,7 @@
 that lie in shared memory by the time they are multiplied, and pass the sums through the epilogue to their places."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu.build import (
@@ -25,7 +26,7 @@ from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.contract_tasks import Tasks
 from pit_mlir.codegen.gpu.contract_tiles import GpuTile, narrow_factors
 from pit_mlir.codegen.gpu.instr import cp_async
-from pit_mlir.codegen.gpu.kernels.contract_cores import Core, FmaCore, MmaCore, Operand, Row
+from pit_mlir.codegen.gpu.kernels.contract_cores import Core, FmaCore, MmaCore, Operand, Row, combined
 from pit_mlir.codegen.gpu.kernels.contract_stage import Lines, Staging, Step
 from pit_mlir.codegen.gpu.launch import Grid, barrier, launch
 from pit_mlir.dialect.yield_ import yielded
@@ -62,10 +63,16 @@ class ContractKernel:
             grid.shared([staging.tile.elements * tile.stages], staging.element)
             for staging in (self.rows, self.columns)
         ]
+        # What teams have summed up, to be added; of one team nothing is.
+        self.sums = (
+            grid.shared([tile.rows * tile.columns * tile.teams], plan.sum_type) if tile.teams > 1 else None
+        )
         self.core: Core = (
-            MmaCore(grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide)
+            MmaCore(grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide, tile.teams)
             if tile.is_mma
-            else FmaCore(plan.sum_type, grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide)
+            else FmaCore(
+                plan.sum_type, grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide, tile.teams
+            )
         )
 
     def build(self, task: Task) -> None:
@@ -93,8 +100,10 @@ class ContractKernel:
 
         sums = fold(0, steps.count, 1, self.core.start(), body)
         cp_async.wait(0)
-        for row in self.core.results(sums):
-            self.finish(task, row)
+        sums, is_mine = combined(self.core, sums, self.grid, self.sums)
+        with nullcontext() if is_mine is None else when(is_mine):
+            for row in self.core.results(sums):
+                self.finish(task, row)
 
     def fetch(self, steps: "Steps", lines: tuple[Lines, Lines], number: Index, stage: Index) -> None:
         """Starts to bring step `number`, if there is one, to `stage`."""

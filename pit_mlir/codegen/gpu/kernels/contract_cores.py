@@ -3,14 +3,17 @@ type, or the tensor cores of warps for bf16 and f16. Either keeps its sums in re
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import Protocol
 
 from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.cpu.build import Index, add, floor_div, mul, remainder, zero
-from pit_mlir.codegen.gpu.build import load_chunk, place_in
+from pit_mlir.codegen.cpu.build import Index, add, compare, floor_div, mul, remainder, zero
+from pit_mlir.codegen.cpu.contract_frame import plus
+from pit_mlir.codegen.gpu.build import load_chunk, place_in, store_chunk
 from pit_mlir.codegen.gpu.instr import mma
 from pit_mlir.codegen.gpu.kernels.contract_stage import Staging
-from pit_mlir.codegen.gpu.launch import Grid
+from pit_mlir.codegen.gpu.launch import Grid, barrier
 from pit_mlir.codegen.gpu.layout import (
     COLUMNS_ACROSS,
     COLUMNS_ALONG_DEPTH,
@@ -49,11 +52,6 @@ class Row:
 class Core(Protocol):
     """Multiplies steps and keeps the sums of the thread."""
 
-    @property
-    def threads(self) -> int:
-        """Threads of a block."""
-        ...
-
     def start(self) -> list[ir.Value]:
         """Sums of nothing."""
         ...
@@ -68,12 +66,16 @@ class Core(Protocol):
         """The sums by row."""
         ...
 
+    def team(self) -> tuple[Index, int]:
+        """Which of the teams that share out the steps the thread is in, and how many there are."""
+        ...
+
 
 @dataclass
 class FmaCore:
-    """Threads in a square, each with `rows / high` x `columns / wide` sums of any type.
+    """Teams of `high` x `wide` threads, each with `rows / high` x `columns / wide` sums of any type.
 
-    Neighbouring threads take neighbouring lines, whose chunks lie in different banks; of an operand that lies across
+    Teams share out the chunks of a stage. Neighbouring threads take neighbouring lines, whose chunks lie in different banks; of an operand that lies across
     the depth they take neighbouring chunks of a line.
     """
 
@@ -84,11 +86,16 @@ class FmaCore:
     depth: int
     high: int
     wide: int
+    teams: int
 
-    @property
-    def threads(self) -> int:
-        """Threads of a block."""
-        return self.high * self.wide
+    def team(self) -> tuple[Index, int]:
+        """Which of the teams that share out the steps the thread is in, and how many there are."""
+        return floor_div(self.grid.thread, self.high * self.wide), self.teams
+
+    def place_of_thread(self) -> tuple[Index, Index]:
+        """The thread's row and column of its team."""
+        inside = remainder(self.grid.thread, self.high * self.wide)
+        return floor_div(inside, self.wide), remainder(inside, self.wide)
 
     def start(self) -> list[ir.Value]:
         """Sums of nothing."""
@@ -104,7 +111,7 @@ class FmaCore:
         return add(mul(thread, width), block * threads * width + inside)
 
     def fragments(
-        self, operand: Operand, start: Index, step: int, thread: Index, count: int, threads: int
+        self, operand: Operand, start: Index, step: Index, thread: Index, count: int, threads: int
     ) -> list[ir.Value]:
         """Chunks that hold the thread's part of the operand for as many steps as a chunk has, from `step` on.
 
@@ -120,7 +127,7 @@ class FmaCore:
         width = self.part(operand, count, threads)
         places = [self.place(number, thread, width, threads) for number in range(0, count // threads, width)]
         return [
-            load_chunk(operand.buffer, add(start, place_in(tile, step + inside, place)), width)
+            load_chunk(operand.buffer, add(start, place_in(tile, add(step, inside), place)), width)
             for inside in range(self.steps(operand))
             for place in places
         ]
@@ -149,9 +156,10 @@ class FmaCore:
     ) -> list[ir.Value]:
         """`sums` plus the products of `depth` steps."""
         result = list(sums)
-        down, along = floor_div(self.grid.thread, self.wide), remainder(self.grid.thread, self.wide)
+        (down, along), (team, _) = self.place_of_thread(), self.team()
         at_once = self.steps(rows)
-        for first in range(0, self.depth, at_once):
+        for number in range(0, self.depth, at_once * self.teams):
+            first = add(mul(team, at_once), number)
             left = self.fragments(rows, starts[0], first, down, self.rows, self.high)
             right = self.fragments(columns, starts[1], first, along, self.columns, self.wide)
             for inside in range(at_once):
@@ -169,7 +177,7 @@ class FmaCore:
 
     def results(self, sums: Sequence[ir.Value]) -> Iterator[Row]:
         """The sums by row."""
-        down, along = floor_div(self.grid.thread, self.wide), remainder(self.grid.thread, self.wide)
+        down, along = self.place_of_thread()
         high, wide = self.widths
         for number, line in enumerate(sums):
             runs: list[tuple[Index, list[ir.Value]]] = []
@@ -181,7 +189,8 @@ class FmaCore:
 
 @dataclass
 class MmaCore:
-    """`high` x `wide` warps, each with a part of the tile in blocks of 16 x 8 sums: factors of 16 bits, sums in f32."""
+    """Teams of `high` x `wide` warps, each with a part of the tile in blocks of 16 x 8 sums: factors of 16 bits, sums
+    in f32. Teams share out the steps of a stage, 16 at a time."""
 
     grid: Grid
     rows: int
@@ -189,11 +198,11 @@ class MmaCore:
     depth: int
     high: int
     wide: int
+    teams: int
 
-    @property
-    def threads(self) -> int:
-        """Threads of a block."""
-        return 32 * self.high * self.wide
+    def team(self) -> tuple[Index, int]:
+        """Which of the teams that share out the steps the thread is in, and how many there are."""
+        return floor_div(self.grid.warp, self.high * self.wide), self.teams
 
     @property
     def blocks(self) -> tuple[int, int]:
@@ -203,9 +212,10 @@ class MmaCore:
     def first(self) -> tuple[Index, Index]:
         """The first row and the first column of the warp."""
         high, wide = self.blocks
+        warp = remainder(self.grid.warp, self.high * self.wide)
         return (
-            mul(floor_div(self.grid.warp, self.wide), high * MMA_ROWS),
-            mul(remainder(self.grid.warp, self.wide), wide * MMA_COLUMNS),
+            mul(floor_div(warp, self.wide), high * MMA_ROWS),
+            mul(remainder(warp, self.wide), wide * MMA_COLUMNS),
         )
 
     def start(self) -> list[ir.Value]:
@@ -235,7 +245,9 @@ class MmaCore:
         row, column = self.first()
         rows_address = ROWS_ACROSS if rows.across else ROWS_ALONG_DEPTH
         columns_address = COLUMNS_ACROSS if columns.across else COLUMNS_ALONG_DEPTH
-        for step in range(0, self.depth, MMA_DEPTH):
+        team, _ = self.team()
+        for first in range(0, self.depth, MMA_DEPTH * self.teams):
+            step = add(mul(team, MMA_DEPTH), first)
             left = [
                 self.matrices(rows, starts[0], add(row, number * MMA_ROWS), step, rows_address)
                 for number in range(high)
@@ -271,3 +283,43 @@ def multiply_add(left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
     if isinstance(ir.VectorType(total.type).element_type, ir.FloatType):
         return vector.fma(left, right, total)
     return arith.addi(arith.muli(left, right), total)
+
+
+def combined(
+    core: Core, sums: Sequence[ir.Value], grid: Grid, buffer: ir.Value | None
+) -> tuple[list[ir.Value], ir.Value | None]:
+    """The sums of all teams in those of the first one, by way of `buffer`, which is shared; and who is in that team.
+
+    None where there is only one.
+    """
+    team, count = core.team()
+    if buffer is None:
+        return list(sums), None
+    members = grid.threads // count
+    member = remainder(grid.thread, members)
+    shape = ir.VectorType(sums[0].type)
+    lanes = prod(shape.shape)
+    result = [reshaped(total, [lanes]) for total in sums]
+
+    def place(other: Index, number: int) -> Index:
+        # Neighbouring threads lie next to each other.
+        return mul(add(mul(add(mul(other, len(sums)), number), members), member), lanes)
+
+    barrier()
+    for number, total in enumerate(result):
+        store_chunk(total, buffer, place(team, number))
+    barrier()
+    for other in range(1, count):
+        for number, total in enumerate(result):
+            theirs = load_chunk(buffer, place(other, number), lanes)
+            result[number] = plus(total, theirs)
+    return [reshaped(total, shape.shape) for total in result], compare("eq", team, 0)
+
+
+def reshaped(given: ir.Value, shape: Sequence[int]) -> ir.Value:
+    """The elements of a vector in one of `shape`."""
+    type_ = ir.VectorType(given.type)
+    if list(type_.shape) == list(shape):
+        return given
+    elements = [vector.extract(given, [], list(place)) for place in product(*map(range, type_.shape))]
+    return vector.from_elements(ir.VectorType.get(list(shape), type_.element_type), elements)
