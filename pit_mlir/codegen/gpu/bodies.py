@@ -96,7 +96,7 @@ def copy_body(
         copy = op.clone()
         replace_operands(copy, values.get, coordinates)
         values.update(zip(op.results, copy.results, strict=True))
-    return [values[operand] if operand in values else operand for operand in terminator.operands]
+    return [values.get(operand, operand) for operand in terminator.operands]
 
 
 def replace_operands(

@@ -75,8 +75,8 @@ class Core(Protocol):
 class FmaCore:
     """Teams of `high` x `wide` threads, each with `rows / high` x `columns / wide` sums of any type.
 
-    Teams share out the chunks of a stage. Neighbouring threads take neighbouring lines, whose chunks lie in different banks; of an operand that lies across
-    the depth they take neighbouring chunks of a line.
+    Teams share out the chunks of a stage. Neighbouring threads take neighbouring lines, whose chunks lie in different
+    banks; of an operand that lies across the depth they take neighbouring chunks of a line.
     """
 
     element: ir.Type
@@ -224,7 +224,7 @@ class MmaCore:
         return [mma.no_sums()] * (high * wide)
 
     def matrices(
-        self, operand: Operand, start: Index, side: Index, step: int, how: MatrixAddress
+        self, operand: Operand, start: Index, side: Index, step: Index, how: MatrixAddress
     ) -> ir.Value:
         """A square of 16 x 16 elements from row (or column) `side` and step `step` on."""
         lane = self.grid.lane

@@ -39,7 +39,7 @@ Side = Literal["row", "column"]
 class Step:
     """A step along the depth: coordinates of the axes but the last one, and `count` places of that from `first` on.
 
-    `count` is None where the step is full. `listed` gives the place of a number in the list, if the last axis is listed.
+    `count` is None where the step is full. `listed` gives the place of a number in a list of the last axis.
     """
 
     outer: Sequence[Index]
