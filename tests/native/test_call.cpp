@@ -7,8 +7,14 @@
 #include "alloc.h"
 #include "call.h"
 #include "check.h"
+#include "team.h"
 
-extern "C" void __kmpc_fork_call(void *, int32_t count, void *microtask, ...);
+extern "C" {
+void __kmpc_fork_call(void *, int32_t count, void *microtask, ...);
+void __kmpc_barrier(void *, int32_t);
+void __kmpc_dispatch_init_8u(void *, int32_t, int32_t, uint64_t lower, uint64_t upper, int64_t, int64_t chunk);
+int32_t __kmpc_dispatch_next_8u(void *, int32_t, int32_t *last, uint64_t *lower, uint64_t *upper, int64_t *stride);
+}
 
 namespace {
 
@@ -109,6 +115,49 @@ void whatGoesWrong() {
   CHECK(pit_live_bytes() == 0);
 }
 
+// A program whose body is a parallel region, of which the first member has no memory while the others wait for it: at
+// a barrier, at a fifth dynamic loop, or not at all; or a region inside of it has none.
+struct Short {
+  int32_t at;
+  uint64_t bytes;
+};
+void ask(int32_t *, int32_t *, void *opaque) { _mlir_memref_to_llvm_alloc(static_cast<Short *>(opaque)->bytes); }
+void cannotGoOn(int32_t *number, int32_t *, void *opaque) {
+  const Short &wanted = *static_cast<Short *>(opaque);
+  fresh(10);
+  if (*number == 0 && wanted.at == 3) __kmpc_fork_call(nullptr, 1, reinterpret_cast<void *>(ask), opaque);
+  if (*number == 0) ask(nullptr, nullptr, opaque);
+  if (wanted.at == 0) __kmpc_barrier(nullptr, *number);
+  for (int loop = 0; wanted.at == 1 && loop < 6; ++loop) {
+    __kmpc_dispatch_init_8u(nullptr, *number, 35, 0, 3, 1, 1);
+    uint64_t lower, upper;
+    int64_t stride;
+    int32_t last;
+    while (__kmpc_dispatch_next_8u(nullptr, *number, &last, &lower, &upper, &stride) != 0) fresh(7);
+  }
+}
+void cannotGoOnTogether(void **packed) {
+  Short wanted{*static_cast<int32_t *>(packed[1]), *static_cast<uint64_t *>(packed[2])};
+  parameter<Vector>(packed, 0) = fresh(3);
+  __kmpc_fork_call(nullptr, 1, reinterpret_cast<void *>(cannotGoOn), &wanted);
+}
+
+void noMemoryInARegion() {
+  const int64_t signature[] = {2, 1, -1, -1, 1, kFloat, 32};
+  for (int turn = 0; turn < 400; ++turn) {
+    for (int32_t threads : {1, 2, 5}) {
+      Outcome outcome;
+      const int64_t values[] = {turn % 4, int64_t{1} << 55};
+      CHECK(pit_invoke(cannotGoOnTogether, signature, values, &outcome.status, threads) == pit::kOutOfMemory);
+      CHECK(outcome.missing >= int64_t{1} << 55 && pit_live_bytes() == 0);
+      CHECK(pit::member.team == nullptr && pit::currentCall == nullptr);
+      const int64_t enough[] = {turn % 4, 100};
+      CHECK(pit_invoke(cannotGoOnTogether, signature, enough, &outcome.status, threads) == pit::kDone);
+      pit_free(reinterpret_cast<void *>(outcome.results[0].owner));
+    }
+  }
+}
+
 // A program whose body is a parallel region: each member allocates and frees; one of them fails a check if told to.
 struct Shared {
   Vector x, y;
@@ -158,6 +207,7 @@ void inForkedChildren() {
 int main() {
   resultsHaveMemoryOfTheirOwn();
   whatGoesWrong();
+  noMemoryInARegion();
   manyCallers();
   inForkedChildren();
   manyCallers();

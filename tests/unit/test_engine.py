@@ -9,7 +9,7 @@ import pytest
 from jit import elementwise, program
 
 from pit_mlir.bindings import live_contexts
-from pit_mlir.errors import InputError
+from pit_mlir.errors import InputError, PlatformError
 from pit_mlir.runtime.library import library
 
 ADD_ONE = elementwise("%one = arith.constant 1.0 : f32\n    %q = arith.addf %a, %one : f32", "f32")
@@ -144,6 +144,35 @@ func.func @main(%t: tensor<?xf32>, %i: tensor<?xi64>) -> tensor<?xf32> {
     table = np.array([1, 2, 3], np.float32)
     np.testing.assert_array_equal(compiled.run_numpy(table, np.array([0, 2, 2**60, -5]))[0], [1, 3, 3, 1])
     compiled.run_numpy(np.zeros(0, np.float32), np.array([0, 2, 2**60]))
+
+
+SCRATCH = """
+func.func @main(%rows: index, %scratch: index) -> memref<?xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %one = arith.constant 1.0 : f32
+  %result = memref.alloc(%rows) : memref<?xf32>
+  scf.parallel (%i) = (%c0) to (%rows) step (%c1) {
+    %buffer = memref.alloc(%scratch) : memref<?xf32>
+    memref.store %one, %buffer[%i] : memref<?xf32>
+    %x = memref.load %buffer[%i] : memref<?xf32>
+    memref.store %x, %result[%i] : memref<?xf32>
+    memref.dealloc %buffer : memref<?xf32>
+    scf.reduce
+  }
+  return %result : memref<?xf32>
+}"""
+
+
+def test_no_memory_in_a_parallel_region_is_an_error() -> None:
+    """Whoever runs the threads, torch's OpenMP or our own pool: all leave the region, nothing stays allocated."""
+    compiled = program(SCRATCH)
+    before = library().pit_live_bytes()
+    for _ in range(20):
+        with pytest.raises(PlatformError, match=r"out of memory.*MiB"):
+            compiled.run_numpy(8, 1 << 55, threads=2)
+        assert library().pit_live_bytes() == before
+        np.testing.assert_array_equal(compiled.run_numpy(8, 8, threads=2)[0], np.ones(8))
 
 
 def test_calls_from_several_threads() -> None:

@@ -80,10 +80,11 @@ uint32_t classOf(size_t bytes, size_t &size) {
   return octave * kSteps + static_cast<uint32_t>(steps) - 1;
 }
 
-// Ends the call of this thread; not from inside a region, whose other threads count on this one.
+// Ends the call of this thread; inside a region, when the other threads have left that too.
 [[noreturn]] void outOfMemory(size_t bytes) {
-  if (currentCall != nullptr && member.team == nullptr) {
+  if (currentCall != nullptr) {
     currentCall->missingBytes = bytes;
+    if (member.team != nullptr) leaveTeam();
     endCall(*currentCall);
   }
   std::fprintf(stderr, "pit_mlir: out of memory: cannot allocate %zu bytes\n", bytes);

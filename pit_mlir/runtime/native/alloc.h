@@ -28,7 +28,7 @@ struct alignas(kAlignment) Block {
 static_assert(sizeof(Block) == kAlignment);
 
 // A payload of at least `bytes` bytes (64 for 0), 64-byte aligned. When the system has no memory left, it ends the
-// call of this thread, which `pit_invoke` reports, or aborts where there is none or the thread is inside a region.
+// call of this thread, which `pit_invoke` reports, or aborts where there is none.
 void *allocate(size_t bytes);
 // Gives a payload back; null is ignored.
 void release(void *payload);

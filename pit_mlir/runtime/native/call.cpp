@@ -59,9 +59,10 @@ void *handedOver(Call &call, void *allocated) {
 
 // A copy of `bytes` at `data`, as a buffer of the call.
 void *copied(Call &call, const void *data, int64_t bytes) {
-  if (call.placement == nullptr) return std::memcpy(allocate(bytes), data, bytes);
-  void *copy = allocateOnDevice(call, bytes);
-  pit_gpu_copy(copy, data, bytes);
+  const bool isOnDevice = call.placement != nullptr;
+  void *copy = isOnDevice ? allocateOnDevice(call, bytes) : allocate(bytes);
+  // What is empty may lie nowhere.
+  if (bytes > 0) isOnDevice ? pit_gpu_copy(copy, data, bytes) : (void)std::memcpy(copy, data, bytes);
   return copy;
 }
 

@@ -23,7 +23,7 @@ struct Call {
   int32_t threads = 1;
   int64_t handedOver = 0;            // how many results the caller owns already
   std::jmp_buf exit;                 // where the call goes on when there is no memory for `missingBytes`
-  size_t missingBytes = 0;
+  std::atomic<size_t> missingBytes{0};
 
   // On a device:
   const Placement *placement = nullptr;

@@ -102,6 +102,7 @@ Dispatch &enterDispatch(uint64_t lower, uint64_t upper, uint64_t chunk) {
     int64_t seen = dispatch.sequence.load(std::memory_order_acquire);
     if (seen == sequence) return dispatch;
     if (seen != before || (before >= 0 && dispatch.finished.load(std::memory_order_acquire) != team.size)) {
+      if (team.isLeft) pit::leaveTeam();
       // Where there are more threads than cores, the one that is waited for needs this one's.
       std::this_thread::yield();
       continue;

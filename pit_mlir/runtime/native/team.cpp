@@ -38,10 +38,11 @@ void waitWhile(const std::atomic<T> &value, T old) {
 
 void runAs(Team &team, int32_t number) {
   const Member outer = member;
-  Call *outerCall = currentCall;
-  member = {&team, number, -1, nullptr};
+  Call *const outerCall = currentCall;
+  std::jmp_buf exit;
+  member = {&team, number, -1, nullptr, &exit};
   currentCall = team.call;
-  team.work(team.context);
+  if (setjmp(exit) == 0) team.work(team.context);
   member = outer;
   currentCall = outerCall;
 }
@@ -160,6 +161,7 @@ void runGompMember(void *context) {
 
 void Team::barrier() {
   const uint32_t now = phase.load(std::memory_order_acquire);
+  if (isLeft.load(std::memory_order_relaxed)) leaveTeam();
   if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
     arrived.store(0, std::memory_order_relaxed);
     phase.fetch_add(1, std::memory_order_release);
@@ -167,10 +169,21 @@ void Team::barrier() {
     return;
   }
   waitWhile(phase, now);
+  if (isLeft.load(std::memory_order_relaxed)) leaveTeam();
 }
 
-void runTeam(int32_t threads, void (*work)(void *), void *context) {
-  Team team{work, context, currentCall};
+void leaveTeam() {
+  Team &team = *member.team;
+  // Whoever waits for the next phase, or begins to, sees that there is none.
+  team.isLeft.store(true, std::memory_order_relaxed);
+  team.phase.fetch_add(1, std::memory_order_acq_rel);
+  team.phase.notify_all();
+  std::longjmp(*member.exit, 1);
+}
+
+namespace {
+
+void runOnThreads(Team &team, int32_t threads) {
   const bool nested = member.team != nullptr;
   if (threads > 1 && !nested) {
     if (const Gomp *library = gomp.load(std::memory_order_acquire)) {
@@ -180,6 +193,16 @@ void runTeam(int32_t threads, void (*work)(void *), void *context) {
     if (pool.load(std::memory_order_acquire)->run(team, threads)) return;
   }
   runAs(team, 0);
+}
+
+}  // namespace
+
+void runTeam(int32_t threads, void (*work)(void *), void *context) {
+  Team team{work, context, currentCall};
+  runOnThreads(team, threads);
+  if (!team.isLeft) return;
+  if (member.team != nullptr) leaveTeam();
+  endCall(*currentCall);
 }
 
 }  // namespace pit

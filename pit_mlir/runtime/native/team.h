@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <csetjmp>
 #include <cstdint>
 
 #include "call.h"
@@ -26,9 +27,10 @@ struct Team {
   std::atomic<int32_t> size{1};
   std::atomic<int32_t> arrived{0};
   std::atomic<uint32_t> phase{0};
+  std::atomic<bool> isLeft{false};  // a thread could not go on: no other may wait for it
   Dispatch dispatches[4] = {};
 
-  // Returns when all threads of the team have come here.
+  // Returns when all threads of the team have come here; leaves the team where one of them never will.
   void barrier();
 };
 
@@ -38,11 +40,17 @@ struct Member {
   int32_t number = 0;
   int64_t dispatchSequence = -1;
   Dispatch *dispatch = nullptr;
+  std::jmp_buf *exit = nullptr;  // where this thread leaves the team
 };
 extern thread_local Member member;
 
-// Runs `work(context)` on up to `threads` threads, the calling one among them; returns when all are done.
+// Runs `work(context)` on up to `threads` threads, the calling one among them; returns when all are done. Where one has
+// left, it ends the call instead, which says what is missing.
 void runTeam(int32_t threads, void (*work)(void *), void *context);
+
+// Ends the work of this thread in its team, and that of the others when they next wait for each other. No destructors
+// are run.
+[[noreturn]] void leaveTeam();
 
 }  // namespace pit
 
