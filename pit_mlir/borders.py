@@ -9,9 +9,10 @@ import numpy
 
 from pit_mlir.errors import InputError
 from pit_mlir.frontend.signature import Argument, Size, shape_text
+from pit_mlir.runtime.device import Device
 from pit_mlir.runtime.huge_pages import HUGE_PAGE, huge_pages
 from pit_mlir.runtime.memref import ELEMENTS, Element
-from pit_mlir.runtime.program import Program, Results
+from pit_mlir.runtime.program import ALIGNMENT, Program, Results
 
 
 class Border(Protocol):
@@ -61,9 +62,11 @@ class Border(Protocol):
         ...
 
 
-def mismatch(argument: Argument, given: str) -> InputError:
+def mismatch(argument: Argument, given: str, device: object = "cpu") -> InputError:
     """The error for an argument that does not fit: both sides shown."""
     wanted = f"{argument.dtype} of shape {shape_text(argument.shape)}"
+    if str(device) != "cpu":
+        wanted = f"{wanted} on {device}"
     return InputError(f"{argument.kind} '{argument.name}' is {given}; the program was compiled for {wanted}")
 
 
@@ -133,9 +136,9 @@ class TorchGuard:
 
 
 class TorchBorder:
-    """Strided torch tensors on the CPU."""
+    """Strided torch tensors on the CPU, or on `device`."""
 
-    def __init__(self, arguments: Sequence[Argument]) -> None:
+    def __init__(self, arguments: Sequence[Argument], device: Device | None = None) -> None:
         import torch
         from torch.utils.dlpack import from_dlpack
 
@@ -143,11 +146,13 @@ class TorchBorder:
         self._from_dlpack = from_dlpack
         self._expected = {a: (getattr(torch, a.dtype), static_shape(a.shape)) for a in arguments}
         self._guard: TorchGuard | None = None
-        self._autocast = autocast_type(torch)
+        self._device = torch.device("cpu" if device is None else device.place)
+        self._alignment = 1 if device is None else ALIGNMENT
+        self._autocast = autocast_type(torch, self._device.type)
 
     def verify_mode(self) -> None:
         """See `Border`: torch.autocast must be as it was at compile time, and nobody may be tracing."""
-        autocast = autocast_type(self._torch)
+        autocast = autocast_type(self._torch, self._device.type)
         if autocast is not self._autocast:
             compiled, called = (
                 f"torch.autocast of {t}" if t else "no autocast" for t in (self._autocast, autocast)
@@ -173,24 +178,32 @@ class TorchBorder:
             dtype, shape = self._expected[argument]
             if not isinstance(value, torch.Tensor):
                 raise mismatch(argument, f"{type(value).__name__} {value!r}")
-            fits = value.dtype is dtype and value.device.type == "cpu" and value.layout is torch.strided
+            fits = value.dtype is dtype and self._is_here(value) and value.layout is torch.strided
             if (
                 not fits
                 or value.is_nested
                 or (value.shape != shape if shape is not None else value.dim() != len(argument.shape))
             ):
-                raise mismatch(argument, describe(value))
+                raise mismatch(argument, describe(value), self._device)
             if grad and value.requires_grad and argument.kind == "input":
                 raise InputError(
                     f"input '{argument.name}' requires grad and grad is enabled, but compiled programs have no "
                     "gradients; call under torch.no_grad() or torch.inference_mode(), or detach the input"
                 )
             plain = value.is_contiguous() and not value.is_neg()
-            admitted.append(value if plain else verify_memory(value).resolve_neg().contiguous())
+            tensor = value if plain else verify_memory(value).resolve_neg().contiguous()
+            if self._alignment > 1 and tensor.data_ptr() % self._alignment:
+                tensor = tensor.clone()
+            admitted.append(tensor)
         is_weights = arguments and all(argument.kind == "weight" for argument in arguments)
         if is_weights and all(map(operator.is_, admitted, values)):
             self._guard = TorchGuard(arguments, admitted)
         return admitted
+
+    def _is_here(self, tensor: Any) -> bool:
+        """Whether `tensor` is where the program reads it; there is one CPU, however torch numbers it."""
+        given, wanted = tensor.device, self._device
+        return given.type == wanted.type and (given.type == "cpu" or given.index == wanted.index)
 
     def pointers(self, values: Sequence[Any]) -> list[int]:
         """See `Border`; raises `InputError` for a tensor whose memory was freed (`storage.resize_(0)`)."""
@@ -210,7 +223,7 @@ class TorchBorder:
     def copy(self, value: Any) -> Any:
         """See `Border`."""
         tensor = verify_memory(value).detach()
-        if tensor.nbytes < HUGE_PAGE:
+        if tensor.nbytes < HUGE_PAGE or tensor.device.type != "cpu":
             return tensor.clone(memory_format=self._torch.contiguous_format)
         memory, start = huge_pages(tensor.nbytes)
         copied = self._torch.frombuffer(memory, dtype=tensor.dtype, count=tensor.numel(), offset=start)
@@ -249,9 +262,9 @@ class TorchBorder:
         return tuple(places[0].tolist()) if len(places) else None
 
 
-def autocast_type(torch: Any) -> Any:
-    """The dtype that torch.autocast casts to on the CPU at the moment, None where it is off."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+def autocast_type(torch: Any, device: str) -> Any:
+    """The dtype that torch.autocast casts to on a kind of device at the moment, None where it is off."""
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 def is_tracing(torch: Any) -> bool:

@@ -90,7 +90,8 @@ class LoadedKernels:
 class Device:
     """A device that runs kernels; it lives as long as the process.
 
-    `name` is its maker's, `chip` what kernels are compiled for, such as sm_90.
+    `name` is its maker's, `chip` what kernels are compiled for, such as sm_90; `place` is where torch says that its
+    tensors are.
     """
 
     def __init__(self, handle: int, ordinal: int, name: str, chip: str) -> None:
@@ -98,6 +99,7 @@ class Device:
         self.ordinal = ordinal
         self.name = name
         self.chip = chip
+        self.place = f"cuda:{ordinal}"
         self._callbacks: tuple[Any, Any] | None = None
 
     def __str__(self) -> str:
