@@ -1,6 +1,6 @@
 """`pit.attend` on buffers: a call of a kernel that all attentions of the same form share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu import build
@@ -23,13 +23,13 @@ def lower_attend(operation: ir.Operation, lowering: Lowering) -> None:
     assert isinstance(op, AttendOp)
     init = operation.operands[3]
     result = allocate_like(init.type, sizes(init))
-    attention = attention_of(op, lowering, result)
+    attention = attention_of(op, lowering.indices, result)
     call_kernel(op, attention, lowering.host)
     give(result, operation.results[0])
 
 
-def attention_of(op: AttendOp, lowering: Lowering, result: ir.Value) -> Attention:
-    """The view of `op` whose tensors are buffers."""
+def attention_of(op: AttendOp, indices: Mapping[ir.Value, IndexBuffers], result: ir.Value) -> Attention:
+    """The view of `op` whose tensors are buffers, as are its `indices`."""
     body = op.operation.regions[0].blocks[0]
     query, key, value = list(op.operation.operands)[:3]
     rows, keys = indices_of(op.operation)
@@ -48,8 +48,8 @@ def attention_of(op: AttendOp, lowering: Lowering, result: ir.Value) -> Attentio
         tuple(int_array(op, "segments")),
         tuple(reads),
         {scalar: scalar for scalar in captured_scalars(body)},
-        None if rows is None else lists_of(lowering.indices[rows]),
-        None if keys is None else blocks_of(op, lowering.indices[keys]),
+        None if rows is None else lists_of(indices[rows]),
+        None if keys is None else blocks_of(op, indices[keys]),
         "guarded" in op.operation.attributes,
     )
 

@@ -5,7 +5,7 @@ queries or keys where an element carries one of the two, over all of its pairs w
 one thing that costs more than the number of blocks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
@@ -46,7 +46,10 @@ class Source:
 
 @dataclass(frozen=True)
 class BlockMask:
-    """A `pit.block_mask` whose tensors are buffers; `rows` are the buffers of its index over `segments`."""
+    """A `pit.block_mask` whose tensors are buffers; `rows` are the buffers of its index over `segments`.
+
+    `in_vectors`: whether the machine compares floats that are neighbours in registers of several.
+    """
 
     body: ir.Block
     extents: tuple[Index, ...]
@@ -54,6 +57,7 @@ class BlockMask:
     sources: tuple[Source, ...]
     rows: IndexBuffers | None
     segments: tuple[int, ...]
+    in_vectors: bool
 
     @property
     def q(self) -> int:
@@ -69,7 +73,7 @@ class BlockMask:
 
 def lower_block_mask(operation: ir.Operation, lowering: Lowering) -> None:
     """Computes the buffers of the index of live blocks."""
-    mask = block_mask_of(operation, lowering)
+    mask = block_mask_of(operation, lowering.indices)
     *outer, across = mask.counts
     segments = build.product(outer)
     capacity = build.mul(segments, across)
@@ -96,8 +100,10 @@ def add_count(total: ir.Value, count: ir.Value, segment: ir.Value) -> ir.Value:
     return arith.addi(total, load_index(count, segment))
 
 
-def block_mask_of(operation: ir.Operation, lowering: Lowering) -> BlockMask:
-    """The view of a `pit.block_mask`."""
+def block_mask_of(
+    operation: ir.Operation, indices: Mapping[ir.Value, IndexBuffers], *, in_vectors: bool = True
+) -> BlockMask:
+    """The view of a `pit.block_mask`, whose tensors and `indices` are buffers."""
     op = operation.opview
     assert isinstance(op, BlockMaskOp)
     sizes, rows = split_operands(operation)
@@ -112,8 +118,9 @@ def block_mask_of(operation: ir.Operation, lowering: Lowering) -> BlockMask:
         tuple(size_of(size) for size in sizes),
         (queries, keys),
         sources,
-        lowering.indices[rows[0]] if rows else None,
+        indices[rows[0]] if rows else None,
         tuple(int_array(op, "segments")),
+        in_vectors,
     )
 
 
@@ -188,7 +195,7 @@ def range_of(
         if depth == len(loops):
             return union(so_far, load(at))
         iterator, span = loops[depth]
-        if depth == len(loops) - 1 and mask.rows is None and is_neighbouring(source, iterator):
+        if depth == len(loops) - 1 and is_read_in_vectors(mask, source, iterator):
             return range_of_row(source, at, iterator, span, so_far)
 
         def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
@@ -200,6 +207,11 @@ def range_of(
 
     at = dict(enumerate(point))
     return visit(0, at, empty(wide_type(source.buffer))) if loops else load(at)
+
+
+def is_read_in_vectors(mask: BlockMask, source: Source, iterator: int) -> bool:
+    """Whether what `source` ranges over along `iterator` is found by comparing vectors."""
+    return mask.in_vectors and mask.rows is None and is_neighbouring(source, iterator)
 
 
 def is_neighbouring(source: Source, iterator: int) -> bool:

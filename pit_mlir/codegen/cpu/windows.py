@@ -51,6 +51,11 @@ def window_stride(source: ir.Value, dimension: int) -> int | None:
 
 
 def lower_window(op: ir.Operation, lowering: Lowering) -> None:
+    """A copy of the windows for whoever needs one."""
+    copy_windows(op)
+
+
+def copy_windows(op: ir.Operation) -> None:
     """A copy of the windows for whoever reads them otherwise than through a contraction."""
     others = [
         use for use in op.results[0].uses if use.owner.operation.parent.operation.name != "pit.contract"

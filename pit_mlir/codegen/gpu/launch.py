@@ -118,3 +118,31 @@ def atomic_add(amount: ir.Value, buffer: ir.Value, at: Sequence[Index]) -> ir.Va
     """Adds `amount`, an integer, to an element of `buffer`, one thread after another; what was there before."""
     places = [value(place) for place in at]
     return memref.atomic_rmw(arith.AtomicRMWKind.addi, amount, buffer, places)
+
+
+def scan(grid: Grid, amount: ir.Value, totals: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """The sum of `amount` (i32) over the threads of the block before this one, and over all of them.
+
+    `totals` is shared memory for an i32 of each warp. All threads of the block must come here.
+    """
+    i32 = ir.IntegerType.get_signless(32)
+    lane = arith.index_cast(i32, grid.lane)
+    upto = amount
+    offset = 1
+    while offset < WARP:
+        reaches = arith.cmpi(arith.CmpIPredicate.sge, lane, arith.constant(i32, offset))
+        before = shuffle(upto, offset, "up")
+        upto = arith.addi(upto, arith.select(reaches, before, arith.constant(i32, 0)))
+        offset *= 2
+    # The block may still read what was there before.
+    barrier()
+    with build.when(build.compare("eq", grid.lane, WARP - 1)):
+        memref.store(upto, totals, [grid.warp])
+    barrier()
+    before, whole = arith.constant(i32, 0), arith.constant(i32, 0)
+    for warp in range(grid.warps):
+        total = memref.load(totals, [value(warp)])
+        is_before = build.is_less(warp, grid.warp)
+        before = arith.addi(before, arith.select(is_before, total, arith.constant(i32, 0)))
+        whole = arith.addi(whole, total)
+    return arith.addi(before, arith.subi(upto, amount)), whole

@@ -1,0 +1,65 @@
+"""Buffers as kernels address them where they do it themselves: flat, with a base and strides, in steps of 16 bytes."""
+
+from collections.abc import Sequence
+
+from pit_mlir.bindings import ir, memref, vector
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.build import Index, value
+
+ALIGNMENT = 16
+"""Bytes that a thread moves at once; buffers begin at multiples of it."""
+
+WHOLE = 1 << 40
+"""The nominal size of a flat buffer: addresses are computed inside of the tensor, nothing reads the size."""
+
+
+def flat_buffer(buffer: ir.Value) -> tuple[ir.Value, list[Index]]:
+    """`buffer`, whose first element is that of its memory, as a flat one, and its strides."""
+    type_ = ir.MemRefType(buffer.type)
+    given = list(memref.ExtractStridedMetadataOp(buffer).operation.results)
+    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
+    static, offset = type_.get_strides_and_offset()
+    assert offset == 0, "a tensor's buffer begins with its first element"
+    strides: list[Index] = [
+        known if known != dynamic else stride
+        for known, stride in zip(static, given[2 + type_.rank :], strict=True)
+    ]
+    whole = build.flat(type_.element_type)
+    size = whole.shape[0]
+    return memref.reinterpret_cast(whole, given[0], [], [value(WHOLE)], [], [0], [size], [1]), strides
+
+
+def bytes_of(type_: ir.Type) -> int:
+    """The size of an element in memory."""
+    return 8 if isinstance(type_, ir.IndexType) else max(8, width_of(type_)) // 8
+
+
+def width_of(type_: ir.Type) -> int:
+    """The bits of a number."""
+    assert isinstance(type_, ir.FloatType | ir.IntegerType), f"numbers have a width, {type_} has none"
+    return type_.width
+
+
+def is_aligned(lanes: int, element: ir.Type, offsets: Sequence[Index]) -> bool:
+    """Whether vectors of `lanes` elements at any sum of multiples of `offsets` can be moved as a whole.
+
+    They are then a multiple or a part of 16 bytes, and begin at a multiple of their size.
+    """
+    size = bytes_of(element)
+    step = min(ALIGNMENT, lanes * size)
+    return all(isinstance(offset, int) and offset * size % step == 0 for offset in offsets)
+
+
+def load_vector(buffer: ir.Value, at: Sequence[Index], lanes: int) -> ir.Value:
+    """`lanes` neighbouring elements from `at` on, which is aligned as `is_aligned` says."""
+    element = ir.MemRefType(buffer.type).element_type
+    alignment = min(ALIGNMENT, lanes * bytes_of(element))
+    places = [value(place) for place in at]
+    return vector.load(ir.VectorType.get([lanes], element), buffer, places, alignment=alignment)
+
+
+def store_vector(given: ir.Value, buffer: ir.Value, at: Sequence[Index]) -> None:
+    """Writes neighbouring elements from `at` on, which is aligned as `is_aligned` says."""
+    type_ = ir.VectorType(given.type)
+    alignment = min(ALIGNMENT, type_.shape[0] * bytes_of(type_.element_type))
+    vector.store(given, buffer, [value(place) for place in at], alignment=alignment)

@@ -1,0 +1,137 @@
+"""`pit.detect` and what is asked of an index: bits of what is live, then lists, all in the device's memory."""
+
+from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.brackets import allocate, read, sizes
+from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen.cpu.detect import asks_for_rows, fitting, sums_along_lists
+from pit_mlir.codegen.cpu.detect_layout import layout_of
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
+from pit_mlir.codegen.gpu.flat import flat_buffer
+from pit_mlir.codegen.gpu.kernels.generic import owns_rows
+from pit_mlir.codegen.gpu.listing import Lists, make_lists, sum_counts
+from pit_mlir.codegen.gpu.launch import launch
+from pit_mlir.codegen.gpu.live import Bits, Source, fill, fill_by_key
+from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.dialect.detect import is_by_key
+from pit_mlir.dialect.structured import Structured
+
+
+def lower_detect(op: ir.Operation, lowering: GpuLowering) -> None:
+    """Computes the buffers of an index; raises `UnsupportedError` for one that does not fit 32 bits."""
+    if is_by_key(op):
+        lower_keys(op, lowering)
+        return
+    attributes = op.attributes
+    extents = tuple(sizes(op.operands[0]))
+    segments_, axis = tuple(attributes["segments"]), tuple(attributes["axis"])
+    block = tuple(max(1, size) for size in attributes["block"])
+    counts = [build.ceil_div(extents[dim], size) for dim, size in zip(segments_, block, strict=True)]
+    capacity = build.product([extents[dim] for dim in axis])
+    segments, coordinates = fitting(op, build.product(counts), capacity)
+    buffer, strides = flat_buffer(read(op.operands[0]))
+    layout = layout_of(extents, strides, segments_, axis, block)
+    lines = [dim.extent for dim in layout.of("axis")]
+    bits = new_bits(segments, build.product(lines[:-1]), lines[-1])
+    fill(Source(buffer, layout), bits)
+    group = (*counts, *(extents[dim] for dim in axis))
+    lowering.indices[op.results[0]] = index_of(op, bits, capacity, coordinates, group)
+
+
+def lower_keys(op: ir.Operation, lowering: GpuLowering) -> None:
+    """As `lower_detect`, by keys: no more places are taken than there are keys."""
+    attributes = op.attributes
+    extents = tuple(sizes(op.operands[0]))
+    values, axis = attributes["values"].value, tuple(attributes["axis"])
+    capacity = build.product([extents[dim] for dim in axis])
+    _, coordinates = fitting(op, values, capacity)
+    bits = new_bits(values, 1, build.floor_div(coordinates, values))
+    fill_by_key(read(op.operands[0]), extents, axis, bits)
+    group = (values, *(extents[dim] for dim in axis))
+    most = build.minimum(coordinates, build.product(extents))
+    lowering.indices[op.results[0]] = index_of(op, bits, capacity, most, group)
+
+
+def new_bits(segments: Index, lines: Index, line: Index) -> Bits:
+    """Room for the bits of `segments` of `lines` lines of `line` entries each."""
+    dynamic = ir.ShapedType.get_dynamic_size()
+    type_ = ir.MemRefType.get([dynamic], ir.IntegerType.get_signless(8))
+    bits = Bits(value(0), segments, lines, line)
+    return Bits(memref.alloc(type_, [value(bits.count)], []), segments, lines, line)
+
+
+def index_of(
+    op: ir.Operation, bits: Bits, capacity: Index, coordinates: Index, group: tuple[Index, ...]
+) -> IndexBuffers:
+    """The index of all that `bits` have set, of `coordinates` entries at most."""
+    i32 = ir.IntegerType.get_signless(32)
+    begin, count = allocate([bits.segments], i32), allocate([bits.segments], i32)
+    entries, total = allocate([coordinates], i32), allocate([1], i32)
+    is_flat = (op.name == "pit.detect" and is_by_key(op)) or not lists_alone(op)
+    has_rows = bits.segments != 1 and asks_for_row_numbers(op)
+    rows = allocate([coordinates], i32) if has_rows else None
+    lists = Lists(begin, count, entries, rows, total, capacity, is_flat)
+    make_lists(bits, lists)
+    if not is_flat and any(use.owner.operation.name == "pit.size" for use in op.results[0].uses):
+        sum_counts(lists, bits.segments)
+    known = bounded(memref.load(total, [value(0)]), coordinates)
+    return IndexBuffers(begin, count, entries, entries if rows is None else rows, known, group)
+
+
+def asks_for_row_numbers(op: ir.Operation) -> bool:
+    """Whether a user of the index reads where its rows are in the space of the whole group."""
+    users = [use.owner.operation for use in op.results[0].uses]
+    return asks_for_rows(op) or any(user.name == "pit.generic" and shares_rows(user) for user in users)
+
+
+def shares_rows(user: ir.Operation) -> bool:
+    """Whether threads share out the rows of the index of `user`, a `pit.generic`."""
+    view = Structured.of(user)
+    return view is not None and owns_rows(view)
+
+
+def lists_alone(op: ir.Operation) -> bool:
+    """Whether all users of an index go through the list of each segment, wherever it begins."""
+    return all(goes_through_lists(use.owner.operation) for use in op.results[0].uses)
+
+
+def goes_through_lists(user: ir.Operation) -> bool:
+    """Whether `user` reads no row by its number among all rows."""
+    if user.name == "pit.generic":
+        view = Structured.of(user)
+        return view is not None and not view.compact and not owns_rows(view)
+    if user.name == "pit.attend":
+        return not list(user.attributes["compact"])
+    return user.name in ("pit.block_mask", "pit.size") or sums_along_lists(user)
+
+
+def bounded(count: ir.Value, most: Index) -> Index:
+    """An i32 that the device holds, as an index of which the host knows that it is at most `most`."""
+    return arith.minui(arith.index_cast(ir.IndexType.get(), count), value(most))
+
+
+def lower_size(op: ir.Operation, lowering: GpuLowering) -> None:
+    """The number of rows: the device knows it, the host its bound."""
+    op.results[0].replace_all_uses_with(value(lowering.indices[op.operands[0]].total))
+
+
+def lower_segment(op: ir.Operation, lowering: GpuLowering) -> None:
+    """The entries of one segment, copied to an index of its own."""
+    whole, number = lowering.indices[op.operands[0]], op.attributes["number"].value
+    i32 = ir.IntegerType.get_signless(32)
+    most = build.product(whole.extents[1:])
+    begin, count, total = (allocate([1], i32) for _ in range(3))
+    entries = allocate([most], i32)
+    with launch(1) as grid:
+        first, length = (
+            arith.index_cast(ir.IndexType.get(), memref.load(buffer, [value(number)]))
+            for buffer in (whole.begin, whole.count)
+        )
+        with build.when(build.compare("eq", grid.thread, 0)):
+            memref.store(as_i32(0), begin, [value(0)])
+            memref.store(as_i32(length), count, [value(0)])
+            memref.store(as_i32(length), total, [value(0)])
+        with build.loop(grid.thread, length, grid.threads) as row:
+            memref.store(memref.load(whole.entries, [value(build.add(first, row))]), entries, [row])
+    known = bounded(memref.load(total, [value(0)]), most)
+    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, entries, known, whole.extents[1:])

@@ -1,0 +1,154 @@
+"""`tm_tensor.sort`: a block of threads per row sorts the numbers of its places by bitonic exchanges; stable.
+
+What is exchanged are numbers of places, in shared memory where a row is short: elements are compared where they lie, and
+of two that may stand in either order the one that came first stays first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen.cpu.brackets import allocate, allocate_like, give, read, sizes
+from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen.cpu.sort import inlined, truth
+from pit_mlir.codegen.gpu.launch import barrier, launch
+from pit_mlir.codegen.gpu.lowering import GpuLowering
+
+LONGEST_SHARED = 8192
+"""Places of a row that fit shared memory, 4 bytes each."""
+FEWEST_THREADS = 32
+MOST_THREADS = 512
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of all buffers that are sorted together, of `length` elements; `comparator` says what may come first."""
+
+    comparator: ir.Block
+    buffers: tuple[ir.Value, ...]
+    point: tuple[Index, ...]
+    dimension: int
+    length: Index
+
+    def load(self, position: Index, buffers: Sequence[ir.Value]) -> list[ir.Value]:
+        """What stands at `position`, one value a buffer."""
+        return [memref.load(buffer, self.at(position)) for buffer in buffers]
+
+    def at(self, position: Index) -> list[ir.Value]:
+        """The coordinates of `position` in the row."""
+        point = (*self.point[: self.dimension], position, *self.point[self.dimension + 1 :])
+        return [value(coordinate) for coordinate in point]
+
+    def comes_first(self, left: Index, right: Index) -> ir.Value:
+        """Whether what is at place `left` stands before what is at `right`. Behind the end nothing does."""
+        is_earlier = build.is_less(left, right)
+        first, second = build.select(is_earlier, left, right), build.select(is_earlier, right, left)
+
+        def compared() -> list[ir.Value]:
+            pairs = zip(self.load(first, self.buffers), self.load(second, self.buffers), strict=True)
+            ordered = inlined(self.comparator, [element for pair in pairs for element in pair])[0]
+            return [arith.select(is_earlier, ordered, arith.xori(ordered, truth()))]
+
+        both = build.is_less(second, self.length)
+        return build.choose(both, [truth().type], compared, lambda: [is_earlier])[0]
+
+
+def lower_sort(op: ir.Operation, lowering: GpuLowering) -> None:
+    """Writes the sorted rows of the operands along `dimension` to new buffers."""
+    dimension = ir.IntegerAttr(op.attributes["dimension"]).value
+    inputs = tuple(read(operand) for operand in op.operands)
+    extents = sizes(op.operands[0])
+    outputs = [allocate_like(operand.type, extents) for operand in op.operands]
+    length = extents[dimension]
+    others = [d for d in range(len(extents)) if d != dimension]
+    rows = build.product([extents[d] for d in others])
+    room = power_of_two(length)
+    shared = room if isinstance(room, int) and room <= LONGEST_SHARED else None
+    i32 = ir.IntegerType.get_signless(32)
+    places = allocate([build.mul(rows, room)], i32) if shared is None else None
+    threads = min(max(room // 2, FEWEST_THREADS), MOST_THREADS) if isinstance(room, int) else MOST_THREADS
+    with launch(rows, threads) as grid:
+        point: list[Index] = [0] * len(extents)
+        for dim, coordinate in zip(
+            others, build.delinearize(grid.block, [extents[d] for d in others]), strict=True
+        ):
+            point[dim] = coordinate
+        row = Row(op.regions[0].blocks[0], inputs, tuple(point), dimension, length)
+        if places is None:
+            order = Order(grid.shared([shared or 0], i32), 0)
+        else:
+            order = Order(places, build.mul(grid.block, room))
+        sort_places(row, order, room, grid.thread, threads)
+        with build.loop(grid.thread, length, threads) as position:
+            for element, target in zip(row.load(order.load(position), inputs), outputs, strict=True):
+                memref.store(element, target, row.at(position))
+    for buffer, result in zip(outputs, op.results, strict=True):
+        give(buffer, result)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The numbers of places in the order of their elements: `buffer` from `base` on."""
+
+    buffer: ir.Value
+    base: Index
+
+    def load(self, position: Index) -> ir.Value:
+        """The place of what comes at `position`."""
+        number = memref.load(self.buffer, [value(build.add(self.base, position))])
+        return arith.index_cast(ir.IndexType.get(), number)
+
+    def store(self, place: Index, position: Index) -> None:
+        """Puts what is at `place` to `position`."""
+        number = arith.index_cast(ir.IntegerType.get_signless(32), value(place))
+        memref.store(number, self.buffer, [value(build.add(self.base, position))])
+
+
+def power_of_two(length: Index) -> Index:
+    """The next power of two."""
+    if isinstance(length, int):
+        return 1 << max(0, length - 1).bit_length()
+    grown = build.fold(
+        0, 31, 1, [value(1)], lambda _, so_far: [doubled_below(so_far[0], length)]
+    )
+    return grown[0]
+
+
+def doubled_below(number: ir.Value, length: Index) -> ir.Value:
+    """Twice `number` where it is less than `length`."""
+    return build.select(build.is_less(number, length), build.mul(number, 2), number)
+
+
+def sort_places(row: Row, order: Order, room: Index, thread: ir.Value, threads: int) -> None:
+    """Bitonic exchanges of the numbers `0 .. room`, which is a power of two."""
+    with build.loop(thread, room, threads) as position:
+        order.store(position, position)
+    barrier()
+    # Runs of 2, 4, .. elements are merged by exchanges over half of a run, a quarter, ..
+    with build.loop(1, build.add(exponent_of(room), 1)) as stage, build.loop(0, stage) as step:
+        one = value(1)
+        run = arith.shli(one, stage)
+        distance = arith.shrui(run, value(build.add(step, 1)))
+        with build.loop(thread, build.floor_div(room, 2), threads) as pair:
+            inside = arith.andi(pair, value(build.sub(distance, 1)))
+            low = build.add(build.mul(build.sub(pair, inside), 2), inside)
+            high = build.add(low, distance)
+            exchange(row, order, low, high, build.compare("eq", arith.andi(value(low), run), 0))
+        barrier()
+
+
+def exponent_of(room: Index) -> Index:
+    """The logarithm of a power of two."""
+    if isinstance(room, int):
+        return room.bit_length() - 1
+    return build.sum_over(31, lambda bit: build.select(build.is_less(arith.shli(value(1), bit), room), 1, 0))
+
+
+def exchange(row: Row, order: Order, low: Index, high: Index, is_rising: ir.Value) -> None:
+    """Brings two places of the order in the order that `is_rising` asks for."""
+    left, right = order.load(low), order.load(high)
+    is_ordered = row.comes_first(left, right)
+    with build.when(arith.xori(is_ordered, is_rising)):
+        order.store(right, low)
+        order.store(left, high)
