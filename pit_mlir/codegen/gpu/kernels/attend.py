@@ -289,7 +289,7 @@ class Task:
         def step(at: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
             query = self.load_run(self.queries, self.query, at)
             return [
-                math.fma(query, self.load_run(self.rows, key, at), total)
+                vector.fma(query, self.load_run(self.rows, key, at), total)
                 for key, total in zip(mine, carried, strict=True)
             ]
 
@@ -328,7 +328,7 @@ class Task:
             weight = memref.load(self.weights, [value(self.query), key])
             factor = vector.broadcast(self.run_type, weight)
             return [
-                math.fma(factor, self.load_run(self.rows, key, self.column(number)), total)
+                vector.fma(factor, self.load_run(self.rows, key, self.column(number)), total)
                 for number, total in enumerate(carried)
             ]
 

@@ -9,8 +9,8 @@ from pit_mlir.codegen.cpu.detect_layout import layout_of
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
 from pit_mlir.codegen.gpu.flat import flat_buffer
 from pit_mlir.codegen.gpu.kernels.generic import owns_rows
-from pit_mlir.codegen.gpu.listing import Lists, make_lists, sum_counts
 from pit_mlir.codegen.gpu.launch import launch
+from pit_mlir.codegen.gpu.listing import Lists, make_lists, sum_counts
 from pit_mlir.codegen.gpu.live import Bits, Source, fill, fill_by_key
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.dialect.detect import is_by_key

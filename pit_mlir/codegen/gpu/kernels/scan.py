@@ -13,7 +13,7 @@ from pit_mlir.codegen.gpu.lowering import GpuLowering
 
 ASSOCIATIVE = frozenset(
     f"arith.{name}"
-    for name in ("addf", "addi", "andi", "maximumf", "maxsi", "maxui", "minimumf", "minsi", "minui", "mulf", "muli", "ori")
+    for name in ("addf", "addi", "andi", "maximumf", "maxsi", "minimumf", "minsi", "mulf", "muli", "ori")
 )
 """Operations whose terms may be grouped at will: floats count as real numbers."""
 
@@ -84,8 +84,10 @@ def lower_scan(op: ir.Operation, lowering: GpuLowering) -> None:
 def is_associative(body: ir.Block) -> bool:
     """Whether the body is one operation on its two arguments that may be grouped at will."""
     operations = [op.operation for op in body.operations]
-    return len(operations) == 2 and operations[0].name in ASSOCIATIVE and set(operations[0].operands) == set(
-        body.arguments
+    return (
+        len(operations) == 2
+        and operations[0].name in ASSOCIATIVE
+        and set(operations[0].operands) == set(body.arguments)
     )
 
 
@@ -129,9 +131,7 @@ def by_blocks(scan: Scan) -> None:
                 offset *= 2
             is_later = build.compare("ne", start, 0)
             before, inner = carried[0], term
-            term = build.choose(
-                is_later, [type_], lambda: [scan.combined(before, inner)], lambda: [inner]
-            )[0]
+            term = build.choose(is_later, [type_], lambda: [scan.combined(before, inner)], lambda: [inner])[0]
             with build.when(is_inside):
                 memref.store(term, scan.result, scan.at(row, position))
             barrier()

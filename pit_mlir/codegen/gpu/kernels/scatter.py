@@ -1,5 +1,7 @@
-"""`tm_tensor.scatter`: a thread for each element of the updates where no two meet, or where the memory adds them up; else
-one for each place in a window, which walks over the updates in their order."""
+"""`tm_tensor.scatter`: a thread for each element of the updates where no two meet, or where the memory adds them up.
+
+Else there is one for each place in a window, which walks over the updates in their order.
+"""
 
 from collections.abc import Sequence
 

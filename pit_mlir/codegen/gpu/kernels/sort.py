@@ -1,7 +1,7 @@
 """`tm_tensor.sort`: a block of threads per row sorts the numbers of its places by bitonic exchanges; stable.
 
-What is exchanged are numbers of places, in shared memory where a row is short: elements are compared where they lie, and
-of two that may stand in either order the one that came first stays first.
+What is exchanged are numbers of places, in shared memory where a row is short: elements are compared where they lie,
+and of two that may stand in either order the one that came first stays first.
 """
 
 from collections.abc import Sequence
@@ -109,9 +109,7 @@ def power_of_two(length: Index) -> Index:
     """The next power of two."""
     if isinstance(length, int):
         return 1 << max(0, length - 1).bit_length()
-    grown = build.fold(
-        0, 31, 1, [value(1)], lambda _, so_far: [doubled_below(so_far[0], length)]
-    )
+    grown = build.fold(0, 31, 1, [value(1)], lambda _, so_far: [doubled_below(so_far[0], length)])
     return grown[0]
 
 
