@@ -58,12 +58,12 @@ def llvm_ir(kernels: ir.Operation) -> str:
 
 
 def older_constants(text: str) -> str:
-    """LLVM IR with constants of floats as LLVM 22 reads them: `f0x` and the bits is what LLVM 24 writes."""
+    """LLVM IR with constants of floats as LLVM 22 reads them: LLVM 24 writes `f0x` and the bits, `+inf` and `+qnan`."""
 
     def older(match: re.Match[str]) -> str:
         line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
         kind = re.findall(r"\b(?:half|bfloat|float|double)\b", line)[-1]
-        bits = match[1]
+        bits = match[1] or special_bits(kind, match[2], match[3])
         if kind in ("half", "bfloat"):
             return f"0x{'H' if kind == 'half' else 'R'}{bits}"
         if kind == "float":
@@ -76,7 +76,15 @@ def older_constants(text: str) -> str:
             bits = struct.pack(">d", value).hex().upper()
         return f"0x{bits}"
 
-    return re.sub(r"\bf0x([0-9A-Fa-f]+)", older, text)
+    return re.sub(r"\bf0x([0-9A-Fa-f]+)|(?<=[ (])([+-])(inf|qnan)\b", older, text)
+
+
+def special_bits(kind: str, sign: str, name: str) -> str:
+    """The bits of an infinity or of the quiet NaN of a type of floats, in hexadecimal digits."""
+    exponent, mantissa = {"half": (5, 10), "bfloat": (8, 7), "float": (8, 23), "double": (11, 52)}[kind]
+    bits = (1 << exponent) - 1 << mantissa | (1 << mantissa - 1 if name == "qnan" else 0)
+    width = 1 + exponent + mantissa
+    return f"{bits | (sign == '-') << width - 1:0{width // 4}X}"
 
 
 def ptx(text: str, chip: str) -> str:
