@@ -3,6 +3,7 @@
 // RUN: pit-mlir-opt %s -p 'pit-select-tiles{choice=16x1}' | filecheck %s --check-prefix=ONE
 // RUN: pit-mlir-opt %s -p 'pit-select-tiles{choice=1x64}' | filecheck %s --check-prefix=PARTS
 // RUN: pit-mlir-opt %s -p 'pit-select-tiles{choice=dense}' | filecheck %s --check-prefix=DENSE
+// RUN: pit-mlir-opt %s -p 'pit-select-tiles{chip=sm_80}' | filecheck %s --check-prefix=CHIP
 
 // Blocks of 64 rows are open: lists for micro-tiles of 8, 16 and 32 rows are offered, and lists of rows for each 64 steps
 // of the depth, and counted in each call.
@@ -16,6 +17,13 @@
 // CHECK: "pit.contract"(%arg2, %[[A]], %[[B]], %[[D]], %[[C]])
 // CHECK: alternatives = [{block = array<i64: 16>, group = array<i64: 0, 2>}, {block = array<i64: 64>, group = array<i64: 2, 0>}, {block = array<i64: 32>, group = array<i64: 0, 2>}]
 // CHECK-SAME: block = array<i64: 8>
+
+// The kernels of a GPU decide for themselves whether they follow the one list that there is.
+// CHIP-LABEL: func.func @open
+// CHIP: %[[C:.*]] = "pit.detect"(%arg0) {axis = array<i64: 1>, block = array<i64: 32>
+// CHIP: "pit.contract"(%arg2, %[[C]])
+// CHIP-NOT: alternatives
+// CHIP: block = array<i64: 32>
 
 // ONE-LABEL: func.func @open
 // ONE: %[[B:.*]] = "pit.detect"(%arg0) {axis = array<i64: 1>, block = array<i64: 16>

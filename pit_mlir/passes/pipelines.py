@@ -7,13 +7,19 @@ from pit_mlir.passes.registry import PASSES
 
 
 def rewrite_pipeline(
-    padding: Sequence[int] = (), *, floats: str = "real", freeze: bool = False, select: str = ""
+    padding: Sequence[int] = (),
+    *,
+    floats: str = "real",
+    freeze: bool = False,
+    select: str = "",
+    chip: str = "",
 ) -> tuple[str, ...]:
     """The phases from imported linalg to a sparse program on tensors.
 
     `padding` are the numbers of the arguments of @main that are masks of padded batches; `select` as in
-    `CompileOptions`.
+    `CompileOptions`; `chip` is that of a GPU.
     """
+    options = [f"{name}={text}" for name, text in (("choice", select), ("chip", chip)) if text]
     return (
         # One iterator per axis of the model: nothing after this looks through a reshape or a transpose.
         "pit-normalize",
@@ -36,7 +42,7 @@ def rewrite_pipeline(
         # Lists inside contractions stop a read that moves up, so they come once the rows are compact.
         "pit-insert-sparsity{only=lists}",
         # One operation per contraction, with its tiles.
-        f"pit-select-tiles{{choice={select}}}" if select else "pit-select-tiles",
+        f"pit-select-tiles{{{' '.join(options)}}}" if options else "pit-select-tiles",
         # Weights may lie differently from how torch keeps them only where a snapshot of them is taken.
         *(("pit-lay-out-weights", "pit-split-frozen", "canonicalize, cse") if freeze else ()),
     )

@@ -46,6 +46,8 @@ class SelectTiles(Pass):
     share lists along its depth, lists for several heights of micro-tiles are offered, and lists of rows for each 64
     steps of a depth that is longer: each call counts them and follows the cheapest, or none. With `choice`, such a
     contraction always follows that one, named by its micro-tile (`8x1`, `1x64`), or is `dense`.
+
+    For a GPU, `chip`, there is one list, of blocks of 32 rows, and the kernel itself decides whether it is followed.
     """
 
     name: ClassVar[str] = "pit-select-tiles"
@@ -58,15 +60,16 @@ class SelectTiles(Pass):
     }
 
     choice: str = ""
+    chip: str = ""
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Rewrites every function in the module."""
         with op.context:
             for function in functions_of(op):
-                select_tiles(function.regions[0].blocks[0], report, self.choice)
+                select_tiles(function.regions[0].blocks[0], report, self.choice, self.chip)
 
 
-def select_tiles(block: ir.Block, report: Report, choice: str = "") -> None:
+def select_tiles(block: ir.Block, report: Report, choice: str = "", chip: str = "") -> None:
     """Chooses the blocks of every index in `block`, then forms every contraction, with the lists it may follow."""
     drop_marks(block)
     share_indices(block)
@@ -84,7 +87,9 @@ def select_tiles(block: ir.Block, report: Report, choice: str = "") -> None:
             formed.append(made)
     report.count("num-contracts", len(formed))
     for made in formed:
-        grown = offer(grow(made, report), open_indices, choice)
+        grown = grow(made, report)
+        if choice or not chip:
+            grown = offer(grown, open_indices, choice)
         offered = [one for one in alternatives_of(grown.operation) if one is not None]
         report.count("num-lists", len(offered))
         if len(offered) > 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pit_mlir.analysis.gpu_chips import chip_of
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.brackets import allocate_like, give, private_copy, sizes
 from pit_mlir.codegen.cpu.buffers import extent
@@ -10,6 +11,7 @@ from pit_mlir.codegen.cpu.contract_alternatives import Alternative, alternatives
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.windows import read_windows
+from pit_mlir.codegen.gpu.contract_choice import follows_list, may_choose, negated
 from pit_mlir.codegen.gpu.contract_frame import Frame
 from pit_mlir.codegen.gpu.contract_tiles import tile_of
 from pit_mlir.codegen.gpu.kernels.contract import emit_contract
@@ -29,8 +31,22 @@ def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
     init = operation.operands[0]
     result = private_copy(init) if plan.keeps_init else allocate_like(init.type, sizes(init))
     buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
-    frame = Frame(plan, buffers, result, iterator_extents(plan, buffers, result, index), index)
-    emit_contract(frame, tile_of(frame), plan.captured, deterministic=lowering.deterministic)
+    chip = chip_of(lowering.chip)
+
+    def frame_of(plan: ContractPlan, index: IndexBuffers | None) -> Frame:
+        return Frame(plan, buffers, result, iterator_extents(plan, buffers, result, index), index)
+
+    frame = frame_of(plan, index)
+    tile = tile_of(frame)
+    if may_choose(plan) and "always" not in operation.attributes:
+        cost = chip.cost_of_listed(tile.rows)
+        dense = frame_of(plan_of(operation, None), None)
+        emit_contract(frame, tile, chip, lowering, lambda grid: follows_list(frame, grid, cost))
+        emit_contract(
+            dense, tile_of(dense), chip, lowering, lambda grid: negated(follows_list(frame, grid, cost))
+        )
+    else:
+        emit_contract(frame, tile, chip, lowering)
     give(result, operation.results[0])
 
 

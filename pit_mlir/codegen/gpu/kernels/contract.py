@@ -4,6 +4,7 @@ that lie in shared memory by the time they are multiplied, and pass the sums thr
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
+from pit_mlir.analysis.gpu_chips import Chip
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu.build import (
     Index,
@@ -29,18 +30,25 @@ from pit_mlir.codegen.gpu.instr import cp_async
 from pit_mlir.codegen.gpu.kernels.contract_cores import Core, FmaCore, MmaCore, Operand, Row, combined
 from pit_mlir.codegen.gpu.kernels.contract_stage import Lines, Staging, Step
 from pit_mlir.codegen.gpu.launch import Grid, barrier, launch
+from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.dialect.yield_ import yielded
 
-MOST_BLOCKS = 132 * 4
-"""Blocks of a grid that walks over tiles: as many as a chip runs at a time, or more."""
+BLOCKS_AT_ONCE = 4
+"""Blocks that a multiprocessor runs at a time, at most: a grid that walks over tiles has no more."""
 
 
-def emit_contract(frame: Frame, tile: GpuTile, scalars: Sequence[ir.Value], *, deterministic: bool) -> None:
-    """A launch that computes what `frame` says, in tiles of `tile`; `scalars` are what the regions capture."""
-    tasks = Tasks(frame, tile, in_order=deterministic and frame.adds)
-    with launch(minimum(tasks.most, MOST_BLOCKS), tile.threads) as grid:
-        kernel = ContractKernel(frame, tile, grid, scalars)
-        with tasks.each(grid) as task:
+def emit_contract(
+    frame: Frame,
+    tile: GpuTile,
+    chip: Chip,
+    lowering: GpuLowering,
+    condition: Callable[[Grid], ir.Value] | None = None,
+) -> None:
+    """A launch that computes what `frame` says, in tiles of `tile`; blocks exit at once unless `condition` holds."""
+    tasks = Tasks(frame, tile, in_order=lowering.deterministic and frame.adds)
+    with launch(minimum(tasks.most, chip.multiprocessors * BLOCKS_AT_ONCE), tile.threads) as grid:
+        kernel = ContractKernel(frame, tile, grid, frame.plan.captured)
+        with nullcontext() if condition is None else when(condition(grid)), tasks.each(grid) as task:
             kernel.build(task)
 
 
