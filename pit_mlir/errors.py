@@ -51,3 +51,8 @@ class PlatformError(PitError):
 
 class MissingPackageError(PlatformError, ImportError):
     """A package that an optional part of the compiler needs is not installed, or not in a version that fits."""
+
+
+class KernelError(PitError):
+    """A kernel did what the programming model of the GPU does not allow; the message names kernel, block, thread and
+    operation. The emulator finds these."""

@@ -38,6 +38,8 @@ class Device {
   virtual int32_t ordinal() const = 0;
   // Whether work is done when the function that asked for it returns.
   virtual bool isSynchronous() const = 0;
+  // Whether memory that is freed is worth keeping for later calls, and blocks a little larger than asked for.
+  virtual bool keepsMemory() const { return true; }
 
   // Around a call of a program; `end` comes after each `begin` that succeeded, on the same thread.
   virtual bool begin(const Span *arguments, int64_t count) = 0;

@@ -73,7 +73,7 @@ void DeviceMemory::discard(DeviceBlock *block) {
 
 DeviceBlock *DeviceMemory::allocate(size_t bytes, void *stream, Call *call, bool isCapturing) {
   if (bytes > kLargest) return nullptr;
-  bytes = roundedUp(bytes);
+  if (device.keepsMemory()) bytes = roundedUp(bytes);
   DeviceBlock *block = nullptr;
   if (!isCapturing) {
     std::lock_guard lock(mutex);
@@ -100,7 +100,7 @@ void DeviceMemory::release(DeviceBlock *block) {
   {
     std::lock_guard lock(mutex);
     liveTotal -= block->bytes;
-    if (!block->isCaptured) {
+    if (!block->isCaptured && device.keepsMemory()) {
       kept.emplace(std::pair{block->stream, block->bytes}, block);
       keptTotal += block->bytes;
       return;

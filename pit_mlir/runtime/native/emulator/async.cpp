@@ -1,0 +1,64 @@
+// Copies to shared memory that are under way while their thread goes on. Each arrives as late as it may: when somebody
+// waits for it, and nobody else can run.
+#include <algorithm>
+#include <cstring>
+
+#include "machine.h"
+
+namespace pit::emulator {
+namespace {
+
+// What the destination was given at the start of a copy is now there.
+void land(Machine &machine, const Copy &copy, uint32_t writer, uint32_t time) {
+  std::memcpy(copy.to, copy.from, copy.given);
+  std::memset(copy.to + copy.given, 0, copy.bytes - copy.given);
+  if (!machine.checks) return;
+  Cell *cells = machine.sharedCells + (copy.to - machine.window);
+  for (uint32_t i = 0; i < copy.bytes; ++i) {
+    cells[i].flags &= ~kInFlight;
+    cells[i].writer = writer;
+    cells[i].writeTime = time;
+  }
+}
+
+void depart(Thread &self, const Copy &copy) {
+  Machine &machine = *self.machine;
+  if (copy.given > 0)
+    touchMemory(self, const_cast<char *>(copy.from), copy.given, copy.bytes, kReads, copy.site);
+  if (!machine.isShared(copy.to)) fail(self, copy.site, "it copies to %p, which is not shared memory", copy.to);
+  touchMemory(self, copy.to, copy.bytes, copy.bytes, kWrites, copy.site);
+  if (machine.checks)
+    for (uint32_t i = 0; i < copy.bytes; ++i) machine.sharedCells[copy.to - machine.window + i].flags |= kInFlight;
+  self.copies.push_back(copy);
+}
+
+// Lets the copies of all groups before `end` arrive.
+void landGroups(Thread &self, uint32_t end) {
+  const auto done = [&](const Copy &copy) {
+    if (copy.group >= end) return false;
+    land(*self.machine, copy, self.number, self.time);
+    return true;
+  };
+  self.copies.erase(std::remove_if(self.copies.begin(), self.copies.end(), done), self.copies.end());
+}
+
+}  // namespace
+}  // namespace pit::emulator
+
+using namespace pit::emulator;
+
+extern "C" {
+
+void pit_emulate_copy(Thread *self, char *to, const char *from, uint32_t bytes, uint32_t given, uint32_t site) {
+  depart(*self, {to, from, bytes, std::min(bytes, given), site, self->groups});
+}
+
+// From now on other blocks may know what the thread did so far.
+void pit_emulate_fence(Thread *self) { self->fenced = true; }
+
+void pit_emulate_commit_copies(Thread *self) { ++self->groups; }
+
+void pit_emulate_wait_copies(Thread *self, uint32_t but) {
+  landGroups(*self, self->groups > but ? self->groups - but : 0);
+}
+}
