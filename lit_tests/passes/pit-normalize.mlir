@@ -526,3 +526,38 @@ func.func @split_less(%x: tensor<?x7x4x40xf32>) -> tensor<?x4x40xf32> {
   %y = tensor.collapse_shape %split [[0, 1], [2], [3]] : tensor<?x1x4x40xf32> into tensor<?x4x40xf32>
   return %y : tensor<?x4x40xf32>
 }
+
+// -----
+
+// Where 64 bits compute the length of a padded window, what asks for it later gets an index.
+
+// CHECK-LABEL: func.func @length_in_64_bits
+// CHECK: %[[LENGTH:.*]] = arith.index_cast %{{.*}} : i64 to index
+// CHECK: tensor.empty(%[[LENGTH]]) : tensor<4x?xf16>
+#id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+func.func @length_in_64_bits(%x: tensor<1x3x?xf16>, %kernel: tensor<4x3x2xf16>) -> tensor<1x4x?xf16> {
+  %zero = arith.constant 0.0 : f32
+  %nothing = arith.constant 0.0 : f16
+  %c1 = arith.constant 1 : i64
+  %c2 = arith.constant 2 : index
+  %dim = tensor.dim %x, %c2 : tensor<1x3x?xf16>
+  %padded = tensor.pad %x low[0, 0, 1] high[0, 0, 1] {
+  ^bb0(%i: index, %j: index, %k: index):
+    tensor.yield %nothing : f16
+  } : tensor<1x3x?xf16> to tensor<1x3x?xf16>
+  %wide = arith.index_cast %dim : index to i64
+  %more = arith.addi %wide, %c1 : i64
+  %length = arith.index_cast %more : i64 to index
+  %e = tensor.empty(%length) : tensor<1x4x?xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<1x4x?xf32>) -> tensor<1x4x?xf32>
+  %y = linalg.conv_1d_ncw_fcw {dilations = dense<1> : vector<1xi64>, strides = dense<1> : vector<1xi64>}
+      ins(%padded, %kernel : tensor<1x3x?xf16>, tensor<4x3x2xf16>) outs(%f : tensor<1x4x?xf32>) -> tensor<1x4x?xf32>
+  %g = tensor.empty(%length) : tensor<1x4x?xf16>
+  %z = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%y : tensor<1x4x?xf32>) outs(%g : tensor<1x4x?xf16>) {
+  ^bb0(%in: f32, %out: f16):
+    %t = arith.truncf %in : f32 to f16
+    linalg.yield %t : f16
+  } -> tensor<1x4x?xf16>
+  return %z : tensor<1x4x?xf16>
+}

@@ -227,6 +227,16 @@ def test_images_of_any_size() -> None:
         agree(compiled(x), doubled(model, x))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_signals_of_any_length(dtype: torch.dtype) -> None:
+    """The sums of narrow types are rounded to a tensor of a length that was computed, one more than the signal's."""
+    model = nn.Conv1d(3, 5, 2, padding=1).eval().to(dtype)
+    compiled = pit_mlir.compile(model, (torch.randn(1, 3, 9, dtype=dtype),), dynamic_shapes=({2: Dim("n")},))
+    for length in (1, 7, 33):
+        x = torch.randn(1, 3, length, dtype=dtype)
+        torch.testing.assert_close(compiled(x).double(), doubled(model, x), atol=2e-2, rtol=2e-2)
+
+
 class Pooled(Residual):
     """Features of images, their means, and their classes: `alive` shifts nothing but the last."""
 

@@ -82,4 +82,5 @@ def index_value(source: Source) -> ir.Value:
         return arith.constant(index, source)
     if isinstance(source, tuple):
         return tensor.dim(source[0], arith.constant(index, source[1]))
-    return source
+    # What computes sizes may do it with 64 bits.
+    return source if source.type == index else arith.index_cast(index, source)
