@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pit_mlir.container import written_whole
+
 DIRECTORY_VARIABLE = "PIT_CACHE_DIR"
 SIZE_VARIABLE = "PIT_CACHE_SIZE"
 DEFAULT_SIZE = 1 << 30
@@ -112,7 +114,8 @@ class Cache:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._is_safe():
                 return
-            _write_whole(self.folder / key, sealed)
+            with written_whole(self.folder / key) as file:
+                file.write(sealed)
             self._shrink(limit)
         except OSError as error:
             _warn(f"cannot write to the cache {self.folder}: {error.strerror}; going on without it")
@@ -166,19 +169,6 @@ class Cache:
             return True
         _warn(f"others may write to the cache {self.folder}: going on without it")
         return False
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that appears with all of its content; raises `OSError`."""
-    descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def _is_unfinished(entry: Entry) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pit_mlir.artifact import Artifact, Known, bytecode, key_of, known, remember, store, stored
+from pit_mlir.artifact import Artifact, Known
+from pit_mlir.artifact_cache import bytecode, key_of, known, remember, store, stored
 from pit_mlir.bindings import ir
 from pit_mlir.borders import Border, NumpyBorder, TorchBorder
 from pit_mlir.compiled_module import CompiledModule

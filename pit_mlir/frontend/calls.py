@@ -1,7 +1,7 @@
 """Calls of a model: its arguments in the order of the program's inputs, its answer in the model's structure."""
 
 import inspect
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,24 +13,35 @@ from pit_mlir.frontend.signature import ConstantInput
 Leaf = str | ConstantInput
 
 
+@dataclass(frozen=True)
+class Opaque:
+    """A default of a parameter of which only the text is known: no value is the same."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 class ModelCall:
     """How a call with the signature of `forward` becomes a list of tensors, and outputs an answer.
 
     `leaves` describes the flattened (args, kwargs) the model was compiled with: the name of a tensor, or a value
-    that was compiled in. A call may pass arguments by position or by name, whichever way the model was compiled.
+    that was compiled in; `signature` is that of `forward`, where it has one. A call may pass arguments by position or
+    by name, whichever way the model was compiled.
     """
 
     def __init__(
         self,
-        forward: Callable[..., Any] | None,
+        signature: inspect.Signature | None,
         in_spec: pytree.TreeSpec,
         leaves: list[Leaf],
         out_spec: pytree.TreeSpec,
     ) -> None:
-        self._signature = None if forward is None else inspect.signature(forward)
-        self._in_spec = in_spec
-        self._leaves = leaves
-        self._out_spec = out_spec
+        self.signature = signature
+        self.in_spec = in_spec
+        self.leaves = leaves
+        self.out_spec = out_spec
         args_spec, kwargs_spec = in_spec.children()
         self._positional = args_spec.num_children
         self._keywords: list[str] = list(kwargs_spec.context)
@@ -49,10 +60,10 @@ class ModelCall:
             values = [*args, *kwargs.values()]
         else:
             values, spec = pytree.tree_flatten((args, kwargs))
-            if spec != self._in_spec:
+            if spec != self.in_spec:
                 values = self._reordered(args, kwargs, spec)
         tensors: list[Any] = []
-        for leaf, value in zip(self._leaves, values, strict=True):
+        for leaf, value in zip(self.leaves, values, strict=True):
             if isinstance(leaf, ConstantInput):
                 _require_same(leaf, value)
             else:
@@ -63,22 +74,22 @@ class ModelCall:
 
     def unflatten(self, outputs: list[Any]) -> Any:
         """The answer, in the structure the model returns."""
-        return pytree.tree_unflatten(outputs, self._out_spec)
+        return pytree.tree_unflatten(outputs, self.out_spec)
 
     def _reordered(self, args: tuple[Any, ...], kwargs: dict[str, Any], spec: pytree.TreeSpec) -> list[Any]:
         """The leaves of a call whose dictionaries have the keys compiled for in another order."""
         try:
-            return self._in_spec.flatten_up_to((args, kwargs))
+            return self.in_spec.flatten_up_to((args, kwargs))
         except ValueError as error:
             raise InputError(
-                f"the arguments have the structure {spec}, compiled for {self._in_spec}: {error}"
+                f"the arguments have the structure {spec}, compiled for {self.in_spec}: {error}"
             ) from None
 
     def _positional_names(self) -> list[str] | None:
         """The parameters of `forward` that were passed by position; None where they have no names of their own."""
-        if self._signature is None:
+        if self.signature is None:
             return None
-        parameters = list(self._signature.parameters.values())[: self._positional]
+        parameters = list(self.signature.parameters.values())[: self._positional]
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         named = len(parameters) == self._positional and all(p.kind in kinds for p in parameters)
         return [p.name for p in parameters] if named else None
@@ -87,18 +98,18 @@ class ModelCall:
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The same call, with each argument passed the way the model was compiled; leaves out defaults."""
-        if self._signature is None or self._names is None:
+        if self.signature is None or self._names is None:
             raise InputError(
                 f"got {len(args)} positional arguments and {sorted(kwargs)} by name, compiled for "
                 f"{self._positional} positional ones and {sorted(self._keywords)} by name"
             )
         try:
-            bound = self._signature.bind(*args, **kwargs)
+            bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise InputError(f"the arguments do not fit the model: {error}") from error
         given: dict[str, Any] = {}
         for name, value in bound.arguments.items():
-            if self._signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            if self.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
                 given.update(value)
             else:
                 given[name] = value
@@ -116,8 +127,8 @@ class ModelCall:
 
     def _default(self, name: str) -> Any:
         """The default of the parameter `name` of `forward`."""
-        assert self._signature is not None
-        parameter = self._signature.parameters.get(name)
+        assert self.signature is not None
+        parameter = self.signature.parameters.get(name)
         if parameter is None or parameter.default is inspect.Parameter.empty:
             raise InputError(f"argument '{name}' is missing; the model was compiled with it")
         return parameter.default

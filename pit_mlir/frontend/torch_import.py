@@ -1,5 +1,6 @@
 """`import_model`: an `nn.Module` or `ExportedProgram` as linalg on tensors, its weights as arguments."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,11 +77,11 @@ class CapturedModel:
         """This model with the `interface` that was imported from one with the same fingerprint."""
         call, program = self.program.call_spec, self.program
         assert call.in_spec is not None and call.out_spec is not None
-        forward = self.model.forward if isinstance(self.model, nn.Module) else None
+        signature = inspect.signature(self.model.forward) if isinstance(self.model, nn.Module) else None
         names = [argument.name for argument in interface.arguments if argument.kind == "weight"]
         return BoundModel(
             interface=interface,
-            call=ModelCall(forward, call.in_spec, self.leaves, call.out_spec),
+            call=ModelCall(signature, call.in_spec, self.leaves, call.out_spec),
             weights=weight_source(self.model, program, names),
         )
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import pit_mlir as pit
-from pit_mlir import artifact, target
+from pit_mlir import artifact_cache, target
 from pit_mlir.cache import DIRECTORY_VARIABLE, SIZE_VARIABLE, Cache
 from pit_mlir.frontend import torch_import
 
@@ -151,7 +151,7 @@ def test_what_decides_the_code_is_in_the_key(
     narrow = dataclasses.replace(target.host(), l2_bytes=12345)
     for name, changed in (("host", narrow), ("processor", "another"), ("compiler_digest", "another")):
         with monkeypatch.context() as patched:
-            patched.setattr(artifact, name, lambda changed=changed: changed)
+            patched.setattr(artifact_cache, name, lambda changed=changed: changed)
             compiled(True)
     with monkeypatch.context() as patched:
         # As benchmarks do that compare with the compiler without some of its passes.

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "pit_mlir"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = (
-    ("errors", "diagnostics", "target", "log", "cache"),
+    ("errors", "diagnostics", "target", "log", "cache", "container", "plain"),
     ("bindings",),
     ("dialect",),
     ("analysis",),
@@ -21,7 +21,7 @@ LEVELS = (
     ("passes",),
     ("frontend", "runtime"),
     (
-        *("options", "snapshot", "borders", "sample", "sampler", "explanation", "artifact"),
+        *("options", "snapshot", "borders", "sample", "sampler", "explanation", "artifact", "artifact_cache"),
         *("report", "compiled_module", "compile"),
     ),
     ("hf",),
