@@ -4,6 +4,7 @@ Nothing in this module imports torch. What needs torch as well (`FxImporter`, to
 behind `torch_importer()`, which only the frontend calls.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from importlib import import_module, metadata
@@ -135,10 +136,12 @@ def gpu_object(target: ir.Attribute, format_: int, content: bytes) -> ir.Attribu
     return import_module("torch_mlir.dialects.gpu").ObjectAttr.get(target, format_, content)
 
 
-def gpu_object_content(attribute: ir.Attribute) -> tuple[ir.Attribute, int, bytes]:
-    """The target, the format and the content of an object of a `gpu.binary`."""
+def gpu_object_content(attribute: ir.Attribute) -> tuple[str, int, bytes]:
+    """The chip, the format and the content of an object of a `gpu.binary`."""
     view = import_module("torch_mlir.dialects.gpu").ObjectAttr(attribute)
-    return view.target, view.format, view.object
+    # Nothing else tells what is in the attribute of a target.
+    chip = re.search(r'chip = "(\w+)"', str(view.target))
+    return "sm_52" if chip is None else chip[1], view.format, view.object
 
 
 def available_dialects(context: ir.Context) -> list[str]:

@@ -1,11 +1,12 @@
 """`compile`: from a model to a `CompiledModule`; and the backend "pit" of `torch.compile`."""
 
+import contextlib
 import os
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pit_mlir.artifact import Artifact, Known
 from pit_mlir.artifact_cache import bytecode, key_of, known, remember, store, stored
@@ -14,17 +15,20 @@ from pit_mlir.borders import Border, NumpyBorder, TorchBorder
 from pit_mlir.compiled_module import CompiledModule
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
-from pit_mlir.errors import InputError
+from pit_mlir.errors import InputError, PlatformError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.padding import Padding
 from pit_mlir.frontend.signature import ArgumentOutput, BoundModel, ImportedModel, Interface
-from pit_mlir.options import TARGETS, CompileOptions, Progress
-from pit_mlir.passes.pipelines import cpu_pipeline, rewrite_pipeline
+from pit_mlir.options import CompileOptions, Progress
+from pit_mlir.passes.pipelines import rewrite_pipeline, target_pipeline
 from pit_mlir.passes.runner import Observer, run_pipeline
+from pit_mlir.runtime.cross import program_of
+from pit_mlir.runtime.device import current_gpu
 from pit_mlir.runtime.engine import build_code
 from pit_mlir.runtime.memory import give_back
-from pit_mlir.runtime.program import Code, Program
+from pit_mlir.runtime.program import Code
 from pit_mlir.snapshot import Snapshot
+from pit_mlir.target import Target, kernel_chip
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
 
 LARGEST_PRINTED = 16
 """Constants with more elements than this are elided in `CompiledModule.ir`."""
+
+TARGET_VARIABLE = "PIT_TARGET"
+EMULATE_VARIABLE = "PIT_EMULATE"
+"""With this set to 1, programs for a GPU are emulated."""
 
 _IMPORT = threading.RLock()
 """One thread imports at a time, and a fork waits for it: torch.export and torch-mlir's importer have global state."""
@@ -45,7 +53,7 @@ def compile(
     *,
     dynamic_shapes: Any = None,
     sparsity: Sequence[Padding] = (),
-    target: str = "cpu",
+    target: str | None = None,
     options: CompileOptions | None = None,
 ) -> CompiledModule:
     """Compiles `model` for calls like `model(*args, **kwargs)`.
@@ -54,22 +62,44 @@ def compile(
     `main` on tensors; only the first takes `args`, `kwargs` and `dynamic_shapes`, which are those of
     `torch.export.export`. `sparsity` declares what cannot be found in the model, such as `Padding("attention_mask")`.
 
+    `target` is "cpu", "cuda" for the GPU that torch uses, or "emulator", which runs the kernels of a GPU on the host
+    and watches what their threads do; the latter two take a chip, as in "cuda:sm_90a". By default it is `$PIT_TARGET`,
+    else "cpu". For a GPU that is not here, the program is made all the same and cannot be called.
+
     Raises `UnsupportedError` for what the compiler cannot do, with the line of the model, and `InputError` for
     arguments that make no sense.
     """
     options = CompileOptions() if options is None else options
-    check_arguments(args, kwargs, sparsity, target, options)
+    check_arguments(args, kwargs, sparsity, options)
+    resolved = target_named(target)
     try:
-        return build(model, tuple(args), kwargs, dynamic_shapes, sparsity, options)
+        return build(model, tuple(args), kwargs, dynamic_shapes, sparsity, Plan(options, resolved))
     except BaseException as error:
         forget_frames(error)
         raise
 
 
-def check_arguments(args: Any, kwargs: Any, sparsity: Any, target: Any, options: Any) -> None:
+class Plan(NamedTuple):
+    """What the user chose about a compilation."""
+
+    options: CompileOptions
+    target: Target
+
+
+def target_named(name: str | None) -> Target:
+    """The target `name`, or the default one, the chip of this machine's GPU filled in; raises `InputError`."""
+    given = os.environ.get(TARGET_VARIABLE, "cpu") if name is None else name
+    target = Target.of(given)
+    if target.kind == "cuda" and os.environ.get(EMULATE_VARIABLE, "0") not in ("", "0"):
+        return Target("emulator", target.chip)
+    if given == "cuda":
+        with contextlib.suppress(PlatformError):
+            return Target("cuda", kernel_chip(current_gpu().chip))
+    return target
+
+
+def check_arguments(args: Any, kwargs: Any, sparsity: Any, options: Any) -> None:
     """Raises `InputError` for arguments of `compile` of a wrong type."""
-    if target not in TARGETS:
-        raise InputError(f"target = {target!r}, expected one of {list(TARGETS)}")
     if not isinstance(options, CompileOptions):
         raise InputError(f"options = {options!r}, expected CompileOptions(...)")
     if not isinstance(args, tuple | list):
@@ -104,32 +134,32 @@ def build(
     kwargs: Mapping[str, Any] | None,
     dynamic_shapes: Any,
     sparsity: Sequence[Padding],
-    options: CompileOptions,
+    plan: Plan,
 ) -> CompiledModule:
     """`compile` with checked arguments."""
-    show = options.progress or (lambda phase, done, total: None)
+    show = plan.options.progress or (lambda phase, done, total: None)
     show("importing", 0, 1)
     if is_text(model):
         imported = import_program(model, args, kwargs, dynamic_shapes)
-        bound, artifact = imported, artifact_of(imported, sparsity, options, show)[0]
+        bound, artifact = imported, artifact_of(imported, sparsity, plan, show)[0]
     else:
-        bound, artifact = bound_torch_model(model, args, kwargs, dynamic_shapes, sparsity, options, show)
+        bound, artifact = bound_torch_model(model, args, kwargs, dynamic_shapes, sparsity, plan, show)
     show("done", 1, 1)
     interface = bound.interface
     border: Border = NumpyBorder(interface.arguments) if is_text(model) else TorchBorder(interface.arguments)
     snapshot: Snapshot | None = None
-    if options.freeze:
-        prepare = None if artifact.prepare is None else Program(artifact.prepare)
+    if plan.options.freeze:
+        prepare = None if artifact.prepare is None else program_of(artifact.prepare, plan.target)
         snapshot = Snapshot(prepare, {*artifact.used, *returned_weights(interface)}, border)
     compiled = CompiledModule(
-        Program(artifact.main),
+        program_of(artifact.main, plan.target),
         bound,
         border,
         artifact.explanation.renewed(title_of(model)),
         artifact.ir,
         artifact.sparse,
         snapshot,
-        options.check_finite,
+        plan.options.check_finite,
     )
     if snapshot is not None:
         compiled.refresh()
@@ -144,7 +174,7 @@ def bound_torch_model(
     kwargs: Mapping[str, Any] | None,
     dynamic_shapes: Any,
     sparsity: Sequence[Padding],
-    options: CompileOptions,
+    plan: Plan,
     show: Progress,
 ) -> tuple[BoundModel, Artifact]:
     """A model of torch, bound to its program.
@@ -156,11 +186,11 @@ def bound_torch_model(
         from pit_mlir.frontend.torch_import import capture_model, import_captured
 
         captured = capture_model(model, args, kwargs, dynamic_shapes)
-        fingerprint = captured.fingerprint() if options.cache else None
+        fingerprint = captured.fingerprint() if plan.options.cache else None
     early = ""
     if fingerprint is not None:
         # Which numbers the declared masks will have follows from the model and their names.
-        steps = [*steps_of(range(len(sparsity)), options), *map(repr, sparsity)]
+        steps = [*steps_of(range(len(sparsity)), plan), *map(repr, sparsity)]
         early = key_of(fingerprint.encode(), steps)
         before = known(early)
         found = None if before is None else stored(before.key)
@@ -168,38 +198,47 @@ def bound_torch_model(
             return captured.bind(before.interface), found
     with _IMPORT:
         imported = import_captured(captured, make_context())
-    artifact, key = artifact_of(imported, sparsity, options, show)
+    artifact, key = artifact_of(imported, sparsity, plan, show)
     if early and captured.has_weights(imported.interface):
         remember(early, Known(imported.interface, key))
     return imported, artifact
 
 
 def artifact_of(
-    imported: ImportedModel, sparsity: Sequence[Padding], options: CompileOptions, show: Progress
+    imported: ImportedModel, sparsity: Sequence[Padding], plan: Plan, show: Progress
 ) -> tuple[Artifact, str]:
     """The artifact of an imported model, found or made, and its key, which is empty without a cache."""
     padding = [declared.argument_number(imported.interface.arguments) for declared in sparsity]
-    rewriting = rewriting_of(padding, options)
-    if not options.cache:
-        return translate(imported, rewriting, options, show), ""
-    key = key_of(bytecode(imported.module), steps_of(padding, options))
+    rewriting = rewriting_of(padding, plan)
+    if not plan.options.cache:
+        return translate(imported, rewriting, plan, show), ""
+    key = key_of(bytecode(imported.module), steps_of(padding, plan))
     artifact = stored(key)
     if artifact is None:
-        artifact = translate(imported, rewriting, options, show)
+        artifact = translate(imported, rewriting, plan, show)
         store(key, artifact)
     return artifact, key
 
 
-def rewriting_of(padding: Sequence[int], options: CompileOptions) -> tuple[str, ...]:
+def rewriting_of(padding: Sequence[int], plan: Plan) -> tuple[str, ...]:
     """The passes from what is imported to the sparse program."""
     return tuple(
-        rewrite_pipeline(padding, floats=options.floats, freeze=options.freeze, select=options.select)
+        rewrite_pipeline(
+            padding,
+            floats=plan.options.floats,
+            freeze=plan.options.freeze,
+            select=plan.options.select,
+            chip=plan.target.chip,
+        )
     )
 
 
-def steps_of(padding: Sequence[int], options: CompileOptions) -> list[str]:
+def steps_of(padding: Sequence[int], plan: Plan) -> list[str]:
     """All passes of a compilation, which the key of its artifact holds."""
-    return [*rewriting_of(padding, options), *cpu_pipeline(deterministic=options.deterministic)]
+    return [
+        *rewriting_of(padding, plan),
+        *target_pipeline(plan.target, deterministic=plan.options.deterministic),
+    ]
 
 
 def returned_weights(interface: Interface) -> set[int]:
@@ -210,17 +249,15 @@ def returned_weights(interface: Interface) -> set[int]:
     return {order for order, number in enumerate(weights) if number in returned}
 
 
-def translate(
-    imported: ImportedModel, steps: Sequence[str], options: CompileOptions, show: Progress
-) -> Artifact:
+def translate(imported: ImportedModel, steps: Sequence[str], plan: Plan, show: Progress) -> Artifact:
     """Rewrites the program of `imported` in place by `steps`, and compiles it."""
     module, report = imported.module, Report()
     run_pipeline(module, steps, report, observers=[ProgressObserver(show, len(steps))])
     text = module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
     show("generating code", len(steps), len(steps) + 1)
-    prepare, used = prepare_code(imported, options) if options.freeze else (None, ())
+    prepare, used = prepare_code(imported, plan) if plan.options.freeze else (None, ())
     sparse = bytecode(module)
-    code = build_code(module, report, deterministic=options.deterministic)
+    code = build_code(module, report, target=plan.target, deterministic=plan.options.deterministic)
     return Artifact(code, prepare, used, Explanation.of(report), text, sparse)
 
 
@@ -261,7 +298,7 @@ def import_program(
     return import_text(text, context=make_context())
 
 
-def prepare_code(imported: ImportedModel, options: CompileOptions) -> tuple[Code | None, tuple[int, ...]]:
+def prepare_code(imported: ImportedModel, plan: Plan) -> tuple[Code | None, tuple[int, ...]]:
     """The code of @prepare, which leaves the module, if there is one; and which weights @main reads itself."""
     functions = {op.attributes["sym_name"].value: op for op in imported.module.body.operations}
     numbers = [number for number, a in enumerate(imported.interface.arguments) if a.kind == "weight"]
@@ -276,7 +313,7 @@ def prepare_code(imported: ImportedModel, options: CompileOptions) -> tuple[Code
         alone = ir.Module.create()
         alone.body.append(prepare)
         prepare.attributes["sym_name"] = ir.StringAttr.get("main")
-    return build_code(alone, deterministic=options.deterministic), used
+    return build_code(alone, target=plan.target, deterministic=plan.options.deterministic), used
 
 
 def torch_backend(graph: Any, examples: list[Any]) -> Callable[..., Any]:

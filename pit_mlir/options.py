@@ -9,7 +9,6 @@ from pit_mlir.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 FLOATS = ("real", "strict")
-TARGETS = ("cpu",)
 SELECT = r"|dense|[1-9]\d*x[1-9]\d*"
 
 

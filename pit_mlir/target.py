@@ -59,6 +59,18 @@ class Target:
         return f"{self.kind}:{self.chip}" if self.chip else self.kind
 
 
+CPU = Target("cpu")
+
+
+def kernel_chip(chip: str) -> str:
+    """The chip that kernels for a device that is a `chip`, such as "sm_90", are best compiled for."""
+    if f"{chip}a" in CHIPS:
+        return f"{chip}a"
+    older = [known for known in CHIPS if known.isascii() and not known.endswith("a")]
+    fitting = [known for known in older if int(known[3:]) <= int(re.sub(r"\D", "", chip))]
+    return fitting[-1] if fitting else OLDEST_CHIP
+
+
 @dataclass(frozen=True)
 class Host:
     """A processor: `vector_bits` wide registers, `registers` of them, cache sizes in bytes, usable cores."""

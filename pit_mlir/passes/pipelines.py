@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from pit_mlir.passes.registry import PASSES
+from pit_mlir.target import Target
 
 
 def rewrite_pipeline(
@@ -43,8 +44,10 @@ def rewrite_pipeline(
         "pit-insert-sparsity{only=lists}",
         # One operation per contraction, with its tiles.
         f"pit-select-tiles{{{' '.join(options)}}}" if options else "pit-select-tiles",
-        # Weights may lie differently from how torch keeps them only where a snapshot of them is taken.
-        *(("pit-lay-out-weights", "pit-split-frozen", "canonicalize, cse") if freeze else ()),
+        # Weights may lie differently from how torch keeps them only where a snapshot of them is taken; kernels of GPUs
+        # read them as they are.
+        *(("pit-lay-out-weights",) if freeze and not chip else ()),
+        *(("pit-split-frozen", "canonicalize, cse") if freeze else ()),
     )
 
 
@@ -142,6 +145,14 @@ def gpu_pipeline(chip: str, *, deterministic: bool = False) -> tuple[str, ...]:
     return tuple(f"{phase}{options}" if phase == "pit-lower-to-gpu" else phase for phase in GPU_PIPELINE)
 
 
+def target_pipeline(target: Target, *, deterministic: bool = False) -> tuple[str, ...]:
+    """The phases from a sparse program to code for `target`; kernels for the emulator are left in the LLVM dialect."""
+    if not target.is_gpu:
+        return cpu_pipeline(deterministic=deterministic)
+    images = (f"pit-serialize-kernels{{chip={target.chip}}}",) if target.kind == "cuda" else ()
+    return (*gpu_pipeline(target.chip, deterministic=deterministic), *images)
+
+
 def phases() -> dict[str, tuple[str, ...]]:
     """All our passes, each once, by the phase of the compiler in which it runs first, in order."""
     found: dict[str, tuple[str, ...]] = {}
@@ -150,7 +161,7 @@ def phases() -> dict[str, tuple[str, ...]]:
         ("From linalg on tensors to a sparse program", rewrite_pipeline([0])),
         ("With frozen weights", rewrite_pipeline([0], freeze=True)),
         ("From a sparse program to code for the CPU", cpu_pipeline(deterministic=True)),
-        ("From a sparse program to code for a GPU", gpu_pipeline("sm_80")),
+        ("From a sparse program to code for a GPU", target_pipeline(Target("cuda", "sm_80"))),
         ("Others", sorted(PASSES)),
     ):
         named = re.findall(r"pit-[a-z-]+", ", ".join(pipeline))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from pit_mlir.bindings import ir
@@ -12,6 +13,8 @@ from pit_mlir.passes.base import Pass
 
 MODULE = "kernels"
 """The name of the module that holds all kernels of a program."""
+ALIGNMENT, LARGE_ALIGNMENT = 16, 1024
+"""In bytes: what one instruction reads at once, and after how many the pattern of a 128-byte swizzle repeats."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def move_all(modules: list[ir.Operation], target: ir.Block, report: Report) -> d
                     symbols.add(name)
                     target.append(inner)
                 continue
+            align_shared(inner)
             text = text_without_name(inner)
             if text in by_text:
                 report.count("num-equal")
@@ -72,6 +76,31 @@ def move_all(modules: list[ir.Operation], target: ir.Block, report: Report) -> d
             renamed[path, name] = by_text[text]
         module.erase()
     return renamed
+
+
+def align_shared(kernel: ir.Operation) -> None:
+    """Buffers in shared memory start where instructions that read many bytes, and patterns of banks, need it."""
+    count = (
+        ir.IntegerAttr(kernel.attributes["workgroup_attributions"]).value
+        if ("workgroup_attributions" in kernel.attributes)
+        else 0
+    )
+    inputs = len(ir.FunctionType(ir.TypeAttr(kernel.attributes["function_type"]).value).inputs)
+    buffers = list(kernel.regions[0].blocks[0].arguments)[inputs : inputs + count]
+    if not buffers:
+        return
+    i64 = ir.IntegerType.get_signless(64)
+    kernel.attributes["workgroup_attrib_attrs"] = ir.ArrayAttr.get(
+        [
+            ir.DictAttr.get({"llvm.align": ir.IntegerAttr.get(i64, alignment_of(ir.MemRefType(buffer.type)))})
+            for buffer in buffers
+        ]
+    )
+
+
+def alignment_of(type_: ir.MemRefType) -> int:
+    """The alignment of a buffer in shared memory: that of the swizzle of tensor cores where it is large."""
+    return LARGE_ALIGNMENT if prod(type_.shape) >= LARGE_ALIGNMENT else ALIGNMENT
 
 
 def text_without_name(kernel: ir.Operation) -> str:

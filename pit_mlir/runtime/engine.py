@@ -2,20 +2,25 @@
 
 import os
 
-from pit_mlir.bindings import ExecutionEngine, ir
+from pit_mlir.bindings import ExecutionEngine, gpu_object_content, ir
 from pit_mlir.diagnostics import Report
 from pit_mlir.errors import UnsupportedError
-from pit_mlir.passes.pipelines import cpu_pipeline
+from pit_mlir.passes.pipelines import target_pipeline
 from pit_mlir.passes.runner import run_pipeline
+from pit_mlir.runtime.device import Image, Kernels
 from pit_mlir.runtime.library import library, library_path
 from pit_mlir.runtime.machine_code import is_loadable
 from pit_mlir.runtime.memref import ELEMENTS, Signature, TensorType
 from pit_mlir.runtime.program import INTERFACE, Code, Program
+from pit_mlir.target import CPU, Target
 
 CHECKS_ATTRIBUTE = "pit.checks"
+KERNELS_ATTRIBUTE = "pit.kernels"
+CUBIN = 2
+"""How `gpu.binary` numbers the format of machine code; others hold PTX."""
 
 
-def code_of(module: ir.Module, signature: Signature) -> Code:
+def code_of(module: ir.Module, signature: Signature, kernels: Kernels | None = None) -> Code:
     """Compiles `module`, which is in the LLVM dialect; its attribute `pit.checks` holds the messages."""
     library().pit_use_openmp_runtime()
     attributes = module.operation.attributes
@@ -32,6 +37,7 @@ def code_of(module: ir.Module, signature: Signature) -> Code:
         tuple(message.value for message in checks),
         content,
         None if is_loadable(content) else engine,
+        kernels,
     )
 
 
@@ -48,8 +54,14 @@ def build_program(module: ir.Module) -> Program:
     return Program(build_code(module))
 
 
-def build_code(module: ir.Module, report: Report | None = None, *, deterministic: bool = False) -> Code:
-    """Lowers `module`, whose function @main is on tensors, for the CPU in place, and compiles it.
+def build_code(
+    module: ir.Module,
+    report: Report | None = None,
+    *,
+    target: Target = CPU,
+    deterministic: bool = False,
+) -> Code:
+    """Lowers `module`, whose function @main is on tensors, for `target` in place, and compiles it.
 
     With `deterministic` it raises `UnsupportedError` for a program whose results depend on the order of threads.
     """
@@ -60,8 +72,31 @@ def build_code(module: ir.Module, report: Report | None = None, *, deterministic
         and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main"
     )
     signature = signature_of(ir.TypeAttr(function.attributes["function_type"]).value)
-    run_pipeline(module, cpu_pipeline(deterministic=deterministic), report)
-    return code_of(module, signature)
+    run_pipeline(module, target_pipeline(target, deterministic=deterministic), report)
+    return code_of(module, signature, take_kernels(module, target) if target.is_gpu else None)
+
+
+def take_kernels(module: ir.Module, target: Target) -> Kernels:
+    """Takes the kernels out of `module`: their names, and the images of them that a program for `target` carries.
+
+    The emulator has an image of its own.
+    """
+    from pit_mlir.runtime.emulator_engine import build_image
+
+    attributes = module.operation.attributes
+    names = tuple(name.value for name in attributes.get(KERNELS_ATTRIBUTE, ()))
+    images: list[Image] = []
+    for op in [op.operation for op in module.body.operations]:
+        if op.name == "gpu.binary":
+            for packed in op.attributes["objects"]:
+                chip, form, content = gpu_object_content(packed)
+                images.append(Image("cubin" if form == CUBIN else "ptx", chip, content))
+        elif op.name == "gpu.module":
+            images.append(Image("emulator", target.chip, build_image(op)))
+        else:
+            continue
+        op.erase()
+    return Kernels(names, tuple(images))
 
 
 def tensor_type_of(type_: ir.Type) -> TensorType:

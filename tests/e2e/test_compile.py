@@ -320,8 +320,8 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_unknown_options() -> None:
-    with pytest.raises(pit.InputError, match="cuda"):
-        pit.compile(Small().eval(), (torch.randn(5, 7),), target="cuda")
+    with pytest.raises(pit.InputError, match=r"'tpu', expected 'cpu', 'cuda', 'emulator'"):
+        pit.compile(Small().eval(), (torch.randn(5, 7),), target="tpu")
     with pytest.raises(pit.InputError, match="exact"):
         pit.CompileOptions(floats="exact")  # type: ignore[arg-type]
     with pytest.raises(pit.InputError, match="attention_mask"):

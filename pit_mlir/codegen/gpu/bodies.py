@@ -96,7 +96,8 @@ def copy_body(
         copy = op.clone()
         replace_operands(copy, values.get, coordinates)
         values.update(zip(op.results, copy.results, strict=True))
-    return [values.get(operand, operand) for operand in terminator.operands]
+    yielded: list[ir.Value] = list(terminator.operands)
+    return [values.get(operand, operand) for operand in yielded]
 
 
 def replace_operands(

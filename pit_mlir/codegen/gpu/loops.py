@@ -89,9 +89,10 @@ def emit_lanes(
             neutral = [one.neutral() for one in combined]
             partial = fold_terms(nest, reductions, coordinates, neutral, grid.lane, WARP)
             whole = [across_warp(v, one.apply) for v, one in zip(partial, combined, strict=True)]
-            initial = initial_values(nest, coordinates)
-            finals = [one.apply(a, b) for one, a, b in zip(combined, initial, whole, strict=True)]
+            # One lane alone reads what it then writes.
             with when(is_less(grid.lane, 1)):
+                initial = initial_values(nest, coordinates)
+                finals = [one.apply(a, b) for one, a, b in zip(combined, initial, whole, strict=True)]
                 store_values(nest, coordinates, finals)
 
 

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import re
 import shutil
-import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pit_mlir.bindings import ir, translate_to_llvm_ir
+from pit_mlir.codegen.gpu.llvm_text import older
 from pit_mlir.errors import PassError, PlatformError
 
 TRIPLE = "nvptx64-nvidia-cuda"
@@ -57,42 +57,12 @@ def llvm_ir(kernels: ir.Operation) -> str:
         return translate_to_llvm_ir(module.operation)
 
 
-def older_constants(text: str) -> str:
-    """LLVM IR with constants of floats as LLVM 22 reads them: LLVM 24 writes `f0x` and the bits, `+inf` and `+qnan`."""
-
-    def older(match: re.Match[str]) -> str:
-        line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
-        kind = re.findall(r"\b(?:half|bfloat|float|double)\b", line)[-1]
-        bits = match[1] or special_bits(kind, match[2], match[3])
-        if kind in ("half", "bfloat"):
-            return f"0x{'H' if kind == 'half' else 'R'}{bits}"
-        if kind == "float":
-            # As a double, whatever the value: a NaN keeps its bits.
-            number = int(bits, 16)
-            if number & 0x7F800000 == 0x7F800000 and number & 0x7FFFFF:
-                sign, payload = number >> 31, number & 0x7FFFFF
-                return f"0x{sign << 63 | 0x7FF << 52 | payload << 29:016X}"
-            (value,) = struct.unpack(">f", struct.pack(">I", number))
-            bits = struct.pack(">d", value).hex().upper()
-        return f"0x{bits}"
-
-    return re.sub(r"\bf0x([0-9A-Fa-f]+)|(?<=[ (])([+-])(inf|qnan)\b", older, text)
-
-
-def special_bits(kind: str, sign: str, name: str) -> str:
-    """The bits of an infinity or of the quiet NaN of a type of floats, in hexadecimal digits."""
-    exponent, mantissa = {"half": (5, 10), "bfloat": (8, 7), "float": (8, 23), "double": (11, 52)}[kind]
-    bits = (1 << exponent) - 1 << mantissa | (1 << mantissa - 1 if name == "qnan" else 0)
-    width = 1 + exponent + mantissa
-    return f"{bits | (sign == '-') << width - 1:0{width // 4}X}"
-
-
 def ptx(text: str, chip: str) -> str:
     """The PTX for `chip` of the LLVM IR `text`; raises `PlatformError` without llvmlite, `PassError` if LLVM fails."""
     binding = llvmlite_binding()
     machine = target_machine(chip)
     try:
-        module = binding.parse_assembly(older_constants(text))
+        module = binding.parse_assembly(older(text))
         module.verify()
         link_math(binding, module)
         builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=3))
