@@ -110,6 +110,8 @@ RULES: dict[str, Rule] = {
     "nvvm.rcp.approx.ftz.f": reciprocal,
     "nvvm.memory.barrier": fence,
     "llvm.fence": fence,
+    "nvvm.fence.sc.cluster": fence,
+    "nvvm.fence.mbarrier.init": nothing,
     "llvm.inline_asm": assembly,
     "llvm.intr.trap": trap,
     "llvm.intr.prefetch": nothing,

@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir, llvm
-from pit_mlir.codegen.emulator import arithmetic, copies, matrices, memory, registers, warp
+from pit_mlir.codegen.emulator import (
+    arithmetic,
+    copies,
+    matrices,
+    memory,
+    registers,
+    transactions,
+    warp,
+    wgmma,
+)
 from pit_mlir.codegen.emulator.about import KernelInfo
 from pit_mlir.codegen.emulator.arithmetic import host_name
 from pit_mlir.codegen.emulator.function import Function, Rule, unsupported
@@ -15,11 +24,14 @@ RULES: dict[str, Rule] = {
     **warp.RULES,
     **matrices.RULES,
     **copies.RULES,
+    **transactions.RULES,
+    **wgmma.RULES,
     **arithmetic.RULES,
 }
 
 _MEETS = frozenset(
-    "barrier warp_barrier shuffle vote match reduce elect load_matrix store_matrix mma wait_transaction wgmma".split()
+    "barrier warp_barrier shuffle vote match reduce elect load_matrix store_matrix mma wgmma "
+    "wait_transaction test_transaction".split()
 )
 """Functions of the runtime in which threads wait for each other."""
 

@@ -6,7 +6,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.emulator.function import Function, Rule, unsupported, word
 from pit_mlir.codegen.emulator.sizes import bytes_of
 
-_NUMBERS = {"f16": 0, "bf16": 1, "tf32": 2, "f32": 3, "f64": 4, "s8": 5, "u8": 6, "s32": 7}
+NUMBERS = {"f16": 0, "bf16": 1, "tf32": 2, "f32": 3, "f64": 4, "s8": 5, "u8": 6, "s32": 7}
 """`NumberKind` of the runtime."""
 
 _SHAPES = {
@@ -72,8 +72,8 @@ def multiply(op: ir.Operation, function: Function) -> ir.Value:
     words_of = [sum(bytes_of(value.type) // 4 for value in group) for group in groups]
     element = str(groups[2][0].type)
     accumulator = {"f32": "f32", "f64": "f64", "i32": "s32", "vector<2xf16>": "f16"}[element]
-    numbers_of = (m, n, k, _NUMBERS[a], _NUMBERS[b], _NUMBERS[accumulator], *words_of)
-    description = _table(function, numbers_of)
+    numbers_of = (m, n, k, NUMBERS[a], NUMBERS[b], NUMBERS[accumulator], *words_of)
+    description = table(function, numbers_of)
     given, result = function.words(sum(words_of)), function.words(words_of[2])
     place = 0
     for value in operands:
@@ -87,7 +87,7 @@ def multiply(op: ir.Operation, function: Function) -> ir.Value:
     )
 
 
-def _table(function: Function, values: tuple[int, ...]) -> ir.Value:
+def table(function: Function, values: tuple[int, ...]) -> ir.Value:
     """Where `values` lie, as words, for as long as the thread runs."""
     table = function.words(len(values))
     with ir.InsertionPoint.after(table.owner), ir.Location.unknown():

@@ -32,17 +32,15 @@ void depart(Thread &self, const Copy &copy) {
   self.copies.push_back(copy);
 }
 
-// Lets the copies of all groups before `end` arrive.
-void landGroups(Thread &self, uint32_t end) {
-  const auto done = [&](const Copy &copy) {
-    if (copy.group >= end) return false;
-    land(*self.machine, copy, self.number, self.time);
-    return true;
-  };
-  self.copies.erase(std::remove_if(self.copies.begin(), self.copies.end(), done), self.copies.end());
+}  // namespace
+
+void landCopies(Thread &thread, size_t count) {
+  count = std::min(count, thread.copies.size());
+  for (size_t i = 0; i < count; ++i) land(*thread.machine, thread.copies[i], thread.number, thread.time);
+  thread.copies.erase(thread.copies.begin(), thread.copies.begin() + count);
+  thread.landed += count;
 }
 
-}  // namespace
 }  // namespace pit::emulator
 
 using namespace pit::emulator;
@@ -59,6 +57,8 @@ void pit_emulate_fence(Thread *self) { self->fenced = true; }
 void pit_emulate_commit_copies(Thread *self) { ++self->groups; }
 
 void pit_emulate_wait_copies(Thread *self, uint32_t but) {
-  landGroups(*self, self->groups > but ? self->groups - but : 0);
+  const uint32_t end = self->groups > but ? self->groups - but : 0;
+  landCopies(*self, std::count_if(self->copies.begin(), self->copies.end(),
+                                  [&](const Copy &copy) { return copy.group < end; }));
 }
 }

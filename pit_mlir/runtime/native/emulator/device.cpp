@@ -1,14 +1,17 @@
 // The emulated machine as a device of programs. Its memory is that of the host.
 #include "../device.h"
 
+#include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
-#include "../alloc.h"
 #include "machine.h"
 
 namespace pit::emulator {
 namespace {
+
+constexpr size_t kAlignment = 256;  // of memory, as CUDA's is
 
 // An image: kernels, made by Python, which keeps what they point to.
 struct Image {
@@ -40,7 +43,7 @@ class Emulator final : public Device {
   }
 
   void *allocate(uint64_t bytes) override {
-    void *memory = pit_alloc(bytes);
+    void *memory = allocateOnHost(bytes);
     if (memory == nullptr) return nullptr;
     std::memset(memory, 0xff, bytes);
     std::lock_guard lock(machine().mutex);
@@ -51,11 +54,14 @@ class Emulator final : public Device {
   void free(void *memory) override {
     std::lock_guard lock(machine().mutex);
     machine().ranges.remove(memory);
-    pit_free(memory);
+    freeOnHost(memory);
   }
 
-  void *allocateOnHost(uint64_t bytes) override { return pit_alloc(bytes); }
-  void freeOnHost(void *memory) override { pit_free(memory); }
+  // Not from our allocator of the host, whose blocks belong to the call under way.
+  void *allocateOnHost(uint64_t bytes) override {
+    return std::aligned_alloc(kAlignment, (bytes + kAlignment) / kAlignment * kAlignment);
+  }
+  void freeOnHost(void *memory) override { std::free(memory); }
 
   bool copy(void *to, const void *from, uint64_t bytes, void *) override {
     std::memmove(to, from, bytes);

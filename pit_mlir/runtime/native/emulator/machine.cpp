@@ -14,6 +14,7 @@ namespace {
 constexpr uint32_t kAgents = 16;                        // what moves data on its own has a time too
 constexpr uint32_t kWidth = kMaxThreads + kAgents;
 constexpr uint32_t kEndOfTime = 0xf0000000;
+constexpr uint32_t kMostIdle = 10000;
 
 std::string format(const char *text, va_list values) {
   va_list again;
@@ -164,6 +165,7 @@ bool Machine::runBlock(const uint32_t *block) {
   readers.clear();
   meetings.clear();
   ready_.clear();
+  idle_ = 0;
   for (Barrier &barrier : barriers) {
     barrier.arrived = 0;
     barrier.waiting.clear();
@@ -180,6 +182,11 @@ bool Machine::runBlock(const uint32_t *block) {
     thread.doing = Doing::kRunning;
     thread.groups = 0;
     thread.copies.clear();
+    thread.landed = 0;
+    thread.reads.clear();
+    thread.readGroups = 0;
+    thread.proxyFence = 0;
+    thread.mayMultiply = false;
     thread.fenced = false;
     if (!kernel->meets) continue;
     if (!thread.fiber->start(runThread, &thread)) outOfMemory();
@@ -209,8 +216,16 @@ bool Machine::runInTurn() {
 }
 
 void Machine::wake(Thread *thread) {
+  idle_ = 0;
   thread->doing = Doing::kRunning;
   ready_.push_back(thread);
+}
+
+void Machine::yield(Thread &thread, uint32_t site) {
+  if (ready_.empty() && !moveData() && ++idle_ > kMostIdle)
+    fail(thread, site, "divergent: it asks again and again, and nobody else can go on");
+  ready_.push_back(&thread);
+  thread.fiber->suspend();
 }
 
 void Machine::wait(Thread &thread, Doing doing, uint32_t site, uint32_t waitsFor) {

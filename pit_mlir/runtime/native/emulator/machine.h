@@ -53,6 +53,13 @@ struct Copy {
   uint32_t group;       // of its thread
 };
 
+// What a product that is under way reads of shared memory.
+struct PendingRead {
+  char *address;
+  uint32_t site;
+  uint32_t group;
+};
+
 struct Machine;
 
 // A thread of the block that runs. Kernels read the registers and `shared` themselves.
@@ -71,8 +78,13 @@ struct Thread {
   const void *input;  // of an operation of a warp
   void *output;
   uint32_t groups;    // how many groups of copies were committed
-  std::vector<Copy> copies;
-  bool fenced;        // whether it ever waited for its writes to be seen by all blocks
+  std::vector<Copy> copies;  // under way, in order
+  size_t landed;      // how many are not any more
+  std::vector<PendingRead> reads;
+  uint32_t readGroups;  // how many groups of products were committed
+  uint32_t proxyFence;  // the last time at which it made its writes known to engines beside the threads
+  bool mayMultiply;     // whether products under way may use its registers
+  bool fenced;          // whether it ever made its writes known to all blocks
 };
 
 // What the lanes of `mask` do together; `lanes` is the warp.
@@ -88,6 +100,24 @@ struct Barrier {
   uint32_t passed = 0, ones = 0;  // how many brought a predicate that holds: so far, and the last time
   std::vector<Thread *> waiting;
   std::vector<uint32_t> seen;  // what those know together who arrived
+};
+
+// An mbarrier: it counts arrivals and bytes of the phase that is under way.
+struct Transaction {
+  uint32_t offset;  // in shared memory
+  uint32_t expected, pending;
+  int64_t bytes;    // that are still to come
+  uint64_t phase;
+  std::vector<uint32_t> arriving, seen;  // what those know who arrived: in this phase, before
+  std::vector<Thread *> waiting;
+};
+
+// An arrival that comes when the first copies of a thread are there.
+struct LateArrival {
+  Thread *thread;
+  size_t copies;
+  uint32_t offset;
+  uint32_t site;
 };
 
 // A read of a cell that has several, in a list.
@@ -113,7 +143,11 @@ struct Machine {
   bool isKnown(uint32_t time) const;
 
   void noteFailure(const Thread &thread, uint32_t site, const std::string &text);
+  // Lets some data arrive that is under way; false if there is none.
+  bool moveData();
   void wake(Thread *thread);
+  // Lets the others run first.
+  void yield(Thread &thread, uint32_t site);
   // The thread waits until it is woken.
   void wait(Thread &thread, Doing doing, uint32_t site, uint32_t waitsFor);
   // Adds what `thread` knows and did to `seen`; what it does from now on is later.
@@ -138,14 +172,14 @@ struct Machine {
   std::vector<Reader> readers;
   std::vector<Meeting> meetings;
   Barrier barriers[kBarriers];
+  std::vector<Transaction> transactions;
+  std::deque<LateArrival> lateArrivals;
   bool failed = false;
   std::string message, location;
 
  private:
   bool prepare(const Kernel &kernel, const Grid &grid);
   void startAsync();
-  // Lets some data arrive that is under way; false if there is none.
-  bool moveData();
   std::string transactionText(uint32_t offset) const;
   bool runBlock(const uint32_t *block);
   bool runInTurn();
@@ -154,6 +188,7 @@ struct Machine {
   std::unique_ptr<Fiber[]> fibers_;
   std::unique_ptr<uint32_t[]> seen_;
   std::deque<Thread *> ready_;
+  uint32_t idle_ = 0;  // how often threads yielded since one did something else
   Grid grid_{};
   struct Known { uint32_t from, to; };
   std::vector<Known> known_;
@@ -164,7 +199,13 @@ Machine &machine();
 // The launch ends here: kernel, block, thread and operation are put in front of the text.
 [[noreturn, gnu::format(printf, 3, 4)]] void fail(Thread &self, uint32_t site, const char *format, ...);
 
+// An engine beside the threads reads shared memory for one of them, which must have been made known to it.
+void touchByEngine(Thread &self, char *address, uint64_t bytes, uint32_t site);
+
 void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment, uint32_t touch, uint32_t site);
+
+// Lets the first `count` copies of the thread arrive.
+void landCopies(Thread &thread, size_t count);
 
 enum class Arrival { kAligned, kAnyhow, kPassing };
 // The thread arrives at a barrier of `expected` threads (0: the block), and waits unless it is passing. Gives how many

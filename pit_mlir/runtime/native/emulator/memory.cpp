@@ -241,6 +241,21 @@ void touchGlobal(Thread &self, char *address, uint64_t bytes, uint32_t touch, ui
 
 }  // namespace
 
+void touchByEngine(Thread &self, char *address, uint64_t bytes, uint32_t site) {
+  Machine &machine = *self.machine;
+  touchMemory(self, address, bytes, bytes, kReads, site);
+  if (!machine.checks) return;
+  for (uint64_t i = 0; i < bytes; ++i) {
+    const Cell &cell = machine.sharedCells[address - machine.window + i];
+    if (cell.writer >= machine.count) continue;
+    if (cell.writeTime <= machine.threads[cell.writer].proxyFence || cell.writeTime <= self.proxyFence) continue;
+    const Site &write = machine.kernel->sites[cell.writeSite];
+    fail(self, site, "not known to the engine: it reads %s, which %s wrote (%s at %s), with no fence.proxy.async since",
+         machine.place(address + i, "shared").c_str(), machine.nameOf(cell.writer, cell.writeTime).c_str(),
+         write.operation, write.location);
+  }
+}
+
 void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment, uint32_t touch, uint32_t site) {
   if (bytes == 0) return;
   auto *at = static_cast<char *>(address);
