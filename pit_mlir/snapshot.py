@@ -26,6 +26,7 @@ class Snapshot:
         prepared: list[Any] = []
         if self._prepare is not None:
             results = self._prepare.call(self._border.pointers(weights))
+            self._prepare.make_lasting(results)
             prepared = self._border.results(self._prepare, results)
         copies = [
             self._border.copy(weight) if number in self._used else self._border.placeholder(weight)

@@ -46,6 +46,7 @@ def library() -> ctypes.CDLL:
     signatures: dict[str, tuple[object, list[object]]] = {
         "pit_alloc": (pointer, [u64]),
         "pit_free": (None, [pointer]),
+        "pit_make_lasting": (None, [pointer]),
         "pit_cached_bytes": (u64, []),
         "pit_live_bytes": (u64, []),
         "pit_peak_bytes": (u64, []),

@@ -114,6 +114,11 @@ class Program:
         if status != _DONE:
             raise self._failure(status, 0)
 
+    def make_lasting(self, results: Results) -> None:
+        """Tells that `results` live long: their memory goes back to the system with them, not to later calls."""
+        for place in self._result_words:
+            library().pit_make_lasting(results.words[place.start])
+
     def _failure(self, status: int, detail: int) -> PitError:
         """The error for a call that ended with `status`; `detail` has the bytes that were missing, or says that the
         check failed in an earlier call."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import pit_mlir as pit
 from pit_mlir.runtime import memory
+from pit_mlir.runtime.library import library
 
 pytestmark = pytest.mark.usefixtures("inference")
 X = torch.randn(5, 64)
@@ -100,6 +101,23 @@ def resident(field: str) -> int:
     """What the system says of this process, in KiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def test_frozen_weights_are_given_back() -> None:
+    """With the program, or with the next snapshot: no call could use their memory."""
+    model = nn.Linear(2048, 4096).eval()
+    kilobytes = 4 * 2048 * 4
+    x = torch.randn(64, 2048)
+    fast = pit.compile(model, (x,), options=FREEZE)
+    cached, held = library().pit_cached_bytes(), resident("RssAnon")
+    for _ in range(3):
+        fast.refresh()
+    assert library().pit_cached_bytes() <= cached + kilobytes * 256
+    assert resident("RssAnon") < held + kilobytes // 2
+    del fast
+    gc.collect()
+    assert library().pit_cached_bytes() <= cached + kilobytes * 256
+    assert resident("RssAnon") < held - kilobytes // 2
 
 
 def test_the_compiler_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

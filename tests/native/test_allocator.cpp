@@ -26,6 +26,21 @@ void sizes() {
   pit_free(nullptr);
 }
 
+// What lives long is not kept for others.
+void lasting() {
+  for (uint64_t bytes : {100, 5 << 20}) {
+    const uint64_t before = pit_cached_bytes();
+    void *block = pit_alloc(bytes);
+    const uint64_t without = pit_cached_bytes();
+    pit_make_lasting(block);
+    pit_free(block);
+    CHECK(pit_cached_bytes() == without && without <= before);
+    block = pit_alloc(bytes);
+    pit_free(block);
+    CHECK(pit_cached_bytes() >= without + bytes);
+  }
+}
+
 // Each thread fills blocks and puts them on a shared shelf; whoever takes one checks what is in it and frees it.
 void handedFromThreadToThread() {
   struct Item {
@@ -91,6 +106,7 @@ void forkedWhileOthersAllocate() {
 
 int main() {
   sizes();
+  lasting();
   handedFromThreadToThread();
   peakOfAllThreads();
   forkedWhileOthersAllocate();

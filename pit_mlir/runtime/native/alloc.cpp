@@ -122,8 +122,12 @@ Block *fresh(size_t size) {
 
 // Gives `block` back to the system.
 void discard(Block *block) {
-  if (!kGuarded) return std::free(block);
   const size_t total = block->bytes + sizeof(Block), pages = pagesOf(total);
+  if (!kGuarded) {
+    // The C library may keep it: then its address, but not its pages.
+    if (total >= kHugePage) madvise(block, total / kPage * kPage, MADV_DONTNEED);
+    return std::free(block);
+  }
   munmap(reinterpret_cast<char *>(block) + total - pages - kPage, pages + 2 * kPage);
 }
 
@@ -159,6 +163,7 @@ void *allocate(size_t bytes) {
     if (block == nullptr) outOfMemory(size);
     block->bytes = size;
     block->sizeClass = sizeClass;
+    block->isLasting = false;
   }
   ASAN_UNPOISON_MEMORY_REGION(block->payload(), bytes);
   ASAN_POISON_MEMORY_REGION(static_cast<char *>(block->payload()) + bytes, size - bytes);
@@ -186,7 +191,7 @@ void release(void *payload) {
   Cache &store = cache();
   {
     std::lock_guard lock(store.mutex);
-    if (store.kept + block->bytes <= store.limit) {
+    if (!block->isLasting && store.kept + block->bytes <= store.limit) {
       block->next = store.heads[block->sizeClass];
       store.heads[block->sizeClass] = block;
       store.kept += block->bytes;
@@ -202,6 +207,7 @@ extern "C" {
 
 void *pit_alloc(uint64_t bytes) { return pit::allocate(bytes); }
 void pit_free(void *payload) { pit::release(payload); }
+void pit_make_lasting(void *payload) { pit::Block::of(payload)->isLasting = true; }
 uint64_t pit_live_bytes() { return pit::liveBytes; }
 uint64_t pit_peak_bytes() { return pit::peakBytes; }
 void pit_reset_peak_bytes() { pit::peakBytes = pit::liveBytes.load(); }

@@ -21,6 +21,7 @@ struct alignas(kAlignment) Block {
   Call *call;         // the call that owns the block, null for a block of the caller
   size_t bytes;       // of the payload
   uint32_t sizeClass;
+  bool isLasting;     // of what lives long: not kept for reuse
 
   void *payload() { return this + 1; }
   static Block *of(void *payload) { return static_cast<Block *>(payload) - 1; }
@@ -40,6 +41,8 @@ void detach(Block *block);
 extern "C" {
 void *pit_alloc(uint64_t bytes);
 void pit_free(void *payload);
+// From now on `payload` is of what lives long, such as a weight: when it is freed, the system has it back.
+void pit_make_lasting(void *payload);
 // Bytes kept for reuse, and bytes handed out.
 uint64_t pit_cached_bytes();
 uint64_t pit_live_bytes();
