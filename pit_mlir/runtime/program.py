@@ -115,7 +115,12 @@ class Program:
             raise self._failure(status, 0)
 
     def make_lasting(self, results: Results) -> None:
-        """Tells that `results` live long: their memory goes back to the system with them, not to later calls."""
+        """Tells that `results` live long: their memory goes back to the system with them, not to later calls.
+
+        Memory of a device is its allocator's own affair.
+        """
+        if self.device is not None:
+            return
         for place in self._result_words:
             library().pit_make_lasting(results.words[place.start])
 
