@@ -4,7 +4,7 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.emulator.function import Function, Rule, unsupported
 from pit_mlir.codegen.emulator.sizes import alignment_of, bytes_of
 
-READS, WRITES, ATOMIC = 1, 2, 4
+READS, WRITES, ATOMIC, ORDERS = 1, 2, 4, 8
 """How memory is touched, as the runtime's `Touch` says."""
 
 
@@ -35,10 +35,16 @@ def _alignment(op: ir.Operation, type_: ir.Type) -> int:
     return natural if given is None else min(natural, ir.IntegerAttr(given).value)
 
 
+_ACQUIRE = 4
+"""The weakest of LLVM's orderings that orders other accesses too."""
+
+
 def _ordering(op: ir.Operation) -> int:
-    ordering = op.attributes.get("ordering")
-    is_ordered = ordering is not None and ir.IntegerAttr(ordering).value != 0
-    return ATOMIC if is_ordered or "volatile_" in op.attributes else 0
+    given = op.attributes.get("ordering", op.attributes.get("success_ordering"))
+    ordering = 0 if given is None else ir.IntegerAttr(given).value
+    if ordering >= _ACQUIRE:
+        return ATOMIC | ORDERS
+    return ATOMIC if ordering or "volatile_" in op.attributes else 0
 
 
 def load(op: ir.Operation, function: Function) -> None:
@@ -57,7 +63,7 @@ def atomic(op: ir.Operation, function: Function) -> None:
     """`llvm.atomicrmw` and `llvm.cmpxchg`; the host has one scope for all."""
     type_ = op.operands[1].type
     size = bytes_of(type_)
-    touch(op, function, op.operands[0], size, size, READS | WRITES | ATOMIC)
+    touch(op, function, op.operands[0], size, size, READS | WRITES | ATOMIC | _ordering(op))
     if "syncscope" in op.attributes:
         del op.attributes["syncscope"]
 

@@ -26,7 +26,8 @@ class Fiber {
   void suspend();
   // Whether `address` is on the fiber's stack.
   bool holds(const void *address) const {
-    return static_cast<const char *>(address) >= stack_ && static_cast<const char *>(address) < stack_ + kStack;
+    const auto *at = static_cast<const char *>(address);
+    return at >= stack_ && at < stack_ + kStack;
   }
 
  private:

@@ -128,6 +128,8 @@ bool Machine::prepare(const Kernel &kernel, const Grid &grid) {
   }
   launchStart = ++now;
   blockStarts.clear();
+  blockCount = uint64_t{grid.blocks[0]} * grid.blocks[1] * grid.blocks[2];
+  meetingPoints.clear();
   for (uint32_t i = 0; i < count; ++i) {
     Thread &thread = threads[i];
     thread.machine = this;
@@ -161,7 +163,7 @@ bool Machine::runBlock(const uint32_t *block) {
   floor = blockStart - 1;
   ++now;
   blockStarts.push_back(blockStart);
-  known_.clear();
+  known.clear();
   readers.clear();
   meetings.clear();
   ready_.clear();
@@ -246,9 +248,10 @@ void Machine::acquire(Thread &thread, const std::vector<uint32_t> &seen) {
 }
 
 bool Machine::isKnown(uint32_t time) const {
-  if (time < launchStart) return true;
-  return std::any_of(known_.begin(), known_.end(),
-                     [&](const Known &span) { return span.from <= time && time <= span.to; });
+  if (time < launchStart || known.empty()) return time < launchStart;
+  const uint32_t block = *(std::upper_bound(blockStarts.begin(), blockStarts.end(), time) - 1);
+  const auto found = known.find(block);
+  return found != known.end() && time <= found->second;
 }
 
 std::string Machine::nameOf(uint32_t number, uint32_t time) const {

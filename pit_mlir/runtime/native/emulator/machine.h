@@ -1,11 +1,13 @@
 // The emulated machine: blocks run one after another, each thread of a block as a fiber.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "../device.h"
@@ -126,6 +128,16 @@ struct Reader {
   uint32_t time, next;
 };
 
+// Blocks by the time of their start, and the time up to which is known what they did.
+using Knowledge = std::unordered_map<uint32_t, uint32_t>;
+
+// An address to which blocks come one after another with atomic accesses.
+struct MeetingPoint {
+  Knowledge known;     // to who comes next
+  uint32_t block = 0;  // that brought it
+  size_t size = 0;     // how much that knew
+};
+
 struct Machine {
   Machine();
   ~Machine();
@@ -141,6 +153,7 @@ struct Machine {
   std::string place(const void *address, const char *space) const;
   // Whether what another block of the launch did at `time` is known to have happened before.
   bool isKnown(uint32_t time) const;
+  void learn(uint32_t block, uint32_t time) { known[block] = std::max(known[block], time); }
 
   void noteFailure(const Thread &thread, uint32_t site, const std::string &text);
   // Lets some data arrive that is under way; false if there is none.
@@ -169,6 +182,9 @@ struct Machine {
   Cell *sharedCells = nullptr;
   uint32_t now = 0, launchStart = 0, blockStart = 0, floor = 0;
   std::vector<uint32_t> blockStarts;
+  uint64_t blockCount = 0;  // of the launch
+  Knowledge known;          // of other blocks of the launch
+  std::unordered_map<const void *, MeetingPoint> meetingPoints;
   std::vector<Reader> readers;
   std::vector<Meeting> meetings;
   Barrier barriers[kBarriers];
@@ -190,8 +206,6 @@ struct Machine {
   std::deque<Thread *> ready_;
   uint32_t idle_ = 0;  // how often threads yielded since one did something else
   Grid grid_{};
-  struct Known { uint32_t from, to; };
-  std::vector<Known> known_;
 };
 
 Machine &machine();

@@ -11,7 +11,7 @@ namespace pit::emulator {
 namespace {
 
 constexpr uint64_t kGranule = 4;       // bytes of global memory to a cell
-constexpr uint32_t kMostReaders = 16;  // of a cell that are kept: so many would all have to be waited for
+constexpr uint32_t kManyReaders = 16;  // of a cell; where there are more, one of a warp stands for the others
 
 uint64_t cellsOf(uint64_t bytes) { return bytes / kGranule + 2; }
 
@@ -117,6 +117,19 @@ bool ordered(const Thread &self, uint16_t other, uint32_t time) {
   return time <= machine.floor || other == self.number || self.seen[other] >= time;
 }
 
+// An atomic access that orders what its thread did: it knows what those knew who came before it to this address.
+void orderBlocks(Machine &machine, Thread &self, const void *address, uint32_t touch) {
+  MeetingPoint &point = machine.meetingPoints[address];
+  // Blocks run one after another: nobody else came since this one did.
+  if (point.block != machine.blockStart)
+    for (const auto &[from, to] : point.known) machine.learn(from, to);
+  if (!self.fenced && !(touch & kOrders)) return;
+  if (point.block != machine.blockStart || point.size != machine.known.size()) point.known = machine.known;
+  point.block = machine.blockStart;
+  point.size = machine.known.size();
+  point.known[machine.blockStart] = machine.now;
+}
+
 // The reads of a cell since its last write become those that `self` has not seen, and `self`'s own.
 void noteRead(Thread &self, Cell &cell, uint8_t mask, uint16_t site, bool atomic, uint32_t start) {
   Machine &machine = *self.machine;
@@ -135,15 +148,23 @@ void noteRead(Thread &self, Cell &cell, uint8_t mask, uint16_t site, bool atomic
     cell.readTime = self.time;
     cell.readMask |= mask;
     cell.flags &= ~kAtomicRead;
-    uint32_t length = 0;
+    uint32_t length = 0, neighbour = 0;
     for (uint32_t i = cell.readers; i != 0; i = machine.readers[i - 1].next, ++length) {
       Reader &reader = machine.readers[i - 1];
-      if (reader.thread == self.number && reader.time >= machine.blockStart) {
+      if (reader.time < machine.blockStart) continue;
+      if (reader.thread == self.number) {
         reader.time = self.time;
         return;
       }
+      if (reader.thread / kWarp == self.number / kWarp) neighbour = i;
     }
-    if (length == kMostReaders) return;
+    if (length >= kManyReaders && neighbour != 0) {
+      Reader &reader = machine.readers[neighbour - 1];
+      reader.thread = self.number;
+      reader.site = site;
+      reader.time = self.time;
+      return;
+    }
     machine.readers.push_back({static_cast<uint16_t>(self.number), site, self.time, cell.readers});
     cell.readers = machine.readers.size();
     return;
@@ -185,7 +206,9 @@ inline void touchCell(Thread &self, Cell &cell, uint8_t mask, uint32_t touch, ui
   cell.writeTime = self.time;
   cell.writeSite = site;
   cell.written |= mask;
-  cell.flags = (cell.flags & ~kAtomicWrite) | (atomic ? kAtomicWrite : 0);
+  // Who wrote before, and then changes it atomically, still wrote.
+  const bool isAtomic = atomic && (!again || (cell.flags & kAtomicWrite));
+  cell.flags = (cell.flags & ~kAtomicWrite) | (isAtomic ? kAtomicWrite : 0);
   cell.readMask &= ~mask;
   if (cell.readMask == 0) cell.readTime = 0;
 }
@@ -237,6 +260,7 @@ void touchGlobal(Thread &self, char *address, uint64_t bytes, uint32_t touch, ui
     touchCell(self, cell, mask, touch, site, machine.launchStart, range->begin + i, "global");
     i += count;
   }
+  if ((touch & kAtomic) && machine.blockCount > 1) orderBlocks(machine, self, address, touch);
 }
 
 }  // namespace

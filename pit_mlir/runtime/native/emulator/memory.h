@@ -13,7 +13,7 @@ namespace pit::emulator {
 struct Thread;
 
 // How memory is touched: any of these together.
-enum Touch : uint32_t { kReads = 1, kWrites = 2, kAtomic = 4 };
+enum Touch : uint32_t { kReads = 1, kWrites = 2, kAtomic = 4, kOrders = 8 };
 
 constexpr uint16_t kMany = 0xffff;  // in place of a reader: several, in a list
 
