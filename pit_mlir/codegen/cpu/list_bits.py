@@ -1,5 +1,6 @@
 """Lists of the live entries from their bits: counted, given places, and written, each part by one thread."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, llvm, math, memref, vector
@@ -185,18 +186,50 @@ def widened(packed: ir.Value) -> ir.Value:
 
 
 def copy(lists: Lists, packed: ir.Value, start: ir.Value, length: ir.Value, entry: Index, row: Index) -> None:
-    """Copies `length` packed entries to their places from `start` on; the first bit stands for `entry` and `row`."""
-    whole = build.mul(build.floor_div(length, LANES), LANES)
-    entry_type = ir.MemRefType(packed.type).element_type
+    """Copies `length` packed entries to their places from `start` on; the first bit stands for `entry` and `row`.
+
+    Whole vectors go to whole cache lines: a store that crosses from one to the next takes twice as long.
+    """
     targets = [(lists.entries, as_i32(entry))]
     if lists.rows is not None:
         targets.append((lists.rows, as_i32(row)))
-    with loop(0, whole, LANES) as number:
-        found = widened(vector.load(ir.VectorType.get([LANES], entry_type), packed, [number]))
+    some = copy_some if lists.packing.lanes > 1 else copy_one_by_one
+    to_line = build.remainder(build.sub(LANES, build.remainder(start, LANES)), LANES)
+    head = build.minimum(length, to_line)
+    rest = build.sub(length, head)
+    whole = build.add(head, build.mul(build.floor_div(rest, LANES), LANES))
+    some(targets, packed, start, 0, head)
+    with loop(head, whole, LANES) as number:
+        found = load_packed(packed, number)
         for target, first in targets:
             place = [value(build.add(start, number))]
             vector.store(arith.addi(found, build.splat(first, LANES)), target, place)
-    with loop(whole, length) as number:
+    some(targets, packed, start, whole, length)
+
+
+Targets = Sequence[tuple[ir.Value, ir.Value]]
+"""Buffers, and what their entries are counted from."""
+
+
+def load_packed(packed: ir.Value, number: Index) -> ir.Value:
+    """A vector of packed entries, as i32; behind the last one it holds anything."""
+    type_ = ir.VectorType.get([LANES], ir.MemRefType(packed.type).element_type)
+    return widened(vector.load(type_, packed, [value(number)]))
+
+
+def copy_some(targets: Targets, packed: ir.Value, start: ir.Value, begin: Index, end: Index) -> None:
+    """Copies the packed entries from `begin` to `end`, fewer than a vector holds."""
+    mask_type = ir.VectorType.get([LANES], ir.IntegerType.get_signless(1))
+    mask = vector.create_mask(mask_type, [value(build.sub(end, begin))])
+    found = load_packed(packed, begin)
+    for target, first in targets:
+        numbers = arith.addi(found, build.splat(first, LANES))
+        vector.maskedstore(target, [value(build.add(start, begin))], mask, numbers)
+
+
+def copy_one_by_one(targets: Targets, packed: ir.Value, start: ir.Value, begin: Index, end: Index) -> None:
+    """As `copy_some`, for processors without masks."""
+    with loop(begin, end) as number:
         one = widened(memref.load(packed, [number]))
         for target, first in targets:
             memref.store(arith.addi(one, first), target, [value(build.add(start, number))])
