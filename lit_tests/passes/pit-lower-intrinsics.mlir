@@ -1,32 +1,26 @@
 // RUN: pit-mlir-opt %s --pit-lower-intrinsics | filecheck %s
 
-// What a GPU has an instruction for; a sine is for libdevice, and half precision is widened before.
+// What a GPU has an instruction for, in both widths; a sine is for libdevice.
 
-// CHECK-LABEL: gpu.func @functions
-// CHECK: llvm.intr.fma(
-// CHECK: llvm.intr.sqrt(
-// CHECK: llvm.intr.rint(
-// CHECK: math.sin
-// CHECK: math.sqrt {{.*}} : f16
+// CHECK: llvm.func @__nv_sinf
+// CHECK-NOT: @__nv_fmaf
+// CHECK-LABEL: llvm.func @functions
+// CHECK: llvm.intr.fma({{.*}}) : (f32, f32, f32) -> f32
+// CHECK: llvm.intr.rint({{.*}}) : (f32) -> f32
+// CHECK: llvm.intr.sqrt({{.*}}) : (f64) -> f64
+// CHECK: llvm.call @__nv_sinf
 gpu.module @kernels {
-  gpu.func @functions(%x: f32, %h: f16, %y: memref<4xf32>, %z: memref<4xf16>) kernel {
-    %c0 = arith.constant 0 : index
-    %a = math.fma %x, %x, %x : f32
-    %b = math.sqrt %a : f32
-    %c = math.roundeven %b : f32
-    %d = math.sin %c : f32
-    %e = math.sqrt %h : f16
-    memref.store %d, %y[%c0] : memref<4xf32>
-    memref.store %e, %z[%c0] : memref<4xf16>
-    gpu.return
+  llvm.func @__nv_fmaf(f32, f32, f32) -> f32
+  llvm.func @__nv_rintf(f32) -> f32
+  llvm.func @__nv_sqrt(f64) -> f64
+  llvm.func @__nv_sinf(f32) -> f32
+  llvm.func @functions(%x: f32, %y: f64, %p: !llvm.ptr) {
+    %a = llvm.call @__nv_fmaf(%x, %x, %x) : (f32, f32, f32) -> f32
+    %b = llvm.call @__nv_rintf(%a) : (f32) -> f32
+    %c = llvm.call @__nv_sqrt(%y) : (f64) -> f64
+    %d = llvm.call @__nv_sinf(%b) : (f32) -> f32
+    llvm.store %c, %p : f64, !llvm.ptr
+    llvm.store %d, %p : f32, !llvm.ptr
+    llvm.return
   }
-}
-
-// Functions of the host are left alone.
-
-// CHECK-LABEL: func.func @host
-// CHECK: math.sqrt
-func.func @host(%x: f32) -> f32 {
-  %y = math.sqrt %x : f32
-  return %y : f32
 }
