@@ -12,6 +12,8 @@ WARP = 32
 """Threads that run together."""
 THREADS = 256
 """Threads of a block unless a kernel wants another number: eight warps."""
+SHARED_BYTES = 48 << 10
+"""Bytes of shared memory that a block has without asking for more."""
 MOST_BLOCKS = 132 * 16
 """Blocks of a grid that walks over its work in strides: more than any chip runs at a time."""
 
