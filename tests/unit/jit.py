@@ -1,15 +1,21 @@
 """Programs from MLIR text, for tests that compare with numpy."""
 
+import os
+
 from pit_mlir.bindings import ir
 from pit_mlir.dialect import make_context
-from pit_mlir.runtime.engine import build_program
+from pit_mlir.runtime.emulator import emulator_device
+from pit_mlir.runtime.engine import build_code
 from pit_mlir.runtime.program import Program
+from pit_mlir.target import Target
 
 
-def program(text: str) -> Program:
-    """The function @main of `text`, compiled."""
+def program(text: str, target: str | None = None, *, deterministic: bool = False) -> Program:
+    """The function @main of `text`, compiled for "cpu" or "emulator", by default for `$PIT_TARGET`."""
+    chosen = Target.of(os.environ.get("PIT_TARGET", "cpu") if target is None else target)
     with make_context(), ir.Location.unknown():
-        return build_program(ir.Module.parse(text))
+        code = build_code(ir.Module.parse(text), target=chosen, deterministic=deterministic)
+    return Program(code, emulator_device(chosen.chip) if chosen.is_gpu else None)
 
 
 def elementwise(body: str, element: str, result: str | None = None) -> str:

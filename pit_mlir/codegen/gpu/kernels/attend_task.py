@@ -1,4 +1,4 @@
-"""What all kernels of `pit.attend` have in common: the queries and keys of a block of threads, and its walk over them."""
+"""What the kernels of `pit.attend` have in common: queries and keys of a block of threads, and its walk over them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
