@@ -123,7 +123,7 @@ func.func @tile(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>, %o: tensor<4x16xf32>,
 // -----
 
 func.func @factors(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>, %o: tensor<4x16xf32>, %m: tensor<4x8xi1>) {
-  // expected-error@+1 {{region 'product' takes nothing and yields two factors of one type, got ['f32']}}
+  // expected-error@+1 {{region 'product' takes nothing and yields two factors of one type or more, got ['f32']}}
   %y = "pit.contract"(%o) ({
     %a = "pit.element"(%x) {map = affine_map<(m, n, k) -> (m, k)>, compact = false} : (tensor<4x8xf32>) -> f32
     %b = "pit.element"(%w) {map = affine_map<(m, n, k) -> (n, k)>, compact = false} : (tensor<16x8xf32>) -> f32

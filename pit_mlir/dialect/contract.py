@@ -19,7 +19,8 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
 
     The iterators, the index and its `group` are those of `pit.generic`. The region `product` takes nothing and
     yields the two factors, of one type, in which the sum is taken; it reads operands by `pit.element`, and no
-    factor needs an element of the other. The region `epilogue` gets the sum and yields an element of the result;
+    factor needs an element of the other. It may yield more second factors: the products of *siblings*, which share
+    the first one. The region `epilogue` gets the sum of each product and yields an element of the result;
     it may read elements over parallel iterators (bias, residual, what the sum is added to). `indexing_maps` holds
     the map of `init`, which has the type of the result.
 
@@ -130,7 +131,7 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         )
 
     def verify_regions(self, iterators: int, group: Sequence[int], element: ir.Type) -> None:
-        """`product` yields two factors of one type, `epilogue` takes their sum and yields `element`."""
+        """`product` yields factors of one type, `epilogue` takes the sum of each product and yields `element`."""
         regions = self.operation.regions
         require(len(regions) == 2, "has regions product and epilogue, got {}", len(regions))
         for name, region in zip(("product", "epilogue"), regions, strict=True):
@@ -138,16 +139,16 @@ class ContractOp(PitOperation, name="contract", traits=[ext.Pure]):
         product, epilogue = (region.blocks[0] for region in regions)
         factors = [value.type for value in yielded(product)]
         require(
-            len(factors) == 2 and factors[0] == factors[1] and not list(product.arguments),
-            "region 'product' takes nothing and yields two factors of one type, got {}",
+            len(factors) >= 2 and len(set(factors)) == 1 and not list(product.arguments),
+            "region 'product' takes nothing and yields two factors of one type or more, got {}",
             [str(t) for t in factors],
         )
         given = [argument.type for argument in epilogue.arguments]
         require(
-            given == factors[:1],
-            "region 'epilogue' takes {}, expected ['{}']",
+            given == factors[1:],
+            "region 'epilogue' takes {}, expected {}",
             [str(t) for t in given],
-            factors[0],
+            [str(t) for t in factors[1:]],
         )
         values = [value.type for value in yielded(epilogue)]
         require(
@@ -190,8 +191,8 @@ def contract(
     map_: ir.AffineMap,
     iterators: Sequence[Iterator],
     *,
-    product: Callable[[], tuple[ir.Value, ir.Value]],
-    epilogue: Callable[[ir.Value], ir.Value],
+    product: Callable[[], Sequence[ir.Value]],
+    epilogue: Callable[..., ir.Value],
     index: ir.Value | None = None,
     group: Sequence[int] = (),
     block: Sequence[int] = (),
@@ -200,8 +201,8 @@ def contract(
 ) -> ContractOp:
     """A `pit.contract` at the insertion point.
 
-    `map_` is that of `init`. `product` builds the two factors, `epilogue` what becomes of their sum; both read
-    operands with `element`.
+    `map_` is that of `init`. `product` builds the factors, `epilogue` what becomes of the sum of each product; both
+    read operands with `element`.
     """
     op = ContractOp(
         init,
@@ -218,7 +219,7 @@ def contract(
     with ir.InsertionPoint(first.blocks.append()):
         factors = product()
         yield_(factors)
-    block_ = second.blocks.append(factors[0].type)
+    block_ = second.blocks.append(*(factor.type for factor in factors[1:]))
     with ir.InsertionPoint(block_):
-        yield_([epilogue(block_.arguments[0])])
+        yield_([epilogue(*block_.arguments)])
     return op

@@ -52,6 +52,8 @@ def rewrite_pipeline(
 
 
 CPU_PIPELINE: tuple[str, ...] = (
+    # Gate and up of experts are one kernel.
+    "pit-join-siblings",
     # The border to the caller: read-only arguments, a C interface.
     "pit-expose-entry",
     # Element-wise chains that no contraction took become one loop each; tensors that bufferization has no rule for

@@ -129,9 +129,13 @@ def grow(op: ContractOp, report: Report) -> ContractOp:
     """Takes in what stands around `op`, as far as it goes; returns what it has become."""
     where = location_text(op.operation.location)
     taken: list[str] = []
-    report.count("num-joined", join_users(op))
     for name, absorb in STEPS:
-        while (grown := absorb(op)) is not None:
+        while True:
+            # Behind a cast that was taken in there may be several users again.
+            report.count("num-joined", join_users(op))
+            grown = absorb(op)
+            if grown is None:
+                break
             op = grown
             report.count("num-absorbed")
             if name not in taken:

@@ -18,6 +18,7 @@ PASSES: dict[str, str] = {
     "pit-infer-zeros": "pit_mlir.passes.pit_infer_zeros:InferZeros",
     "pit-insert-sparsity": "pit_mlir.passes.pit_insert_sparsity:InsertSparsity",
     "pit-lay-out-weights": "pit_mlir.passes.pit_lay_out_weights:LayOutWeights",
+    "pit-join-siblings": "pit_mlir.passes.pit_join_siblings:JoinSiblings",
     "pit-limit-unrolling": "pit_mlir.passes.pit_limit_unrolling:LimitUnrolling",
     "pit-lower-intrinsics": "pit_mlir.passes.pit_lower_intrinsics:LowerIntrinsics",
     "pit-lower-launches": "pit_mlir.passes.pit_lower_launches:LowerLaunches",

@@ -234,4 +234,5 @@ def fingerprint(plan: ContractPlan) -> list[str]:
     numbers |= {scalar: f"c{number}" for number, scalar in enumerate(plan.captured)}
     for region in plan.op.regions:
         lines += block_lines(region.blocks[0], numbers)
-    return [*lines, str([numbers.get(factor) or constant_text(factor) for factor in plan.factors])]
+    factors = [*plan.factors, *(factor for factor, _ in plan.siblings)]
+    return [*lines, str([numbers.get(factor) or constant_text(factor) for factor in factors])]

@@ -4,10 +4,22 @@ Packing reads many columns side by side, each for a few hundred elements, which 
 multiplies, memory is idle. So the micro-kernel asks for some lines of the next block at each of its steps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import Index, add, ceil_div, compare, maximum, minimum, mul, sub, value
+from pit_mlir.codegen.cpu.build import (
+    Index,
+    add,
+    ceil_div,
+    compare,
+    floor_div,
+    maximum,
+    minimum,
+    mul,
+    select,
+    sub,
+    value,
+)
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task
 from pit_mlir.codegen.cpu.contract_pairs import PairView
 from pit_mlir.codegen.cpu.contract_views import View
@@ -42,24 +54,58 @@ class NextBlock:
         places = (add(self.view.base, mul(panel, self.panel)), first, self.distance, self.partner)
         return [self.view.buffer, *map(value, places), arith.select(self.exists, some, value(0))]
 
+    def arguments_of_rows(self, row: Index, rows: Index, live: Index) -> list[ir.Value]:
+        """What the micro-kernel of `rows` rows from `row` on takes, of the one panel there is: their share of it."""
+        first, last = (floor_div(mul(place, self.pairs), live) for place in (row, add(row, rows)))
+        places = (self.view.base, first, self.distance, self.partner)
+        some = arith.select(self.exists, value(sub(last, first)), value(0))
+        return [self.view.buffer, *map(value, places), some]
+
+    def otherwise(self, other: "NextBlock") -> "NextBlock":
+        """This block if it exists, else the `other` one, which has as many lines in runs of the same length."""
+        assert self.asks == other.asks and self.pairs == other.pairs, "siblings lie alike"
+        here, there = self.view, other.view
+        view = replace(
+            here,
+            buffer=arith.select(self.exists, here.buffer, there.buffer),
+            base=select(self.exists, here.base, there.base),
+        )
+        distance, partner, panel = (
+            select(self.exists, one, another)
+            for one, another in (
+                (self.distance, other.distance),
+                (self.partner, other.partner),
+                (self.panel, other.panel),
+            )
+        )
+        exists = arith.ori(self.exists, other.exists)
+        return NextBlock(view, self.asks, self.pairs, distance, partner, panel, exists)
+
 
 def next_block(frame: Frame, factor: Factor, task: Task, first: Index, column: Index) -> NextBlock | None:
     """What `task` packs after the block from `column` on, and from step `first` on, where `factor` is.
 
     More columns, or the first ones of the next steps; None where the columns are contiguous along no axis.
     """
-    depth, tile = frame.depth_axes[-1], frame.tile
     later = add(column, COLUMNS_OF_BLOCK)
     is_beside = compare("slt", later, task.columns)
-    exists = arith.ori(is_beside, compare("slt", add(first, tile.depth), frame.steps))
+    exists = arith.ori(is_beside, compare("slt", add(first, frame.tile.depth), frame.steps))
     inside = arith.select(is_beside, value(later), value(0))
-    steps = arith.select(is_beside, value(0), value(tile.depth))
+    steps = arith.select(is_beside, value(0), value(frame.tile.depth))
+    return block_from(frame, factor, task, inside, steps, exists)
+
+
+def block_from(
+    frame: Frame, factor: Factor, task: Task, column: Index, step: Index, exists: ir.Value
+) -> NextBlock | None:
+    """The block of `task` from `column` and from `step` of `factor` on, if it `exists`; None as in `next_block`."""
+    depth = frame.depth_axes[-1]
     for view in factor.views.values():
         element = ir.MemRefType(view.buffer.type).element_type
         if isinstance(element, ir.FloatType | ir.IntegerType) and (
             view.is_contiguous(depth) or view.is_contiguous(frame.column_axis)
         ):
-            place = add(frame.column_offset(view, add(task.column, inside)), mul(steps, view.strides[depth]))
+            place = add(frame.column_offset(view, add(task.column, column)), mul(step, view.strides[depth]))
             return block_at(frame, view.moved(place), element, exists)
     return None
 

@@ -50,7 +50,7 @@ class AxpyForm(SkinnyForm):
             finished = self.frame.finish_row(task, row)
             with loop(0, task.columns, self.lanes) as column:
                 total = vector.load(self.vector, sums, [value(add(mul(row, pitch), column))])
-                finished.store(total, column, sub(task.columns, column))
+                finished.store([total], column, sub(task.columns, column))
 
     def add_steps(self, task: Task, sums: ir.Value, first_sum: Index, steps: list[Index]) -> None:
         """Adds the products of the one row of `task` at coordinates `steps` of the depth to the sums of its columns."""

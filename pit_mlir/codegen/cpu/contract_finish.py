@@ -7,8 +7,8 @@ from pit_mlir.codegen.cpu.build import Index, add, loop, minimum, mul, sub, valu
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task, scratch
 from pit_mlir.codegen.cpu.pack import transpose
 
-SumsAt = Callable[[Index, Index], ir.Value]
-"""The vector of sums of a row from a column on, both counted from the first ones of the task."""
+SumsAt = Callable[[Index, Index], list[ir.Value]]
+"""The vector of sums, for each product, of a row from a column on, both counted from the first ones of the task."""
 
 
 def finish(frame: Frame, task: Task, sums_at: SumsAt) -> None:
@@ -25,12 +25,14 @@ def finish(frame: Frame, task: Task, sums_at: SumsAt) -> None:
 def finish_columns(frame: Frame, task: Task, sums_at: SumsAt) -> None:
     """As `finish`, column by column: squares of sums are transposed, so that whole vectors are stored."""
     lanes, element = frame.tile.lanes, frame.plan.sum_type
-    type_, square = ir.VectorType.get([lanes], element), scratch(element, lanes * lanes)
+    type_ = ir.VectorType.get([lanes], element)
+    squares = [scratch(element, lanes * lanes) for _ in frame.products]
     with loop(0, task.rows, lanes) as row, loop(0, task.columns, lanes) as column:
         # Rows behind the last one are that one again.
         rows = [minimum(add(row, number), sub(task.rows, 1)) for number in range(lanes)]
-        for number, line in enumerate(transpose([sums_at(inside, column) for inside in rows])):
-            vector.store(line, square, [value(number * lanes)])
+        for square, sums in zip(squares, zip(*(sums_at(i, column) for i in rows), strict=True), strict=True):
+            for number, line in enumerate(transpose(sums)):
+                vector.store(line, square, [value(number * lanes)])
         with loop(0, minimum(lanes, sub(task.columns, column))) as number:
-            line = vector.load(type_, square, [value(mul(number, lanes))])
-            frame.finish_column(task, add(column, number)).store(line, row, sub(task.rows, row))
+            lines = [vector.load(type_, square, [value(mul(number, lanes))]) for square in squares]
+            frame.finish_column(task, add(column, number)).store(lines, row, sub(task.rows, row))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu.build import (
@@ -101,9 +101,10 @@ class Frame:
         views = {access: view_of(plan, access, arguments) for access in plan.read_accesses}
         self.result = view_of(plan, plan.result, arguments)
         self.scalars = {scalar: arguments.pop(0) for scalar in plan.captured}
-        self.factors = Factors(
-            Factor(plan.factors[0], views_of(plan.row_elements, views), self.scalars),
-            Factor(plan.factors[1], views_of(plan.column_elements, views), self.scalars),
+        rows = Factor(plan.factors[0], views_of(plan.row_elements, views), self.scalars)
+        self.factors, *others = (
+            Factors(rows, Factor(product.factors[1], views_of(product.column_elements, views), self.scalars))
+            for product in plan.products
         )
         self.epilogue_views = views_of(plan.epilogue_elements, views)
         self.lists: list[View] = []
@@ -120,6 +121,27 @@ class Frame:
         self.is_paired = False
         # Pairs of bf16 that are half full at the end of the depth: none, one, or None where there never are.
         self.last_half: Index | None = None
+        # The products of siblings, each in a frame of its own.
+        self.siblings: tuple[Frame, ...] = ()
+        self.siblings = tuple(self.with_product(*one) for one in zip(plan.products[1:], others, strict=True))
+
+    def with_product(self, plan: ContractPlan, factors: "Factors") -> "Frame":
+        """The same kernel for the product of `factors` alone, whose plan is `plan`."""
+        frame = copy(self)
+        frame.plan, frame.factors = plan, factors
+        return frame
+
+    def with_depth(self, depth: int) -> "Frame":
+        """The same kernel with `depth` steps between two packings."""
+        frame = copy(self)
+        frame.tile = replace(self.tile, depth=depth)
+        frame.siblings = tuple(sibling.with_depth(depth) for sibling in self.siblings)
+        return frame
+
+    @property
+    def products(self) -> "tuple[Frame, ...]":
+        """The frame of each product: this one and its siblings."""
+        return (self, *self.siblings)
 
     def exchanged(self) -> "Frame":
         """The same kernel with its rows, of one axis, as columns and its columns as rows."""
@@ -252,12 +274,12 @@ class FinishedLine:
     views: Mapping[ir.Value, View]
     result: View
 
-    def store(self, sums: ir.Value, place: Index, count: Index) -> None:
-        """Passes `sums`, those of the first `count` elements from `place` on, through the epilogue."""
-        frame, lanes = self.frame, ir.VectorType(sums.type).shape[0]
+    def store(self, sums: Sequence[ir.Value], place: Index, count: Index) -> None:
+        """Passes `sums`, of each product those of the first `count` elements from `place` on, through the epilogue."""
+        frame, lanes = self.frame, ir.VectorType(sums[0].type).shape[0]
         axis, block = self.axis, frame.plan.op.regions[1].blocks[0]
         mask = first_lanes(count, lanes)
-        known: dict[ir.Value, ir.Value] = {block.arguments[0]: sums, **frame.scalars}
+        known = {**dict(zip(block.arguments, sums, strict=True)), **frame.scalars}
         for scalar, view in self.views.items():
             stride = view.strides[axis]
             known[scalar] = view.load(mul(place, stride), stride, lanes, mask)

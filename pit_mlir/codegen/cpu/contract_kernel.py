@@ -7,12 +7,14 @@ from pit_mlir.codegen.cpu.contract_axpy import AxpyForm
 from pit_mlir.codegen.cpu.contract_blocks import BlocksForm
 from pit_mlir.codegen.cpu.contract_dot import DotForm
 from pit_mlir.codegen.cpu.contract_frame import Frame, is_unit
+from pit_mlir.codegen.cpu.contract_fresh import STEPS_OF_PANEL, FreshForm
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_panelled import PanelledForm
 from pit_mlir.codegen.cpu.contract_panels import is_panelled
 from pit_mlir.codegen.cpu.contract_parts import PartsForm
+from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm
 from pit_mlir.codegen.cpu.contract_stream import StreamForm
@@ -31,13 +33,27 @@ def build_kernel(frame: Frame) -> None:
         build_tabulated(frame)
         return
     if frame.plan.keys:
-        packed = packed_form(in_pairs(frame) or frame)
+        packed = grouped_form(in_pairs(frame) or frame)
         build_grouped(frame, packed, None if packed.panels is not None else skinny_form(frame))
         return
     if frame.plan.listed == "parts":
         parts_form(frame).build()
         return
     form_of(frame)()
+
+
+def multiplies_siblings(plan: ContractPlan) -> bool:
+    """Whether a kernel of `plan` multiplies its rows with more columns than one factor."""
+    return bool(plan.keys) and not plan.has_tables and len(plan.of_role("depth")) == 1
+
+
+def grouped_form(frame: Frame) -> PackedForm:
+    """The packed form of `frame`, whose columns depend on the segment of a row."""
+    if not is_plain(frame):
+        return packed_form(frame)
+    if is_panelled(frame):
+        return PanelledForm(frame)
+    return FreshForm(frame.with_depth(min(frame.tile.depth, STEPS_OF_PANEL)))
 
 
 def build_tabulated(frame: Frame) -> None:

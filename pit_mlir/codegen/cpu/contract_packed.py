@@ -4,6 +4,7 @@ A task is a block of rows and a block of columns. With a list along the depth, w
 rows of the block that are zero throughout are left out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -468,11 +469,19 @@ class PackedForm:
 
     def finish(self, buffers: Buffers, task: Task) -> None:
         """Passes the sums of `task` through the epilogue to the result."""
+        self.finish_products([buffers], task)
+
+    def finish_products(self, products: Sequence[Buffers], task: Task) -> None:
+        """Passes the sums of each product of `task` through the epilogue to the result."""
         type_ = ir.VectorType.get([self.tile.lanes], self.plan.sum_type)
 
-        def sums_at(row: Index, column: Index) -> ir.Value:
-            slot = row if buffers.slots is None else index_in(buffers.slots, row)
-            return vector.load(type_, buffers.sums, [value(self.place_of_sums(buffers, slot, column))])
+        def sums_at(row: Index, column: Index) -> list[ir.Value]:
+            found: list[ir.Value] = []
+            for buffers in products:
+                slot = row if buffers.slots is None else index_in(buffers.slots, row)
+                place = self.place_of_sums(buffers, slot, column)
+                found.append(vector.load(type_, buffers.sums, [value(place)]))
+            return found
 
         finish(self.frame, task, sums_at)
 

@@ -112,6 +112,9 @@ def in_pairs(frame: Frame) -> Frame | None:
     paired.extents[depth] = floor_div(frame.extents[depth], 2)
     paired.is_paired = True
     paired.last_half = None if has_even_extent(plan, depth) else remainder(frame.extents[depth], 2)
+    others = [in_pairs(sibling) for sibling in frame.siblings]
+    paired.siblings = tuple(other for other in others if other is not None)
+    assert len(paired.siblings) == len(others), "siblings are of one type"
     return paired
 
 

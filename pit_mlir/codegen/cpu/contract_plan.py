@@ -29,8 +29,9 @@ class Axis:
 class ContractPlan:
     """A contraction as the code generator sees it.
 
-    `factors[0]` is packed as rows, `factors[1]` as columns, each with the elements it reads; `axes` are in the
-    order outer, row, column (the last one runs along vectors), depth (the last one is stepped). `group` are the
+    `factors[0]` is packed as rows, `factors[1]` as columns, each with the elements it reads; `siblings` are further
+    columns, each a factor and what it reads, whose products with the same rows have sums of their own. `axes` are in
+    the order outer, row, column (the last one runs along vectors), depth (the last one is stepped). `group` are the
     iterators of the index, `block` the block of each of those that say which segment, `listed` what it lists.
     """
 
@@ -44,6 +45,7 @@ class ContractPlan:
     group: tuple[int, ...]
     block: tuple[int, ...]
     listed: Listed
+    siblings: tuple[tuple[ir.Value, tuple[ir.OpView, ...]], ...] = ()
 
     def of_role(self, role: Role) -> tuple[int, ...]:
         """The numbers of the axes of `role`."""
@@ -127,8 +129,19 @@ class ContractPlan:
     @property
     def read_accesses(self) -> tuple[Access, ...]:
         """What is read of tensors, each once, in the order of its first reader."""
-        readers = (*self.row_elements, *self.column_elements, *self.epilogue_elements)
+        others = [reader for _, readers in self.siblings for reader in readers]
+        readers = (*self.row_elements, *self.column_elements, *others, *self.epilogue_elements)
         return tuple(dict.fromkeys(access for reader in readers if (access := Access.of(reader))))
+
+    @property
+    def products(self) -> "tuple[ContractPlan, ...]":
+        """The plan of each product alone: this one with the columns of one sibling after another."""
+        first = replace(self, siblings=())
+        others = (
+            replace(first, factors=(self.factors[0], factor), column_elements=readers)
+            for factor, readers in self.siblings
+        )
+        return (first, *others)
 
     @property
     def captured(self) -> tuple[ir.Value, ...]:
@@ -171,7 +184,8 @@ class ContractPlan:
         listed: Listed = "nothing"
         if group:
             listed = "depth" if kinds[group[-1]] else "parts" if any(kinds[p] for p in group) else "rows"
-        factors = list(yielded(product))
+        first, second, *others = yielded(product)
+        factors = [first, second]
         readers = [readers_of(factor, product) for factor in factors]
         carried = [carried_by([a for r in side if (a := accesses[r])], group) for side in readers]
         reads_windows = any(access.has_windows for access in accesses.values() if access)
@@ -179,6 +193,8 @@ class ContractPlan:
         alone = {p for p, size in zip(group, block, strict=False) if size == 1 and reads_windows}
         apart = [p for p in group if p not in alone] if listed == "depth" else group
         if is_swapped(carried, result, apart, listed, kinds, len(block)):
+            if others:
+                return "has siblings, and its first factor gives the columns"
             factors, readers, carried = factors[::-1], readers[::-1], carried[::-1]
         plan = ContractPlan(
             operation,
@@ -191,6 +207,7 @@ class ContractPlan:
             group,
             block,
             listed,
+            tuple((factor, tuple(readers_of(factor, product))) for factor in others),
         )
         roles = roles_of(kinds, carried[0], carried[1])
         if listed == "rows" and is_in_strips(plan, roles, [*(a for a in accesses.values() if a), result]):
@@ -291,18 +308,7 @@ class ContractPlan:
                 found = [Axis(role, ())]
             axes += found
         ordered = sorted(axes, key=lambda axis: ("outer", "row", "column", "depth").index(axis.role))
-        return ContractPlan(
-            self.op,
-            self.factors,
-            self.row_elements,
-            self.column_elements,
-            self.epilogue_elements,
-            self.result,
-            tuple(ordered),
-            self.group,
-            self.block,
-            self.listed,
-        )
+        return replace(self, axes=tuple(ordered))
 
     @property
     def has_runs(self) -> bool:

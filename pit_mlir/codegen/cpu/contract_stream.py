@@ -47,19 +47,21 @@ class StreamForm(SkinnyForm):
         wide = VECTORS * self.lanes
         rows = self.pack_rows(task)
         size = self.frame.plan.sum_type.width // 8
-        fit = floor_div(BYTES_OF_SUMS // size, maximum(task.rows, 1))
+        products = self.frame.products
+        fit = floor_div(BYTES_OF_SUMS // size // len(products), maximum(task.rows, 1))
         block = maximum(mul(floor_div(fit, wide), wide), wide)
         pitch = add(block, self.lanes)
-        sums = Lines(scratch(self.frame.plan.sum_type, mul(task.rows, pitch)), pitch)
-        columns = self.factors_of(task)[1]
+        sums = [Lines(scratch(self.frame.plan.sum_type, mul(task.rows, pitch)), pitch) for _ in products]
+        columns = [self.columns_of(product, task) for product in products]
         with loop(0, task.columns, block) as first:
             count = minimum(block, sub(task.columns, first))
-            self.add_products(task, self.at_column(columns, first), count, rows, sums)
+            for factor, lines in zip(columns, sums, strict=True):
+                self.add_products(task, self.at_column(factor, first), count, rows, lines)
             with loop(0, task.rows) as row:
                 finished = self.frame.finish_row(task, row)
                 with loop(0, count, self.lanes) as column:
-                    total = sums.load(self.vector, row, column)
-                    finished.store(total, add(first, column), sub(count, column))
+                    totals = [lines.load(self.vector, row, column) for lines in sums]
+                    finished.store(totals, add(first, column), sub(count, column))
 
     def add_products(self, task: Task, columns: Factor, count: Index, rows: Lines, sums: Lines) -> None:
         """The sums of `count` columns, which begin with `columns`, for all rows of `task`."""

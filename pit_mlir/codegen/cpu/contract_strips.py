@@ -105,7 +105,7 @@ def build_dots(frame: Frame) -> None:
         with loop(0, part.columns) as column:
             place = add(part.column, column)
             other = factors.columns.moved(lambda view: frame.column_offset(view, place))
-            finished.store(dot_product(frame, line, other), column, 1)
+            finished.store([dot_product(frame, line, other)], column, 1)
 
 
 def dot_product(frame: Frame, left: Factor, right: Factor) -> ir.Value:
