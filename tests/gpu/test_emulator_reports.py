@@ -356,6 +356,12 @@ MBARRIER = """
 def test_mbarriers() -> None:
     good = MBARRIER.format(count="%thirtytwo", between="nvvm.barrier", parity="%zero")
     np.testing.assert_array_equal(run(good)[:32], 31 - np.arange(32))
+    # Those who wait come first.
+    waiting = good.replace('%low = llvm.icmp "ult"', '%low = llvm.icmp "uge"')
+    waiting = waiting.replace("%data[%tid]", "%data[%lane]").replace(
+        "store %tid, %mine", "store %lane, %mine"
+    )
+    np.testing.assert_array_equal(run(waiting)[:32], 31 - np.arange(32))
     fails(MBARRIER.format(count="%thirtytwo", between="", parity="%zero"), "race|not written")
     fails(
         MBARRIER.format(count="%sixtyfour", between="nvvm.barrier", parity="%zero"),

@@ -13,8 +13,8 @@ void land(Machine &machine, const Copy &copy, uint32_t writer, uint32_t time) {
   std::memcpy(copy.to, copy.from, copy.given);
   std::memset(copy.to + copy.given, 0, copy.bytes - copy.given);
   if (!machine.checks) return;
-  Cell *cells = machine.sharedCells + (copy.to - machine.window);
-  for (uint32_t i = 0; i < copy.bytes; ++i) {
+  Cell *cells = machine.sharedCells + (copy.to - machine.window) / kGranule;
+  for (uint32_t i = 0; i < copy.bytes / kGranule; ++i) {
     cells[i].flags &= ~kInFlight;
     cells[i].writer = writer;
     cells[i].writeTime = time;
@@ -28,7 +28,8 @@ void depart(Thread &self, const Copy &copy) {
   if (!machine.isShared(copy.to)) fail(self, copy.site, "it copies to %p, which is not shared memory", copy.to);
   touchMemory(self, copy.to, copy.bytes, copy.bytes, kWrites, copy.site);
   if (machine.checks)
-    for (uint32_t i = 0; i < copy.bytes; ++i) machine.sharedCells[copy.to - machine.window + i].flags |= kInFlight;
+    for (uint32_t i = 0; i < copy.bytes; i += kGranule)
+      machine.sharedCells[(copy.to - machine.window + i) / kGranule].flags |= kInFlight;
   self.copies.push_back(copy);
 }
 

@@ -81,7 +81,7 @@ Machine::Machine()
   void *mapped = mmap(nullptr, 2 * kWindow, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) outOfMemory();
   window = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(mapped) + kWindow - 1) / kWindow * kWindow);
-  sharedCells = newCells(kWindow);
+  sharedCells = newCells(kWindow / kGranule);
   if (sharedCells == nullptr) outOfMemory();
 }
 
@@ -122,7 +122,7 @@ bool Machine::prepare(const Kernel &kernel, const Grid &grid) {
     return refuse(print("%u bytes of shared memory: a block has %u", sharedBytes, kMaxShared));
   if (now > kEndOfTime) {
     ranges.forget();
-    std::fill_n(sharedCells, kWindow, Cell{});
+    std::fill_n(sharedCells, kWindow / kGranule, Cell{});
     std::fill_n(seen_.get(), static_cast<size_t>(kMaxThreads) * kWidth, 0);
     now = 0;
   }
@@ -164,7 +164,7 @@ bool Machine::runBlock(const uint32_t *block) {
   ++now;
   blockStarts.push_back(blockStart);
   known.clear();
-  readers.clear();
+  readers.clear(count);
   meetings.clear();
   ready_.clear();
   idle_ = 0;

@@ -122,12 +122,6 @@ struct LateArrival {
   uint32_t site;
 };
 
-// A read of a cell that has several, in a list.
-struct Reader {
-  uint16_t thread, site;
-  uint32_t time, next;
-};
-
 // Blocks by the time of their start, and the time up to which is known what they did.
 using Knowledge = std::unordered_map<uint32_t, uint32_t>;
 
@@ -185,7 +179,7 @@ struct Machine {
   uint64_t blockCount = 0;  // of the launch
   Knowledge known;          // of other blocks of the launch
   std::unordered_map<const void *, MeetingPoint> meetingPoints;
-  std::vector<Reader> readers;
+  ReaderSets readers;
   std::vector<Meeting> meetings;
   Barrier barriers[kBarriers];
   std::vector<Transaction> transactions;

@@ -10,9 +10,6 @@
 namespace pit::emulator {
 namespace {
 
-constexpr uint64_t kGranule = 4;       // bytes of global memory to a cell
-constexpr uint32_t kManyReaders = 16;  // of a cell; where there are more, one of a warp stands for the others
-
 uint64_t cellsOf(uint64_t bytes) { return bytes / kGranule + 2; }
 
 }  // namespace
@@ -94,28 +91,13 @@ void Ranges::forget() {
     }
 }
 
-namespace {
-
 const char *verb(uint32_t touch, bool past) {
   if (touch & kAtomic) return past ? "changed" : "changes";
   if (touch & kWrites) return past ? "wrote" : "writes";
   return past ? "read" : "reads";
 }
 
-[[noreturn]] void raced(Thread &self, const void *address, uint32_t touch, uint32_t site, uint16_t other,
-                        uint32_t time, uint16_t otherSite, uint32_t otherTouch, const char *space) {
-  const Machine &machine = *self.machine;
-  const Site &there = machine.kernel->sites[otherSite];
-  fail(self, site, "race: it %s %s that %s %s (%s at %s), and nothing orders the two", verb(touch, false),
-       machine.place(address, space).c_str(), machine.nameOf(other, time).c_str(), verb(otherTouch, true),
-       there.operation, there.location);
-}
-
-bool ordered(const Thread &self, uint16_t other, uint32_t time) {
-  const Machine &machine = *self.machine;
-  if (time < machine.blockStart) return machine.isKnown(time);
-  return time <= machine.floor || other == self.number || self.seen[other] >= time;
-}
+namespace {
 
 // An atomic access that orders what its thread did: it knows what those knew who came before it to this address.
 void orderBlocks(Machine &machine, Thread &self, const void *address, uint32_t touch) {
@@ -130,87 +112,14 @@ void orderBlocks(Machine &machine, Thread &self, const void *address, uint32_t t
   point.known[machine.blockStart] = machine.now;
 }
 
-// The reads of a cell since its last write become those that `self` has not seen, and `self`'s own.
-void noteRead(Thread &self, Cell &cell, uint8_t mask, uint16_t site, bool atomic, uint32_t start) {
-  Machine &machine = *self.machine;
-  const uint8_t flags = (cell.flags & ~kAtomicRead) | (atomic ? kAtomicRead : 0);
-  const bool alive = cell.readTime >= start;
-  if (alive && cell.reader == self.number && cell.readTime >= machine.blockStart) {
-    cell.readMask = cell.readTime == self.time ? cell.readMask | mask : mask;
-  } else if (!alive || (cell.reader != kMany && ordered(self, cell.reader, cell.readTime))) {
-    cell.readMask = mask;
-  } else {
-    if (cell.reader != kMany || cell.readTime < machine.blockStart) {
-      machine.readers.push_back({cell.reader, cell.readSite, cell.readTime, 0});
-      cell.readers = machine.readers.size();
-      cell.reader = kMany;
-    }
-    cell.readTime = self.time;
-    cell.readMask |= mask;
-    cell.flags &= ~kAtomicRead;
-    uint32_t length = 0, neighbour = 0;
-    for (uint32_t i = cell.readers; i != 0; i = machine.readers[i - 1].next, ++length) {
-      Reader &reader = machine.readers[i - 1];
-      if (reader.time < machine.blockStart) continue;
-      if (reader.thread == self.number) {
-        reader.time = self.time;
-        return;
-      }
-      if (reader.thread / kWarp == self.number / kWarp) neighbour = i;
-    }
-    if (length >= kManyReaders && neighbour != 0) {
-      Reader &reader = machine.readers[neighbour - 1];
-      reader.thread = self.number;
-      reader.site = site;
-      reader.time = self.time;
-      return;
-    }
-    machine.readers.push_back({static_cast<uint16_t>(self.number), site, self.time, cell.readers});
-    cell.readers = machine.readers.size();
-    return;
+// Calls `body(cell, mask, address)` for each cell of `bytes` bytes at `offset`; `cells` begins with that of `begin`.
+template <class Body>
+void forCells(Cell *cells, char *begin, uint64_t offset, uint64_t bytes, Body body) {
+  for (uint64_t i = offset, end = offset + bytes; i < end;) {
+    const uint64_t inCell = i % kGranule, count = std::min(kGranule - inCell, end - i);
+    body(cells[i / kGranule], static_cast<uint8_t>(((1u << count) - 1) << inCell), begin + i);
+    i += count;
   }
-  cell.reader = self.number;
-  cell.readTime = self.time;
-  cell.readSite = site;
-  cell.flags = flags;
-}
-
-// `start`: accesses before it do not count.
-inline void touchCell(Thread &self, Cell &cell, uint8_t mask, uint32_t touch, uint32_t site, uint32_t start,
-                      const void *address, const char *space) {
-  Machine &machine = *self.machine;
-  const bool atomic = touch & kAtomic;
-  if (cell.writeTime >= start && (cell.writeMask & mask) && !(atomic && (cell.flags & kAtomicWrite)) &&
-      !ordered(self, cell.writer, cell.writeTime))
-    raced(self, address, touch, site, cell.writer, cell.writeTime, cell.writeSite,
-          cell.flags & kAtomicWrite ? kAtomic : kWrites, space);
-  if (!(touch & kWrites)) return noteRead(self, cell, mask, site, atomic, start);
-  if (cell.readTime >= start && (cell.readMask & mask) && !(atomic && (cell.flags & kAtomicRead))) {
-    if (cell.reader != kMany) {
-      if (!ordered(self, cell.reader, cell.readTime))
-        raced(self, address, touch, site, cell.reader, cell.readTime, cell.readSite, kReads, space);
-    } else if (cell.readTime < machine.blockStart) {
-      if (!machine.isKnown(cell.readTime))
-        raced(self, address, touch, site, kMany, cell.readTime, cell.readSite, kReads, space);
-    } else {
-      for (uint32_t i = cell.readers; i != 0; i = machine.readers[i - 1].next) {
-        const Reader &reader = machine.readers[i - 1];
-        if (!ordered(self, reader.thread, reader.time))
-          raced(self, address, touch, site, reader.thread, reader.time, reader.site, kReads, space);
-      }
-    }
-  }
-  const bool again = cell.writer == self.number && cell.writeTime == self.time;
-  cell.writeMask = again ? cell.writeMask | mask : mask;
-  cell.writer = self.number;
-  cell.writeTime = self.time;
-  cell.writeSite = site;
-  cell.written |= mask;
-  // Who wrote before, and then changes it atomically, still wrote.
-  const bool isAtomic = atomic && (!again || (cell.flags & kAtomicWrite));
-  cell.flags = (cell.flags & ~kAtomicWrite) | (isAtomic ? kAtomicWrite : 0);
-  cell.readMask &= ~mask;
-  if (cell.readMask == 0) cell.readTime = 0;
 }
 
 void touchShared(Thread &self, char *address, uint64_t bytes, uint32_t touch, uint32_t site) {
@@ -220,20 +129,19 @@ void touchShared(Thread &self, char *address, uint64_t bytes, uint32_t touch, ui
     fail(self, site, "out of bounds: it %s %s, and the block has %u bytes of it", verb(touch, false),
          machine.place(address, "shared").c_str(), machine.sharedBytes);
   if (!machine.checks) return;
-  for (uint64_t i = 0; i < bytes; ++i) {
-    Cell &cell = machine.sharedCells[offset + i];
+  forCells(machine.sharedCells, machine.window, offset, bytes, [&](Cell &cell, uint8_t mask, char *at) {
     if (cell.writeTime < machine.blockStart) {
-      if (cell.flags != 0) cell.flags = 0;
+      cell.written = cell.flags = 0;
     } else if (cell.flags & kInFlight) {
       const Site &copy = machine.kernel->sites[cell.writeSite];
       fail(self, site, "not arrived: it %s %s, where data is under way (%s at %s) that nobody waited for",
-           verb(touch, false), machine.place(address + i, "shared").c_str(), copy.operation, copy.location);
+           verb(touch, false), machine.place(at, "shared").c_str(), copy.operation, copy.location);
     }
-    if ((touch & kReads) && cell.writeTime < machine.blockStart)
+    if ((touch & kReads) && (cell.written & mask) != mask)
       fail(self, site, "not written: it reads %s, which nobody in the block wrote",
-           machine.place(address + i, "shared").c_str());
-    touchCell(self, cell, 1, touch, site, machine.blockStart, address + i, "shared");
-  }
+           machine.place(at, "shared").c_str());
+    touchCell(self, cell, mask, touch, site, machine.blockStart, at, "shared");
+  });
 }
 
 void touchGlobal(Thread &self, char *address, uint64_t bytes, uint32_t touch, uint32_t site) {
@@ -249,17 +157,11 @@ void touchGlobal(Thread &self, char *address, uint64_t bytes, uint32_t touch, ui
          static_cast<unsigned long long>(near->bytes));
   }
   if (!machine.checks) return;
-  const uint64_t offset = address - range->begin, end = offset + bytes;
-  for (uint64_t i = offset; i < end;) {
-    const uint64_t inCell = i % kGranule, count = std::min(kGranule - inCell, end - i);
-    const uint8_t mask = ((1u << count) - 1) << inCell;
-    Cell &cell = range->cells[i / kGranule];
+  forCells(range->cells, range->begin, address - range->begin, bytes, [&](Cell &cell, uint8_t mask, char *at) {
     if ((touch & kReads) && !range->initialized && (cell.written & mask) != mask)
-      fail(self, site, "not written: it reads %s, which nobody wrote",
-           machine.place(range->begin + i, "global").c_str());
-    touchCell(self, cell, mask, touch, site, machine.launchStart, range->begin + i, "global");
-    i += count;
-  }
+      fail(self, site, "not written: it reads %s, which nobody wrote", machine.place(at, "global").c_str());
+    touchCell(self, cell, mask, touch, site, machine.launchStart, at, "global");
+  });
   if ((touch & kAtomic) && machine.blockCount > 1) orderBlocks(machine, self, address, touch);
 }
 
@@ -269,15 +171,14 @@ void touchByEngine(Thread &self, char *address, uint64_t bytes, uint32_t site) {
   Machine &machine = *self.machine;
   touchMemory(self, address, bytes, bytes, kReads, site);
   if (!machine.checks) return;
-  for (uint64_t i = 0; i < bytes; ++i) {
-    const Cell &cell = machine.sharedCells[address - machine.window + i];
-    if (cell.writer >= machine.count) continue;
-    if (cell.writeTime <= machine.threads[cell.writer].proxyFence || cell.writeTime <= self.proxyFence) continue;
+  forCells(machine.sharedCells, machine.window, address - machine.window, bytes, [&](Cell &cell, uint8_t, char *at) {
+    if (cell.writer >= machine.count) return;
+    if (cell.writeTime <= machine.threads[cell.writer].proxyFence || cell.writeTime <= self.proxyFence) return;
     const Site &write = machine.kernel->sites[cell.writeSite];
     fail(self, site, "not known to the engine: it reads %s, which %s wrote (%s at %s), with no fence.proxy.async since",
-         machine.place(address + i, "shared").c_str(), machine.nameOf(cell.writer, cell.writeTime).c_str(),
-         write.operation, write.location);
-  }
+         machine.place(at, "shared").c_str(), machine.nameOf(cell.writer, cell.writeTime).c_str(), write.operation,
+         write.location);
+  });
 }
 
 void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment, uint32_t touch, uint32_t site) {
