@@ -79,3 +79,69 @@ func.func @strided_copy(%x: memref<8x4xf32, strided<[16, 2]>>, %y: memref<8x4xf3
   memref.copy %x, %y : memref<8x4xf32, strided<[16, 2]>> to memref<8x4xf32>
   return
 }
+
+// -----
+
+// A softmax is one kernel: its row is read three times and written once, nothing else reaches memory.
+
+// CHECK-LABEL: func.func @softmax
+// CHECK: gpu.launch
+// CHECK: scf.for
+// CHECK: arith.maximumf
+// CHECK-COUNT-5: gpu.shuffle xor
+// CHECK: scf.for
+// CHECK: math.exp
+// CHECK-COUNT-5: gpu.shuffle xor
+// CHECK: scf.for
+// CHECK: math.exp
+// CHECK: arith.divf
+// CHECK: memref.store
+// CHECK-NOT: memref.store
+// CHECK: return
+func.func @softmax(%x: memref<64x100xf32>, %y: memref<64x100xf32>) {
+  %lowest = arith.constant 0xFF800000 : f32
+  %zero = arith.constant 0.0 : f32
+  %m = memref.alloc() : memref<64xf32>
+  %s = memref.alloc() : memref<64xf32>
+  %e = memref.alloc() : memref<64x100xf32>
+  linalg.generic {indexing_maps = [affine_map<(r) -> ()>, affine_map<(r) -> (r)>], iterator_types = ["parallel"]}
+      ins(%lowest : f32) outs(%m : memref<64xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    linalg.yield %a : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<64x100xf32>) outs(%m : memref<64xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.maximumf %a, %o : f32
+    linalg.yield %t : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>, affine_map<(r, c) -> (r, c)>],
+                  iterator_types = ["parallel", "parallel"]}
+      ins(%x, %m : memref<64x100xf32>, memref<64xf32>) outs(%e : memref<64x100xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %t = arith.subf %a, %b : f32
+    %u = math.exp %t : f32
+    linalg.yield %u : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(r) -> ()>, affine_map<(r) -> (r)>], iterator_types = ["parallel"]}
+      ins(%zero : f32) outs(%s : memref<64xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    linalg.yield %a : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%e : memref<64x100xf32>) outs(%s : memref<64xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>, affine_map<(r, c) -> (r, c)>],
+                  iterator_types = ["parallel", "parallel"]}
+      ins(%e, %s : memref<64x100xf32>, memref<64xf32>) outs(%y : memref<64x100xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %t = arith.divf %a, %b : f32
+    linalg.yield %t : f32
+  }
+  return
+}

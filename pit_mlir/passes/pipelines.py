@@ -125,8 +125,9 @@ GPU_PIPELINE: tuple[str, ...] = (
     # Kernels in the NVVM dialect, then what host and kernels have in common.
     "gpu.module(convert-nvgpu-to-nvvm, "
     "convert-gpu-to-nvvm{index-bitwidth=64}, reconcile-unrealized-casts), "
-    "pit-lower-intrinsics, convert-math-to-llvm, convert-vector-to-llvm, finalize-memref-to-llvm{use-generic-functions}, "
-    "convert-arith-to-llvm, convert-index-to-llvm, convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm",
+    "pit-lower-intrinsics, convert-math-to-llvm, convert-vector-to-llvm, "
+    "finalize-memref-to-llvm{use-generic-functions}, convert-arith-to-llvm, convert-index-to-llvm, "
+    "convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm",
     # Launches become calls of the runtime.
     "gpu-to-llvm, reconcile-unrealized-casts, pit-lower-launches, pit-widen-booleans, canonicalize, cse",
     "pit-hide-functions",

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.build import add, ceil_div, delinearize, move_here, mul, product, sub, value
-from pit_mlir.codegen.cpu.nest import nest_of
+from pit_mlir.codegen.cpu.nest import Nest, nest_of
+from pit_mlir.codegen.cpu.row_fusion import is_transparent
 from pit_mlir.codegen.gpu.copies import emit_copy
 from pit_mlir.codegen.gpu.launch import each, launch
 from pit_mlir.codegen.gpu.loops import emit
+from pit_mlir.codegen.gpu.row_fusion import emit_rows, has_sums, rows_in_common
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.structured import Structured
 from pit_mlir.dialect.walk import has_any, operations, outermost
@@ -27,6 +29,8 @@ class MapLoopsToGpu(Pass):
     name: ClassVar[str] = "pit-map-loops-to-gpu"
     statistics: ClassVar[Mapping[str, str]] = {
         "num-structured": "Structured operations that became kernels",
+        "num-fused": "Those that share a kernel with others that work on the same rows",
+        "num-copies": "Copies that became kernels",
         "num-parallel": "Parallel loops that became kernels",
         "num-serial": "Kernels of one thread",
     }
@@ -35,10 +39,13 @@ class MapLoopsToGpu(Pass):
         """Operations on tensors are left alone, and so is what stands in kernels."""
         with op.context:
             for function in operations(op, "func.func"):
-                for structured in on_host(function, "linalg.generic", "memref.copy"):
-                    if not structured.results:
-                        lower_structured(structured)
-                        report.count("num-structured")
+                for copy in on_host(function, "memref.copy"):
+                    lower_copy(copy)
+                    report.count("num-copies")
+                structured = [op for op in on_host(function, "linalg.generic") if not op.results]
+                report.count("num-structured", len(structured))
+                for block in dict.fromkeys(op.block for op in structured):
+                    lower_block(block, report)
                 for parallel in on_host(function, "scf.parallel"):
                     if not parallel.results:
                         lower_parallel(parallel)
@@ -67,16 +74,46 @@ def touches_memory(op: ir.Operation) -> bool:
     return has_any(op, lambda inner: inner.name in ("memref.load", "memref.store", "memref.atomic_rmw"))
 
 
-def lower_structured(op: ir.Operation) -> None:
-    """Replaces a structured operation or a copy by its kernel."""
+def lower_copy(op: ir.Operation) -> None:
+    """Replaces a copy by its kernel."""
     with ir.InsertionPoint(op), op.location:
-        if op.name == "memref.copy":
-            emit_copy(op.operands[0], op.operands[1])
-        else:
-            view = Structured.of(op)
-            assert view is not None
-            emit(nest_of(view))
+        emit_copy(op.operands[0], op.operands[1])
     op.erase()
+
+
+def lower_block(block: ir.Block, report: Report) -> None:
+    """Lowers the structured operations of `block` in order, as many at once as can go row by row."""
+    group: list[tuple[ir.Operation, Nest]] = []
+    for op in [inner.operation for inner in block.operations]:
+        if op.name != "linalg.generic" or op.results:
+            if not is_transparent(op):
+                lower_group(group, report)
+                group = []
+            continue
+        view = Structured.of(op)
+        assert view is not None
+        with ir.InsertionPoint(op), op.location:
+            nest = nest_of(view)
+        if group and not rows_in_common([*(member for _, member in group), nest]):
+            lower_group(group, report)
+            group = []
+        group.append((op, nest))
+    lower_group(group, report)
+
+
+def lower_group(group: list[tuple[ir.Operation, Nest]], report: Report) -> None:
+    """Builds the kernels of a group: one where its last operation stands, or one for each."""
+    nests, ops = [nest for _, nest in group], [op for op, _ in group]
+    if len(group) > 1 and has_sums(nests):
+        with ir.InsertionPoint(ops[-1]), ops[-1].location:
+            emit_rows(nests, rows_in_common(nests), ops)
+        report.count("num-fused", len(group))
+    else:
+        for op, nest in group:
+            with ir.InsertionPoint(op), op.location:
+                emit(nest)
+    for op in ops:
+        op.erase()
 
 
 def lower_parallel(op: ir.Operation) -> None:
