@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pit_mlir.frontend.marks import mark, threshold
     from pit_mlir.frontend.padding import Padding
     from pit_mlir.options import CompileOptions
+    from pit_mlir.program_file import load
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "PlatformError",
     "UnsupportedError",
     "compile",
+    "load",
     "mark",
     "threshold",
 ]
@@ -38,6 +40,7 @@ _LAZY = {
     "CompiledModule": "pit_mlir.compiled_module",
     "Padding": "pit_mlir.frontend.padding",
     "compile": "pit_mlir.compile",
+    "load": "pit_mlir.program_file",
     "mark": "pit_mlir.frontend.marks",
     "threshold": "pit_mlir.frontend.marks",
 }

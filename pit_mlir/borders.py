@@ -18,6 +18,9 @@ from pit_mlir.runtime.program import ALIGNMENT, Program, Results
 class Border(Protocol):
     """How values of one library cross the border of a program."""
 
+    mode: str | None
+    """The mode of the library that calls must be in, in a word for another process."""
+
     def verify_mode(self) -> None:
         """Raises `InputError` in a mode of the library in which a call would not mean what the model means."""
         ...
@@ -148,14 +151,14 @@ class TorchBorder:
         self._guard: TorchGuard | None = None
         self._device = torch.device("cpu" if device is None else device.place)
         self._alignment = 1 if device is None else ALIGNMENT
-        self._autocast = autocast_type(torch, self._device.type)
+        self.mode = autocast_type(torch, self._device.type)
 
     def verify_mode(self) -> None:
         """See `Border`: torch.autocast must be as it was at compile time, and nobody may be tracing."""
         autocast = autocast_type(self._torch, self._device.type)
-        if autocast is not self._autocast:
+        if autocast != self.mode:
             compiled, called = (
-                f"torch.autocast of {t}" if t else "no autocast" for t in (self._autocast, autocast)
+                f"torch.autocast of torch.{t}" if t else "no autocast" for t in (self.mode, autocast)
             )
             raise InputError(
                 f"compiled under {compiled} and called under {called}, where the model has other types; compile it "
@@ -262,9 +265,11 @@ class TorchBorder:
         return tuple(places[0].tolist()) if len(places) else None
 
 
-def autocast_type(torch: Any, device: str) -> Any:
+def autocast_type(torch: Any, device: str) -> str | None:
     """The dtype that torch.autocast casts to on a kind of device at the moment, None where it is off."""
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    if not torch.is_autocast_enabled(device):
+        return None
+    return str(torch.get_autocast_dtype(device)).removeprefix("torch.")
 
 
 def is_tracing(torch: Any) -> bool:
@@ -282,6 +287,7 @@ class NumpyBorder:
     """Arrays of numpy; bf16 is the type of the package ml_dtypes."""
 
     def __init__(self, arguments: Sequence[Argument]) -> None:
+        self.mode: str | None = None
         elements = {str(element.numpy): element for element in ELEMENTS.values()}
         self._expected: dict[Argument, tuple[Element, tuple[int, ...] | None]] = {
             a: (elements[a.dtype], static_shape(a.shape)) for a in arguments

@@ -5,29 +5,28 @@ import os
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pit_mlir.artifact import Artifact, Known
 from pit_mlir.artifact_cache import bytecode, key_of, known, remember, store, stored
+from pit_mlir.assembly import assemble
 from pit_mlir.bindings import ir
-from pit_mlir.borders import Border, NumpyBorder, TorchBorder
-from pit_mlir.compiled_module import CompiledModule
+from pit_mlir.compiled_module import CompiledModule, Settings
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.errors import InputError, PlatformError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.padding import Padding
-from pit_mlir.frontend.signature import ArgumentOutput, BoundModel, ImportedModel, Interface
+from pit_mlir.frontend.signature import BoundModel, ImportedModel
 from pit_mlir.options import CompileOptions, Progress
 from pit_mlir.passes.pipelines import rewrite_pipeline, target_pipeline
 from pit_mlir.passes.runner import Observer, run_pipeline
-from pit_mlir.runtime.cross import program_of
 from pit_mlir.runtime.device import current_gpu
 from pit_mlir.runtime.engine import build_code
 from pit_mlir.runtime.memory import give_back
 from pit_mlir.runtime.program import Code
-from pit_mlir.snapshot import Snapshot
 from pit_mlir.target import Target, kernel_chip
 
 if TYPE_CHECKING:
@@ -145,23 +144,10 @@ def build(
     else:
         bound, artifact = bound_torch_model(model, args, kwargs, dynamic_shapes, sparsity, plan, show)
     show("done", 1, 1)
-    interface = bound.interface
-    border: Border = NumpyBorder(interface.arguments) if is_text(model) else TorchBorder(interface.arguments)
-    snapshot: Snapshot | None = None
+    settings = Settings(plan.target, is_text(model), plan.options.freeze, plan.options.check_finite)
+    explained = replace(artifact, explanation=artifact.explanation.renewed(title_of(model)))
+    compiled = assemble(bound, explained, settings)
     if plan.options.freeze:
-        prepare = None if artifact.prepare is None else program_of(artifact.prepare, plan.target)
-        snapshot = Snapshot(prepare, {*artifact.used, *returned_weights(interface)}, border)
-    compiled = CompiledModule(
-        program_of(artifact.main, plan.target),
-        bound,
-        border,
-        artifact.explanation.renewed(title_of(model)),
-        artifact.ir,
-        artifact.sparse,
-        snapshot,
-        plan.options.check_finite,
-    )
-    if snapshot is not None:
         compiled.refresh()
     # Not what is in cycles: collecting takes a tenth of a second with torch in the process.
     give_back()
@@ -239,14 +225,6 @@ def steps_of(padding: Sequence[int], plan: Plan) -> list[str]:
         *rewriting_of(padding, plan),
         *target_pipeline(plan.target, deterministic=plan.options.deterministic),
     ]
-
-
-def returned_weights(interface: Interface) -> set[int]:
-    """The numbers of the weights that the model returns as they are, or writes somewhere."""
-    values = (*interface.outputs, *(back.value for back in interface.write_backs))
-    returned = {value.argument for value in values if isinstance(value, ArgumentOutput)}
-    weights = [number for number, a in enumerate(interface.arguments) if a.kind == "weight"]
-    return {order for order, number in enumerate(weights) if number in returned}
 
 
 def translate(imported: ImportedModel, steps: Sequence[str], plan: Plan, show: Progress) -> Artifact:

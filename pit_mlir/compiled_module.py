@@ -3,10 +3,12 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pit_mlir.artifact import Artifact
 from pit_mlir.borders import Border, verify_finite
-from pit_mlir.errors import InputError, UnsupportedError
+from pit_mlir.errors import InputError, MissingPackageError, UnsupportedError
 from pit_mlir.explanation import Explanation
 from pit_mlir.frontend.signature import (
     Argument,
@@ -21,6 +23,7 @@ from pit_mlir.frontend.signature import (
 from pit_mlir.runtime.program import Program
 from pit_mlir.sample import Sample
 from pit_mlir.snapshot import Snapshot
+from pit_mlir.target import CPU, Target
 
 if TYPE_CHECKING:
     from pit_mlir.sampler import Sampler
@@ -40,6 +43,17 @@ class Bound:
     dims: list[int]
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a program is called: on which `target`, with `arrays` of numpy or with tensors of torch, on frozen weights or
+    on live ones, and whether every call looks for values that are not finite."""
+
+    target: Target = CPU
+    arrays: bool = False
+    freeze: bool = False
+    check_finite: bool = False
+
+
 class CompiledModule:
     """Takes what the model takes, gives what it gives; tensors go in without a copy, results own their memory.
 
@@ -52,8 +66,6 @@ class CompiledModule:
     nobody else holds it, its memory goes. Calls from several threads at a time
     are safe, and so are calls in a forked child. There are no gradients: results never require grad, and with grad
     enabled, an input that requires grad is an error. torch.autocast must be as it was at compile time.
-
-    `ir` is the text of the sparse program, before code generation; large constants are elided.
     """
 
     def __init__(
@@ -61,23 +73,20 @@ class CompiledModule:
         program: Program,
         model: BoundModel,
         border: Border,
-        explanation: Explanation,
-        ir: str,
-        sparse: bytes,
+        artifact: Artifact,
+        settings: Settings,
         snapshot: Snapshot | None = None,
-        check_finite: bool = False,
     ) -> None:
-        self.ir = ir
-        self._program = program
-        self._sparse = sparse
-        self._sampler: Sampler | None = None
+        self._artifact = artifact
         self._border = border
-        self._explanation = explanation
+        self._settings = settings
         self._snapshot = snapshot
-        self._check_finite = check_finite
+        self._program = program
+        self._sampler: Sampler | None = None
         interface = model.interface
+        # An imported model has a module of MLIR besides, which is not kept.
+        self._model = BoundModel(interface, model.call, model.weights)
         self._call = model.call
-        self._weights = model.weights
         self._outputs = interface.outputs
         self._symbols = interface.symbols
         self._conditions = interface.conditions
@@ -100,6 +109,11 @@ class CompiledModule:
             if size is None
         ]
 
+    @property
+    def ir(self) -> str:
+        """The text of the sparse program, before code generation; large constants are elided."""
+        return self._artifact.ir
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's answer to `(*args, **kwargs)`; raises `InputError`."""
         border = self._border
@@ -119,14 +133,14 @@ class CompiledModule:
         originals: list[Any] = []
         tensors: list[Any] = []
         if self._snapshot is None:
-            originals = self._weights.read()
+            originals = self._model.weights.read()
             weights, prepared = self._admit(self._weight_arguments, originals), []
         else:
             weights, prepared = self._snapshot.state
         values = [*weights, *inputs] if self._weights_first else self._ordered(weights, inputs)
         if self._has_own_tensors:
             # The tensors themselves, of which `values` may be contiguous copies.
-            tensors = self._ordered(originals or self._weights.read(), given)
+            tensors = self._ordered(originals or self._model.weights.read(), given)
             self._verify_apart(tensors)
         sizes = self._sizes(values) if self._is_dynamic else {}
         passed = [*values, *prepared]
@@ -139,7 +153,25 @@ class CompiledModule:
             raise InputError(
                 "refresh() needs options.freeze=True: this program reads its weights at every call"
             )
-        self._snapshot.take(self._admit(self._weight_arguments, self._weights.read()))
+        self._snapshot.take(self._admit(self._weight_arguments, self._model.weights.read()))
+
+    def synchronize(self) -> None:
+        """Waits until the device has done all calls on the current stream; raises `InputError` where a check of one has
+        failed. A program for the CPU has nothing to wait for."""
+        self._program.synchronize()
+
+    def save(self, path: str | Path, *, weights: bool = True) -> None:
+        """Writes the program to the file `path`, from which `pit_mlir.load` makes a compiled module without a compiler.
+
+        The file appears whole or not at all. It has the machine code, the kernels of a GPU, what calls and answers look
+        like, the explanation, and the weights as they are now, or the snapshot of frozen ones. Without `weights` it
+        has none but those that no state dict has, and `load` wants them.
+
+        Raises `UnsupportedError` for what cannot be written, `InputError` where the file cannot be.
+        """
+        from pit_mlir.program_file import save
+
+        save(self, path, weights=weights)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """What was found, proved, rewritten and left dense, per operator: print it, or see `Explanation.to_html`.
@@ -149,15 +181,19 @@ class CompiledModule:
         compiled when it is first asked for. What the model writes to is not written.
         """
         if not args and not kwargs:
-            return self._explanation
-        return replace(self._explanation, sample=self._sample(self._bind(args, kwargs)))
+            return self._artifact.explanation
+        return replace(self._artifact.explanation, sample=self._sample(self._bind(args, kwargs)))
 
     def _sample(self, bound: Bound) -> Sample:
         """What the indices of a call hold."""
         if self._sampler is None:
-            from pit_mlir.sampler import Sampler
-
-            self._sampler = Sampler(self._sparse)
+            try:
+                from pit_mlir.sampler import Sampler
+            except ImportError as error:
+                raise MissingPackageError(
+                    f"explain() of a call compiles a variant of the program, which needs the compiler: {error}"
+                ) from None
+            self._sampler = Sampler(self._artifact.sparse)
         return self._sampler.run(self._border.pointers(bound.passed), bound.dims)
 
     def __copy__(self) -> "CompiledModule":
@@ -169,20 +205,21 @@ class CompiledModule:
     def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledModule":
         """The same program on a copy of the model's weights, or on the same snapshot until `refresh`."""
         twin = memo[id(self)] = copy.copy(self)
-        twin._weights = copy.deepcopy(self._weights, memo)
+        weights = copy.deepcopy(self._model.weights, memo)
+        twin._model = BoundModel(self._model.interface, self._model.call, weights)
         twin._snapshot = copy.copy(self._snapshot)
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise UnsupportedError(
             "a compiled module cannot be pickled, nor passed to a spawned process: it holds machine code of this "
-            "process; pickle the model and compile it there, or fork"
+            "process; save() it and load() it there, or fork"
         )
 
     def _admit(self, arguments: Sequence[Argument], values: Sequence[Any]) -> list[Any]:
         """`values`, checked and contiguous."""
         admitted = self._border.admit(arguments, values)
-        if self._check_finite:
+        if self._settings.check_finite:
             verify_finite(self._border, arguments, admitted)
         return admitted
 

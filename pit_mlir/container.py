@@ -48,12 +48,12 @@ def write_container(file: IO[bytes], data: Any, parts: Mapping[str, Buffer]) -> 
 
 
 class Container:
-    """A container that is being read; `data` is what it is about."""
+    """A container that is being read; `data` is what it is about, `name` what messages call it."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
-        """Reads the header of `file`, which messages call `name`; raises `InputError` for what is no container."""
+    def __init__(self, file: io.BufferedIOBase, name: str) -> None:
+        """Reads the header of `file`; raises `InputError` for what is no container."""
         self._file = file
-        self._name = name
+        self.name = name
         fixed = file.read(_FIXED.size)
         if not fixed.startswith(_MAGIC):
             raise self._refusal(_foreign(fixed))
@@ -72,6 +72,9 @@ class Container:
         content = json.loads(header)
         self.data: Any = content["data"]
         self._parts: dict[str, tuple[int, int, str]] = content["parts"]
+        end = max((self._begin + offset + length for offset, length, _ in self._parts.values()), default=0)
+        if file.seek(0, io.SEEK_END) < end:
+            raise self._refusal(_CUT_OFF)
 
     @property
     def parts(self) -> dict[str, int]:
@@ -93,24 +96,15 @@ class Container:
         self._file.seek(self._begin + offset)
         for begin in range(0, size, _CHUNK):
             chunk = view[begin : begin + _CHUNK]
-            if self._read_all(chunk) < len(chunk):
+            done = self._file.readinto(chunk)
+            if done < len(chunk):
                 raise self._refusal(_CUT_OFF)
             hashed.update(chunk)
         if hashed.hexdigest() != digest:
             raise self._refusal(f"{_DAMAGED} (in '{name}')")
 
-    def _read_all(self, view: memoryview) -> int:
-        """Fills `view` as far as the file goes; how many bytes that are."""
-        done = 0
-        while done < len(view):
-            count = self._file.readinto(view[done:])  # type: ignore[attr-defined]
-            if not count:
-                break
-            done += count
-        return done
-
     def _refusal(self, reason: str) -> InputError:
-        return InputError(reason, location=self._name)
+        return InputError(reason, location=self.name)
 
 
 _CUT_OFF = "is cut off: it ends before all of its parts; copy or write it again"

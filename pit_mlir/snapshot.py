@@ -16,7 +16,7 @@ class Snapshot:
 
     def __init__(self, prepare: Program | None, used: Collection[int], border: Border) -> None:
         self._prepare = prepare
-        self._used = frozenset(used)
+        self.used = frozenset(used)
         self._border = border
         self.state: tuple[list[Any], list[Any]] = ([], [])
         """The weights and what was prepared from them: one object, so that no call sees half of a new snapshot."""
@@ -29,7 +29,7 @@ class Snapshot:
             self._prepare.make_lasting(results)
             prepared = self._border.results(self._prepare, results)
         copies = [
-            self._border.copy(weight) if number in self._used else self._border.placeholder(weight)
+            self._border.copy(weight) if number in self.used else self._border.placeholder(weight)
             for number, weight in enumerate(weights)
         ]
         self.state = copies, prepared

@@ -113,6 +113,10 @@ class WeightSource(Protocol):
         """From now on the model lives only as long as others hold it."""
         ...
 
+    def unnamed(self) -> set[int]:
+        """The numbers of the tensors that no state dict has."""
+        ...
+
 
 class CallSource(Protocol):
     """How the arguments of a call become the inputs of a program, and its outputs the answer."""

@@ -21,7 +21,7 @@ _TYPES = {name: type_ for type_, name in _PLAIN.items()}
 _TORCH = (torch.dtype, torch.layout, torch.memory_format)
 
 
-def call_to_data(call: ModelCall) -> Any:
+def model_call_to_data(call: ModelCall) -> Any:
     """`call` in JSON; raises `UnsupportedError` where it has a value that cannot be written."""
     return {
         "in": structure_to_data(call.in_spec),
@@ -31,7 +31,7 @@ def call_to_data(call: ModelCall) -> Any:
     }
 
 
-def call_of_data(data: Any) -> ModelCall:
+def model_call_of_data(data: Any) -> ModelCall:
     """The call that `data` was made of."""
     signature = data["signature"]
     return ModelCall(

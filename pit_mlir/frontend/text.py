@@ -1,11 +1,11 @@
 """`.mlir` text as a program: `@main` on tensors, called with arrays. Imports no torch."""
 
 from pathlib import Path
-from typing import Any
 
 from pit_mlir.bindings import func, ir
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import InputError, UnsupportedError
+from pit_mlir.frontend.arrays import ArrayCall, NoWeights
 from pit_mlir.frontend.signature import (
     Argument,
     ImportedModel,
@@ -56,45 +56,6 @@ def import_text(source: str | Path, *, context: ir.Context, filename: str = "-")
         weights=NoWeights(),
         module=module,
     )
-
-
-class ArrayCall:
-    """A call with arrays by position or by name; the answer is one array, or a tuple of several."""
-
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
-
-    def flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """The arrays in the order of the arguments; raises `InputError` for missing and surplus ones."""
-        names = self._names
-        given = dict(zip(names, args, strict=False))
-        if len(args) > len(names):
-            raise InputError(f"got {len(args)} arguments, the program takes {len(names)}: {names}")
-        for name, value in kwargs.items():
-            if name not in names:
-                raise InputError(f"the program has no argument '{name}'; its arguments are {names}")
-            if name in given:
-                raise InputError(f"argument '{name}' is given twice, by position and by name")
-            given[name] = value
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise InputError(f"arguments {missing} are missing; the program takes {names}")
-        return [given[name] for name in names]
-
-    def unflatten(self, outputs: list[Any]) -> Any:
-        """The only output itself, or a tuple of none or several."""
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
-
-
-class NoWeights:
-    """A program from text has no weights: all its arguments are inputs."""
-
-    def read(self) -> list[Any]:
-        """Nothing."""
-        return []
-
-    def let_go(self) -> None:
-        """Nothing."""
 
 
 def _read(path: Path) -> str:

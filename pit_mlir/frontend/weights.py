@@ -90,6 +90,11 @@ class LiveWeights:
         """See `WeightSource`."""
         self._model.let_go()
 
+    def unnamed(self) -> set[int]:
+        """See `WeightSource`."""
+        named = self._model.owner().state_dict()
+        return {number for number, path in enumerate(self._paths) if path not in named}
+
     def read(self) -> list[Tensor]:
         """The current tensor of each weight, in argument order; raises `InputError` for one that is gone."""
         modules = self._modules()
@@ -194,6 +199,11 @@ class ProgramWeights:
     def let_go(self) -> None:
         """See `WeightSource`."""
         self._program.let_go()
+
+    def unnamed(self) -> set[int]:
+        """See `WeightSource`."""
+        state = self._program.owner().state_dict
+        return {number for number, name in enumerate(self._names) if name not in state}
 
     def read(self) -> list[Tensor]:
         """The current tensor of each weight, in argument order; raises `InputError` where the program is gone."""

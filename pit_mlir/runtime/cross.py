@@ -16,6 +16,7 @@ class AbsentProgram(Program):
         self.code = code
         self.signature = code.signature
         self.device = None
+        self._kernels = None
         self._reason = reason
 
     def call(

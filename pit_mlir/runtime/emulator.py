@@ -145,6 +145,7 @@ class EmulatorDevice(Device):
         native = _native()
         native.pit_emulator_device.restype = ctypes.c_void_p
         super().__init__(native.pit_emulator_device(), 0, "emulator", chip)
+        self.place = "cpu"
 
     def __str__(self) -> str:
         return f"the emulator of {self.chip}"

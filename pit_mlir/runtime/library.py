@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pit_mlir.errors import PlatformError
 
+VERSION = 1
+"""Of what compiled code calls in the library: another number where a function of it does another thing."""
 FILE_NAME = "libpit_runtime.so"
 PATH_VARIABLE = "PIT_RUNTIME_LIBRARY"
 

@@ -22,7 +22,7 @@ LEVELS = (
     ("frontend", "runtime"),
     (
         *("options", "snapshot", "borders", "sample", "sampler", "explanation", "artifact", "artifact_cache"),
-        *("report", "compiled_module", "compile"),
+        *("report", "compiled_module", "assembly", "program_file", "compile"),
     ),
     ("hf",),
     ("tools",),
