@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy
 
-from pit_mlir.passes.exposed import ExposedIndex, ExposedWork, Exposure, Number, Rows
+from pit_mlir.analysis.cover import PHASES
+from pit_mlir.passes.exposed import ExposedChoice, ExposedIndex, ExposedWork, Exposure, Number, Rows
 
 Array = numpy.ndarray[Any, Any]
 
@@ -15,6 +16,8 @@ HEAT_ROWS, HEAT_COLUMNS = 40, 96
 """The largest heat map: larger patterns are averaged."""
 LOADS = 256
 """Segments whose loads are kept one by one; of more, neighbours are averaged."""
+PICOSECONDS = 1e9
+"""In a millisecond."""
 LENGTHS = (1, 2, 4, 8, 16, 32, 64)
 """Lengths of micro-tiles that the pattern is looked at with."""
 
@@ -77,11 +80,39 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A way to do a contraction: a list for micro-tiles of shape `name`, expected to have `entries`, or `dense`.
+
+    `expected` has what each of the phases `analysis.cover.PHASES` was expected to take: milliseconds of one thread.
+    """
+
+    name: str
+    entries: int
+    expected: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """What all was expected to take: milliseconds of one thread."""
+        return sum(self.expected)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a contraction chose among its `candidates`: number `picked` was followed. `costs` says whose they are."""
+
+    location: str
+    candidates: tuple[Candidate, ...]
+    picked: int
+    costs: str
+
+
+@dataclass(frozen=True)
 class Sample:
     """What one call did."""
 
     patterns: tuple[Pattern, ...]
     work: tuple[Work, ...]
+    choices: tuple[Choice, ...] = ()
 
     @property
     def done(self) -> int:
@@ -133,8 +164,8 @@ class Lists:
         return segment, self.entries[place]
 
 
-def sample_of(exposure: Exposure, results: Sequence[Array]) -> Sample:
-    """Reads the `results` of a program that `exposure` describes."""
+def sample_of(exposure: Exposure, results: Sequence[Array], costs: str = "") -> Sample:
+    """Reads the `results` of a program that `exposure` describes; `costs` says where those of its steps are from."""
     numbers = [int(number) for number in results[-1]]
     lists: list[Lists] = []
     for exposed in exposure.indices:
@@ -148,7 +179,20 @@ def sample_of(exposure: Exposure, results: Sequence[Array]) -> Sample:
     return Sample(
         patterns,
         tuple(one if one.index is None else replace(one, index=pattern_numbers[one.index]) for one in work),
+        tuple(choice_of(one, results[one.result], costs) for one in exposure.choices),
     )
+
+
+def choice_of(exposed: ExposedChoice, result: Array, costs: str) -> Choice:
+    """Reads what `pit.choice` has said."""
+    picked, *rest = map(int, result)
+    size = 1 + len(PHASES)
+    said = [rest[first : first + size] for first in range(0, len(rest), size)]
+    candidates = tuple(
+        Candidate(name, entries, tuple(cost / PICOSECONDS for cost in expected))
+        for name, (entries, *expected) in zip(exposed.candidates, said, strict=True)
+    )
+    return Choice(exposed.location, candidates, picked, costs)
 
 
 def pattern_of(lists: Lists, numbers: Sequence[int]) -> Pattern:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pit_mlir.analysis.tiles import database
 from pit_mlir.bindings import ir
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.exposure import expose
@@ -19,12 +20,13 @@ class Sampler:
         with module.context:
             (function,) = (f for f in functions_of(module.operation) if is_main(f))
             self._exposure = expose(function, LENGTHS)
+        self._costs = database().origin
         self._program = build_program(module)
 
     def run(self, pointers: Sequence[int], sizes: Sequence[int]) -> Sample:
         """The sample of a call; the arguments are those of `Program.call`."""
         results = self._program.call(pointers, sizes)
-        return sample_of(self._exposure, self._program.arrays(results))
+        return sample_of(self._exposure, self._program.arrays(results), self._costs)
 
 
 def is_main(function: ir.Operation) -> bool:

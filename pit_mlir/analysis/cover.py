@@ -13,10 +13,14 @@ N = TypeVar("N")
 
 @dataclass(frozen=True)
 class Term(Generic[N]):
-    """Work of `unit`, named as in the tile database, done as often as the product of `times` says."""
+    """Work of `unit`, named as in the tile database, done as often as the product of `times` says.
+
+    What is done `meanwhile` counts only as far as it takes longer.
+    """
 
     unit: str
     times: tuple[N, ...]
+    meanwhile: "Term[N] | None" = None
 
 
 def dead_share(zeros: float, granularity: int, micro_tile: int) -> float:
@@ -55,7 +59,7 @@ class Listed(Generic[N]):
     To make the lists, `left` elements are looked at and each of `possible` entries is written or not. Then elements of
     rows are packed: `whole` ones are read in order and what is live is kept, `gathered` ones are taken one by one,
     `row` ones lie together. So are those of columns, `packed` ones; `lying` ones are read where they lie, once for each
-    entry. `multiplied` products are added up. `far` bytes of all this come from memory.
+    entry, `missed` of them from memory. `multiplied` products are added up. `far` bytes of all else come from memory.
     """
 
     micro_tile: int
@@ -66,6 +70,7 @@ class Listed(Generic[N]):
     row: N
     packed: N
     lying: N
+    missed: N
     multiplied: N
     far: N
     turned: bool
@@ -81,7 +86,8 @@ def listed_terms(work: Listed[N]) -> list[Term[N]]:
         Term("row", (work.row,)),
         Term(unit_of_column(turned=work.turned, pairs=False), (work.packed,)),
         Term("lying", (work.lying,)),
-        Term(unit_of_step(work.micro_tile), (work.multiplied,)),
+        # The columns of the next panel are asked for while this one is multiplied.
+        Term(unit_of_step(work.micro_tile), (work.multiplied,), Term("missed", (work.missed,))),
         Term("far", (work.far,)),
     ]
 
@@ -133,6 +139,22 @@ def streamed_terms(many: N, few: N, steps: N, bytes_: N) -> list[Term[N]]:
     return [Term("byte", (many, steps, bytes_)), Term("streamed", (many, few, steps))]
 
 
+PHASES = ("list", "operands", "products", "memory")
+"""What is done: finding out what is live, packing or reading operands, adding up products, waiting for memory."""
+_LISTING = ("bit", "place")
+_MEMORY = ("far", "missed", "byte")
+
+
+def phase_of(unit: str) -> str:
+    """The one of `PHASES` that `unit` is work of."""
+    if unit in _LISTING:
+        return "list"
+    if unit in _MEMORY:
+        return "memory"
+    is_product = unit.startswith(("listed_", "dense")) or unit in ("added", "streamed")
+    return "products" if is_product else "operands"
+
+
 def price(terms: Sequence[Term[int]] | Sequence[Term[float]], costs: Mapping[str, float]) -> float:
     """What `terms` cost, in picoseconds of one thread."""
     total = 0.0
@@ -140,5 +162,5 @@ def price(terms: Sequence[Term[int]] | Sequence[Term[float]], costs: Mapping[str
         amount = costs[term.unit]
         for factor in term.times:
             amount *= factor
-        total += amount
+        total += amount if term.meanwhile is None else max(amount, price([term.meanwhile], costs))
     return total

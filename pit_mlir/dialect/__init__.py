@@ -10,6 +10,8 @@ from pit_mlir.dialect.block_mask import BlockMaskOp as BlockMaskOp
 from pit_mlir.dialect.block_mask import block_mask as block_mask
 from pit_mlir.dialect.check import CheckOp as CheckOp
 from pit_mlir.dialect.check import check as check
+from pit_mlir.dialect.choice import ChoiceOp as ChoiceOp
+from pit_mlir.dialect.choice import choice as choice
 from pit_mlir.dialect.contract import ContractOp as ContractOp
 from pit_mlir.dialect.contract import contract as contract
 from pit_mlir.dialect.detect import DetectOp as DetectOp

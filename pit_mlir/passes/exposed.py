@@ -58,6 +58,15 @@ class ExposedWork:
     pair_group: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class ExposedChoice:
+    """A contraction that chooses among the `candidates`, named as users do; result number `result` says how."""
+
+    location: str
+    candidates: tuple[str, ...]
+    result: int
+
+
 @dataclass
 class Exposure:
     """The plan of the further results of a function; the last of them holds so many `numbers`.
@@ -69,4 +78,5 @@ class Exposure:
     indices: list[ExposedIndex] = field(default_factory=list[ExposedIndex])
     segments: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     work: list[ExposedWork] = field(default_factory=list[ExposedWork])
+    choices: list[ExposedChoice] = field(default_factory=list[ExposedChoice])
     numbers: int = 0

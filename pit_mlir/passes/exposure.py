@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import arith, ir, tensor
+from pit_mlir.codegen.cpu.contract import candidates_of
 from pit_mlir.codegen.cpu.contract_alternatives import alternatives_of
 from pit_mlir.dialect.attend import AttendOp, indices_of
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
+from pit_mlir.dialect.choice import choice
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp, detect
 from pit_mlir.dialect.element import elements
@@ -17,7 +19,8 @@ from pit_mlir.dialect.pit import IndexType
 from pit_mlir.dialect.segment import SegmentOp
 from pit_mlir.dialect.size import size
 from pit_mlir.dialect.structured import Structured, maps_of, owner, projection
-from pit_mlir.passes.exposed import ExposedIndex, ExposedWork, Exposure, Extent, Number, Rows
+from pit_mlir.passes.contractions.alternatives import name_of
+from pit_mlir.passes.exposed import ExposedChoice, ExposedIndex, ExposedWork, Exposure, Extent, Number, Rows
 
 SMALLEST_PAIRS = 8
 """Blocks of queries and keys that are smaller are not counted: there are too many of them."""
@@ -102,6 +105,15 @@ class Exposer:
         self.index_numbers[op.operation.results[0]] = len(self.exposure.indices) + len(self.exposure.segments)
         number = ir.IntegerAttr(op.operation.attributes["number"]).value
         self.exposure.segments.append((self.index_numbers[op.operation.operands[0]], number))
+
+    def add_choice(self, op: ContractOp, first: int) -> None:
+        """What `op` expects of each list that it may follow, if there is more than one way."""
+        candidates = candidates_of(op.operation)
+        if len(candidates) > 1:
+            names = tuple(map(name_of, candidates))
+            where = location_text(op.operation.location)
+            self.exposure.choices.append(ExposedChoice(where, names, first + len(self.results)))
+            self.results.append(choice(op.operation.results[0]))
 
     def add_work(self, op: ir.Operation) -> None:
         """The extents of the iterators of `op`, if it is a contraction or an attention."""
@@ -248,6 +260,8 @@ def expose(function: ir.Operation, micro_tiles: Sequence[int]) -> Exposure:
                 exposer.add_segment(op.opview)
         for op in operations:
             exposer.add_work(op)
+            if isinstance(op.opview, ContractOp):
+                exposer.add_choice(op.opview, len(type_.results))
         i64 = ir.IntegerType.get_signless(64)
         exposer.results.append(
             tensor.from_elements(ir.RankedTensorType.get([len(exposer.numbers)], i64), exposer.numbers)

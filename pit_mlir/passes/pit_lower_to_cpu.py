@@ -13,7 +13,7 @@ from pit_mlir.codegen.cpu.contract import lower_contract
 from pit_mlir.codegen.cpu.contract_alternatives import is_deferred
 from pit_mlir.codegen.cpu.detect import lower_detect
 from pit_mlir.codegen.cpu.detect_keys import lower_segment
-from pit_mlir.codegen.cpu.lists import lower_lists
+from pit_mlir.codegen.cpu.lists import lower_choice, lower_lists
 from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
 from pit_mlir.codegen.cpu.scatter import lower_scatter
 from pit_mlir.codegen.cpu.segments import lower_generic
@@ -65,6 +65,7 @@ RULES: dict[str, Callable[[ir.Operation, Lowering], None]] = {
     "pit.attend": lower_attend,
     "pit.block_mask": lower_block_mask,
     "pit.check": lower_check,
+    "pit.choice": lower_choice,
     "pit.contract": lower_contract,
     "pit.detect": lower_detect,
     "pit.generic": lower_generic,

@@ -7,7 +7,7 @@ Each run is a contraction that is forced to follow one list, or none. What it ta
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ml_dtypes
 import numpy
@@ -19,14 +19,15 @@ from pit_mlir.analysis.cover import (
     dense_terms,
     listed_terms,
     parts_terms,
+    price,
     streamed_terms,
 )
 from pit_mlir.analysis.tiles import LEAST, MOST, UNITS
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import add
+from pit_mlir.codegen.cpu.build import Index
 from pit_mlir.codegen.cpu.compress import moves_together
 from pit_mlir.codegen.cpu.contract_blocks import COMPRESSED, MOST_ROWS, PACKED
-from pit_mlir.codegen.cpu.contract_choice import far
+from pit_mlir.codegen.cpu.contract_choice import MOVES_OF_PACKED, far, missed
 from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD
 from pit_mlir.codegen.cpu.contract_parts import BYTES_OF_SUMS, COLUMNS_OF_TASK
 from pit_mlir.codegen.cpu.index_buffers import WORD
@@ -41,6 +42,8 @@ SWEEPS, ROUNDS = 4, 3
 """All is measured so many times over, each time so often."""
 PRIOR = 0.3
 """How much the costs known before weigh, against a run: they decide only what no run tells apart."""
+PASSES = 3
+"""Enough for the question what takes longer to be settled."""
 STEPS = 1000
 """Enough for the costs to stand still in their third digit."""
 SPREAD = 0.25
@@ -142,11 +145,15 @@ PARTS_SHAPES = tuple(
     for rows, steps, columns in ((2048, 2048, 512), (256, 4096, 1024), (2048, 2048, 64))
     for period in (2, 8, 100)
 )
+FEW_LISTED_SHAPES = tuple(Shape(16, 2048, 4096, period) for period in (2, 8, 100))
+"""Few rows, which ask for columns here and there in memory."""
 FEW_SHAPES = (Shape(1, 2048, 4096), Shape(4, 2048, 4096), Shape(16, 2048, 4096))
 """Rows that are so few that columns are streamed: up to 16 of those across the depth, up to 32 of those along it."""
 CASES: tuple[tuple[Form, tuple[Shape, ...]], ...] = (
     *((Form("f32", "kn", f"{height}x1"), LISTED_SHAPES) for height in HEIGHTS),
     *((Form("f32", "nk", f"{height}x1"), (*LISTED_SHAPES[:3], *WIDE_SHAPES)) for height in HEIGHTS),
+    (Form("f32", "kn", "8x1"), FEW_LISTED_SHAPES),
+    (Form("f32", "kn", "16x1"), FEW_LISTED_SHAPES),
     (Form("bf16", "kn", "8x1"), LISTED_SHAPES[2:5]),
     (Form("f32", "kn", f"1x{WORD}"), PARTS_SHAPES),
     (Form("f32", "nk", f"1x{WORD}"), (*PARTS_SHAPES[:3], *WIDE_SHAPES)),
@@ -173,10 +180,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
     def far_of(rows: int, steps: int) -> int:
         """What comes from memory of `rows` bytes of the rows, and of the columns of so many steps."""
         columns = min(steps * shape.columns * size, of_columns)
-        # Sizes are numbers here, and so is this.
-        found = add(far(rows, of_rows, cache), far(columns, of_columns, cache))
-        assert isinstance(found, int), "numbers are folded"
-        return found
+        return number(far(rows, of_rows, cache)) + number(far(columns, of_columns, cache))
 
     if form.is_dense:
         if shape in FEW_SHAPES:
@@ -216,6 +220,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
     is_lying = in_blocks and not is_packed and not form.is_turned and not pairs
     is_shared = form.is_turned or in_blocks
     gathered = 0 if is_whole else entries * form.height
+    lying, moves = (often, 0) if is_lying else (0, MOVES_OF_PACKED if in_blocks else 1)
     read = of_rows + (of_rows if is_whole or not in_blocks else min(gathered * LINE_BYTES, of_rows))
     return listed_terms(
         Listed(
@@ -226,12 +231,27 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
             gathered=gathered,
             row=0,
             packed=0 if is_lying else once if is_shared else often,
-            lying=often if is_lying else 0,
-            multiplied=often * form.height,
-            far=far_of(read, entries),
+            lying=lying,
+            missed=number(missed(lying, of_columns, cache)),
+            multiplied=often * multiplied_rows(form),
+            far=far_of(read, 0) + moves * far_of(0, entries),
             turned=form.is_turned,
         )
     )
+
+
+def number(index: Index) -> int:
+    """`index`, of sizes that are numbers: so is what is computed of them."""
+    assert isinstance(index, int), "numbers are folded"
+    return index
+
+
+def multiplied_rows(form: Form) -> int:
+    """The rows that are multiplied for a block: those of whole register tiles, as many as it takes."""
+    if form.height > MOST_ROWS:
+        return form.height
+    tiles = -(-form.height // (14 if host().registers >= 32 else 6))
+    return -(-form.height // tiles) * tiles
 
 
 def panels(shape: Shape) -> int:
@@ -279,11 +299,12 @@ def measure(advance: Callable[[str], None], sweeps: int = SWEEPS) -> list[Measur
         for shape in shapes
     ]
     taken: list[list[float]] = [[] for _ in runs]
+    elsewhere = numpy.zeros(2 * host().l3_bytes, numpy.uint8)
     for _ in range(sweeps):
         for (form, shape, program), times in zip(runs, taken, strict=True):
             given = operands(form, shape)
             program.run_numpy(*given)
-            times.append(statistics.median(timed(program, given) for _ in range(ROUNDS)))
+            times.append(statistics.median(timed(program, given, elsewhere) for _ in range(ROUNDS)))
             advance("measuring")
     # What others take of the machine makes a run longer, never shorter.
     return [
@@ -292,8 +313,12 @@ def measure(advance: Callable[[str], None], sweeps: int = SWEEPS) -> list[Measur
     ]
 
 
-def timed(program: Program, given: Sequence[numpy.ndarray]) -> float:
-    """The picoseconds that all threads together take for a run."""
+def timed(program: Program, given: Sequence[numpy.ndarray], elsewhere: numpy.ndarray) -> float:
+    """The picoseconds that all threads together take for a run that finds nothing of `given` in the caches.
+
+    That is how a layer finds its weights where all of them do not fit. Bytes of `elsewhere` are there in their place.
+    """
+    elsewhere += 1
     start = time.perf_counter_ns()
     program.run_numpy(*given)
     return (time.perf_counter_ns() - start) * 1e3 * host().threads
@@ -312,9 +337,29 @@ def spread_of(times: Sequence[float]) -> float:
 def solve(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, float]:
     """The costs with which the terms of all `runs` come closest to what they took, in shares of it.
 
-    Units that no run tells apart stay as they are `known`, in proportion.
+    Units that no run tells apart stay as they are `known`, in proportion. What takes longer of what is done at a
+    time is known when the costs are: they are solved for again with those that were found.
     """
-    known = {**known, **COMMON}
+    found = {**known, **COMMON}
+    for _ in range(PASSES):
+        now = found
+        longest = [replace(run, terms=[longer(term, now) for term in run.terms]) for run in runs]
+        found = solve_sums(longest, {**known, **COMMON})
+    return {unit: min(max(cost, LEAST), MOST) for unit, cost in found.items() if unit in UNITS}
+
+
+def longer(term: Term[int], costs: Mapping[str, float]) -> Term[int]:
+    """`term`, or what is done meanwhile where that takes longer."""
+    other = term.meanwhile
+    return (
+        term
+        if other is None or price([other], costs) <= price([replace(term, meanwhile=None)], costs)
+        else other
+    )
+
+
+def solve_sums(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, float]:
+    """The costs, of all units that are `known`, for terms that are added up."""
     units = list(known)
     rows: list[list[float]] = []
     wanted: list[float] = []
@@ -331,11 +376,7 @@ def solve(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, flo
         rows.append([PRIOR * (number == other) for other in range(len(units))])
         wanted.append(PRIOR)
     found = least_squares(numpy.array(rows), numpy.array(wanted))
-    return {
-        unit: float(min(max(scale * known[unit], LEAST), MOST))
-        for unit, scale in zip(units, found, strict=True)
-        if unit in UNITS
-    }
+    return {unit: float(scale * known[unit]) for unit, scale in zip(units, found, strict=True)}
 
 
 def least_squares(matrix: numpy.ndarray, wanted: numpy.ndarray) -> numpy.ndarray:

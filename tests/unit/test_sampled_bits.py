@@ -9,18 +9,18 @@ from contraction_text import poisoned
 
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.codegen.cpu.build import value
-from pit_mlir.codegen.cpu.row_bits import count_live, count_parts
+from pit_mlir.codegen.cpu.index_buffers import MicroTile
 from pit_mlir.codegen.cpu.sampled_bits import sample_of
 from pit_mlir.dialect import make_context
 from pit_mlir.runtime.engine import build_program
 from pit_mlir.runtime.program import Program
 
-HEIGHTS = (8, 32)
+TILES = (MicroTile(8, 1), MicroTile(32, 1), MicroTile(1, 64))
 
 
 @cache
 def counting(type_: str) -> Program:
-    """A program that counts micro-tiles of both heights and of 64 steps in a sample, scaled, and how much it left out."""
+    """A program that says what a sample tells of micro-tiles of each shape, and whether it left anything out."""
     text = f"""func.func @main(%a: {type_}) -> tensor<4xi64> {{
       %c = arith.constant dense<0> : tensor<4xi64>
       return %c : tensor<4xi64>
@@ -30,10 +30,8 @@ def counting(type_: str) -> Program:
         body = module.body.operations[0].regions[0].blocks[0]
         back = body.operations[len(body.operations) - 1].operation
         with ir.InsertionPoint(back):
-            sample = sample_of(body.arguments[0], max(HEIGHTS), everything=False)
-            live = count_live(sample.bits, HEIGHTS)
-            counts = [sample.scaled(count) for count in (*live, count_parts(sample.bits))]
-            numbers = [*counts, sample.if_not_all(1, 0)]
+            sample = sample_of(body.arguments[0], TILES, everything=False)
+            numbers = [*(sample.counts[tile] for tile in TILES), sample.if_not_all(1, 0)]
             i64 = ir.IntegerType.get_signless(64)
             values = [arith.index_cast(i64, value(number)) for number in numbers]
             back.operands[0] = tensor.from_elements(ir.RankedTensorType.get([len(values)], i64), values)
@@ -44,7 +42,7 @@ def counted(a: numpy.ndarray) -> list[int]:
     """What all bits of `a` count."""
     rows = a if a.ndim == 3 else a[None]
     found: list[int] = []
-    for height, long in ((8, 1), (32, 1), (1, 64)):
+    for height, long in TILES:
         high, wide = -rows.shape[1] % height, -rows.shape[2] % long
         live = numpy.pad(rows != 0, ((0, 0), (0, high), (0, wide)))
         tiles = live.reshape(rows.shape[0], live.shape[1] // height, height, live.shape[2] // long, long)

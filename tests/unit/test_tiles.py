@@ -74,6 +74,7 @@ def cost(choice: int | None, granularity: int, zeros: float, side: int = 4096) -
         row=0,
         packed=elements,
         lying=0,
+        missed=0,
         multiplied=elements * live * side,
         far=0,
         turned=False,
@@ -156,8 +157,8 @@ def test_what_was_measured_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("{", "is damaged"),
         ("[]", "has format"),
-        ('{"format": 99}', "has format 99, expected 2"),
-        ('{"format": 2, "machine": "x", "costs": {"dense": 1}}', "must have for each of"),
+        ('{"format": 99}', "has format 99, expected 3"),
+        ('{"format": 3, "machine": "x", "costs": {"dense": 1}}', "must have for each of"),
         ("nan", "must have for each of"),
         ("other", "is of 'other'"),
     ],
@@ -167,7 +168,7 @@ def test_files_that_are_of_no_use(
 ) -> None:
     """They are told, with what to do, and what is shipped is used."""
     monkeypatch.setenv("PIT_CACHE_DIR", str(tmp_path))
-    whole = {"format": 2, "machine": machine_name(), "costs": dict(shipped().costs)}
+    whole = {"format": 3, "machine": machine_name(), "costs": dict(shipped().costs)}
     if text == "nan":
         text = json.dumps({**whole, "costs": {**shipped().costs, "dense": float("nan")}})
     if text == "other":

@@ -1,12 +1,12 @@
 """The bracket form: code on buffers in the middle of tensors, folded away by bufferization."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import bufferization, ir, linalg, memref
 from pit_mlir.codegen.cpu.build import Index, value
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, MicroTile, Sample
+from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, Sample
 from pit_mlir.codegen.cpu.slices import slice_in_place, strided_buffer
 from pit_mlir.dialect.structured import owner
 from pit_mlir.target import Host
@@ -15,14 +15,13 @@ from pit_mlir.target import Host
 @dataclass
 class Lowering:
     """What the lowering of one function knows: the buffers of each `!pit.index`, of each tensor whose lists
-    are not made yet its bits and what they count (see `contract_alternatives`), and the machine."""
+    are not made yet what is expected of them (see `contract_alternatives`), what each `pit.choice` says, and the
+    machine."""
 
     host: Host
     indices: dict[ir.Value, IndexBuffers] = field(default_factory=dict[ir.Value, IndexBuffers])
-    bits: dict[ir.Value, Sample] = field(default_factory=dict[ir.Value, Sample])
-    counts: dict[ir.Value, Mapping[MicroTile, Index]] = field(
-        default_factory=dict[ir.Value, Mapping[MicroTile, Index]]
-    )
+    samples: dict[ir.Value, Sample] = field(default_factory=dict[ir.Value, Sample])
+    choices: dict[ir.Value, ir.Value] = field(default_factory=dict[ir.Value, ir.Value])
 
 
 def read(source: ir.Value) -> ir.Value:

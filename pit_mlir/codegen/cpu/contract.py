@@ -14,7 +14,7 @@ from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, either, product
 from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.contract_access import Access
 from pit_mlir.codegen.cpu.contract_alternatives import Alternative, Live, alternatives_of, live_of
-from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest
+from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest, cost_of, numbers_of
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
@@ -38,18 +38,27 @@ def lower_contract(operation: ir.Operation, lowering: Lowering) -> None:
 
     Raises `UnsupportedError` for a contraction whose index the kernel cannot follow.
     """
-    lists = alternatives_of(operation)
+    lists = candidates_of(operation)
     plans = [plan_of(operation, one) for one in lists]
     init = operation.operands[0]
     keeps_init = any(plan.keeps_init for plan in plans)
     result = private_copy(init) if keeps_init else allocate_like(init.type, sizes(init))
-    if may_choose(plans[0]) and "always" not in operation.attributes:
-        plans.append(plan_of(operation, None))
-        call_cheapest(plans, lists, result, lowering)
+    if len(plans) > 1:
+        call_cheapest(operation, plans, lists, result, lowering)
     else:
         index = None if lists[0] is None else live_of(lists[0], lowering).make()
         call_kernel(plans[0], call_arguments(plans[0], index, result), index, lowering.host)
     give(result, operation.results[0])
+
+
+def candidates_of(operation: ir.Operation) -> list[Alternative | None]:
+    """The lists that a `pit.contract` may follow, the last one `None` where it may do without: no choice of one.
+
+    Raises `UnsupportedError` as `lower_contract` does.
+    """
+    lists = alternatives_of(operation)
+    is_free = "always" not in operation.attributes and may_choose(plan_of(operation, lists[0]))
+    return [*lists, None] if is_free else lists[:1]
 
 
 def plan_of(operation: ir.Operation, alternative: Alternative | None) -> ContractPlan:
@@ -67,18 +76,19 @@ def may_choose(plan: ContractPlan) -> bool:
 
 
 def call_cheapest(
+    operation: ir.Operation,
     plans: Sequence[ContractPlan],
     lists: Sequence[Alternative | None],
     result: ir.Value,
     lowering: Lowering,
 ) -> None:
-    """Calls the kernel of the cheapest of `plans`, of which the last follows no list.
+    """Calls the kernel of the cheapest of `plans`, the candidates of `operation`.
 
     A list that was not made yet is made only where it is followed.
     """
     candidates: list[Candidate] = []
     callers: list[Callable[[], None]] = []
-    live = [None if one is None else live_of(one, lowering) for one in (*lists, None)][: len(plans)]
+    live = [None if one is None else live_of(one, lowering) for one in lists]
     for plan, found in zip(plans, live, strict=True):
         shape = None if found is None else found.shape
         arguments = operand_arguments(plan, shape, result)
@@ -97,7 +107,12 @@ def call_cheapest(
             call_kernel(plan, [*given, *index_arguments(plan, index)], index, lowering.host)
 
         callers.append(call)
-    call_numbered(cheapest(candidates), callers)
+    costs = [cost_of(candidate) for candidate in candidates]
+    number = cheapest(costs)
+    for use in operation.results[0].uses:
+        if use.owner.operation.name == "pit.choice":
+            lowering.choices[use.owner.operation.results[0]] = numbers_of(number, candidates, costs)
+    call_numbered(value(number), callers)
 
 
 def call_numbered(number: ir.Value, callers: Sequence[Callable[[], None]], first: int = 0) -> None:

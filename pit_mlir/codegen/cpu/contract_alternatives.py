@@ -1,24 +1,23 @@
 """The lists that a contraction may follow: how many entries each has, known before it is made."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pit_mlir.analysis.tiles import costs
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.cpu.brackets import Lowering, sizes
-from pit_mlir.codegen.cpu.build import Index, ceil_div, product, sum_over
+from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, mul, product, sum_over
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape, MicroTile, Sample
-from pit_mlir.codegen.cpu.row_bits import (
-    WORD,
-    count_live,
-    count_parts,
-    list_live,
-    list_parts,
-)
+from pit_mlir.codegen.cpu.live_bits import bytes_of_element
+from pit_mlir.codegen.cpu.row_bits import WORD, list_live, list_parts
 from pit_mlir.codegen.cpu.sampled_bits import all_bits, sample_of
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp, is_by_key
 from pit_mlir.dialect.structured import owner
+
+LOOK = 32
+"""All is looked at where that costs one part of this of the products without a list: a choice loses no more by it."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,13 @@ def lists_parts(group: Sequence[int], is_depth: Sequence[bool]) -> bool:
 
 
 def is_deferred(op: ir.Operation) -> bool:
-    """Whether the index of `op`, a `pit.detect`, is made where it is followed: one of several that bits tell."""
-    users = [use.owner for use in op.results[0].uses]
-    return micro_tile_of(op) is not None and bool(users) and all(is_choice(user.operation) for user in users)
+    """Whether the index of `op`, a `pit.detect`, is made where it is followed: one of several that bits tell.
+
+    Who wants to look at it changes nothing for those.
+    """
+    users = [use.owner.operation for use in op.results[0].uses]
+    followers = [user for user in users if user.name not in ("pit.lists", "pit.size")]
+    return micro_tile_of(op) is not None and bool(followers) and all(map(is_choice, followers))
 
 
 def is_choice(op: ir.Operation) -> bool:
@@ -107,13 +110,10 @@ def micro_tile_of(op: ir.Operation) -> MicroTile | None:
 def live_of(alternative: Alternative, lowering: Lowering) -> Live:
     """What is known of the list `alternative` at the insertion point."""
     if alternative.index in lowering.indices:
-        made = lowering.indices[alternative.index]
-        return Live(made, lambda: entries_of(made, alternative.block), lambda: 0, lambda: made)
-    maker = owner(alternative.index)
-    assert maker is not None and isinstance(maker.opview, DetectOp), "only a pit.detect is deferred"
-    source, tile = maker.operands[0], micro_tile_of(maker)
-    assert tile is not None, "bits tell what is deferred"
-    seen, is_parts = known_bits(source, lowering), tile.steps == WORD
+        known = lowering.indices[alternative.index]
+        return Live(known, lambda: entries_of(known, alternative.block), lambda: 0, lambda: known)
+    source, tile = deferred_of(alternative.index)
+    seen, is_parts = known_sample(source, lowering), tile.steps == WORD
     *outer, rows, steps = sizes(source)
     shape = (
         Shape((*outer, ceil_div(steps, WORD), rows))
@@ -121,41 +121,62 @@ def live_of(alternative: Alternative, lowering: Lowering) -> Live:
         else Shape((*outer, ceil_div(rows, tile.rows), steps))
     )
 
-    def make() -> IndexBuffers:
-        bits = all_bits(seen)
-        return list_parts(bits) if is_parts else list_live(bits, tile.rows)
-
     return Live(
         shape,
-        lambda: known_counts(source, lowering)[tile],
+        lambda: seen.counts[tile],
         lambda: seen.if_not_all(product([*outer, rows, steps]), 0),
-        make,
+        lambda: made(alternative.index, lowering),
     )
 
 
-def known_bits(source: ir.Value, lowering: Lowering) -> Sample:
-    """The bits of `source`, made once; a sample of them, unless more than one contraction would ask for the rest."""
-    if source not in lowering.bits:
+def deferred_of(index: ir.Value) -> tuple[ir.Value, MicroTile]:
+    """The tensor that a deferred `index` is of, and its micro-tile."""
+    maker = owner(index)
+    assert maker is not None and isinstance(maker.opview, DetectOp), "only a pit.detect is deferred"
+    tile = micro_tile_of(maker)
+    assert tile is not None, "bits tell what is deferred"
+    return maker.operands[0], tile
+
+
+def made(index: ir.Value, lowering: Lowering) -> IndexBuffers:
+    """The deferred `index`, made at the insertion point."""
+    source, tile = deferred_of(index)
+    bits = all_bits(known_sample(source, lowering))
+    return list_parts(bits) if tile.steps == WORD else list_live(bits, tile.rows)
+
+
+def index_of(index: ir.Value, lowering: Lowering) -> IndexBuffers:
+    """The buffers of `index`, which who follows it has not left here if it is deferred."""
+    if index not in lowering.indices:
+        found = made(index, lowering)
+        segments = product(found.extents[:-1])
+        lowering.indices[index] = replace(found, total=total_of(found, segments))
+    return lowering.indices[index]
+
+
+def known_sample(source: ir.Value, lowering: Lowering) -> Sample:
+    """What is expected of `source`, found once; exact where more than one contraction would ask for the rest."""
+    if source not in lowering.samples:
         makers = deferred(source)
         users = {use.owner.operation for maker in makers for use in maker.results[0].uses}
-        everything = len(users) > 1 or any("always" in user.attributes for user in users)
-        lowering.bits[source] = sample_of(
-            source, max(heights_of(makers), default=WORD), everything=everything
-        )
-    return lowering.bits[source]
+        contractions = [user for user in users if is_choice(user)]
+        choosing = [user for user in contractions if "always" not in user.attributes]
+        tiles = sorted({tile for maker in makers if choosing and (tile := micro_tile_of(maker))})
+        everything = True if contractions != choosing or len(choosing) > 1 else is_cheap(source, choosing[0])
+        lowering.samples[source] = sample_of(source, tiles, everything)
+    return lowering.samples[source]
 
 
-def known_counts(source: ir.Value, lowering: Lowering) -> Mapping[MicroTile, Index]:
-    """What the bits of `source` are expected to count for each list that some contraction may follow, counted once."""
-    if source not in lowering.counts:
-        makers = deferred(source)
-        heights, seen = heights_of(makers), known_bits(source, lowering)
-        counts = count_live(seen.bits, heights) if heights else []
-        found = {MicroTile(height, 1): count for height, count in zip(heights, counts, strict=True)}
-        if (parts := MicroTile(1, WORD)) in map(micro_tile_of, makers):
-            found[parts] = count_parts(seen.bits)
-        lowering.counts[source] = {tile: seen.scaled(count) for tile, count in found.items()}
-    return lowering.counts[source]
+def is_cheap(source: ir.Value, op: ir.Operation) -> bool | ir.Value:
+    """Whether it costs next to nothing, beside the products of `op`, to look at all of `source`."""
+    known, size = costs(), bytes_of_element(source)
+    product_of_both = known["dense_pair" if size == 2 else "dense"]
+    least = round(LOOK * (known["bit"] + size * known["far"]) / product_of_both)
+    results, rows = product(sizes(op.operands[0])), product(sizes(source)[:-1])
+    needed = mul(rows, least)
+    if isinstance(results, int) and isinstance(needed, int):
+        return results >= needed
+    return compare("sge", results, needed)
 
 
 def deferred(source: ir.Value) -> list[ir.Operation]:
@@ -164,15 +185,13 @@ def deferred(source: ir.Value) -> list[ir.Operation]:
     return [maker for maker in makers if isinstance(maker.opview, DetectOp) and is_deferred(maker)]
 
 
-def heights_of(makers: Sequence[ir.Operation]) -> tuple[int, ...]:
-    """The heights of the micro-tiles that `makers` list along the rows."""
-    tiles = {tile for maker in makers if (tile := micro_tile_of(maker))}
-    return tuple(sorted(tile.rows for tile in tiles if tile.steps == 1))
-
-
 def entries_of(index: IndexBuffers, block: tuple[int, ...]) -> Index:
-    """The entries of an index that was made."""
-    segments = product(index.extents[: len(block)])
+    """The entries of an index that was made, of which `block` has a size for each dimension of segments."""
+    return total_of(index, product(index.extents[: len(block)]))
+
+
+def total_of(index: IndexBuffers, segments: Index) -> Index:
+    """The entries of all `segments` of an index."""
 
     def count(segment: ir.Value) -> Index:
         return arith.index_cast(ir.IndexType.get(), memref.load(index.count, [segment]))

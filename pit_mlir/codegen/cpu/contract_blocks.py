@@ -285,7 +285,8 @@ class BlocksForm(PackedForm):
             here = view.moved(self.frame.outer_offset(view, block.task))
             columns, first = here.buffer, add(here.base, add(block.task.column, mul(panel, tile.width)))
             distance, ahead = here.strides[self.frame.depth_axes[0]], (0, tile.width)
-        for row in range(0, self.padded, kernel.rows):
+        # Rows of a block that are not there are no products.
+        with loop(0, minimum(self.padded, rounded(block.task.rows, kernel.rows)), kernel.rows) as row:
             place = add(block.place, row)
             sums = add(mul(panel, buffers.sums_pitch), mul(place, tile.width))
             arguments = [buffers.rows, value(mul(place, tile.pitch)), columns, value(first), buffers.sums]

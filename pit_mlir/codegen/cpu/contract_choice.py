@@ -6,20 +6,22 @@ costs for each row, and the fewer of them are zero. So the entries of each list 
 computed, before one is followed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pit_mlir.analysis.cover import (
     HEIGHTS,
+    PHASES,
     Listed,
     Term,
     dense_terms,
     listed_terms,
     parts_terms,
+    phase_of,
     streamed_terms,
 )
 from pit_mlir.analysis.tiles import costs
-from pit_mlir.bindings import ir
+from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.codegen.cpu.build import (
     Index,
     add,
@@ -44,6 +46,10 @@ from pit_mlir.codegen.cpu.contract_segments import segment_count
 from pit_mlir.codegen.cpu.pack import Factor, lies_across
 from pit_mlir.target import LINE_BYTES
 
+MOVES_OF_PACKED = 4
+"""Columns that are packed for all tasks are read, their places in memory too, written, and read again."""
+BYTES_AT_ONCE = 1024
+"""Sizes are compared in these, so that products of them are numbers of 64 bits."""
 PARTS = 16
 """Costs are integers, in parts of this of a picosecond."""
 
@@ -60,17 +66,40 @@ class Candidate:
     left: Index = 0
 
 
-def cheapest(candidates: Sequence[Candidate]) -> ir.Value:
-    """The number of the candidate that is expected to be the fastest; of equal ones the last."""
-    best, number = value(cost_of(candidates[0])), value(0)
-    for place, candidate in enumerate(candidates[1:], start=1):
-        cost = cost_of(candidate)
-        is_best = compare("sle", cost, best)
-        best, number = select(is_best, cost, best), select(is_best, place, number)
+Cost = Mapping[str, Index]
+"""What each phase of the work is expected to take, in parts of a picosecond of one thread."""
+
+
+def cheapest(costs: Sequence[Cost]) -> Index:
+    """The number of the candidate of `costs` that is expected to be the fastest; of equal ones the last."""
+    best, number = total(costs[0]), 0
+    for place, cost in enumerate(costs[1:], start=1):
+        here = total(cost)
+        is_best = compare("sle", here, best)
+        best, number = select(is_best, here, best), select(is_best, place, number)
     return number
 
 
-def cost_of(candidate: Candidate) -> Index:
+def total(cost: Cost) -> Index:
+    """The sum of all phases."""
+    found: Index = 0
+    for phase in PHASES:
+        found = add(found, cost[phase])
+    return found
+
+
+def numbers_of(number: Index, candidates: Sequence[Candidate], costs: Sequence[Cost]) -> ir.Value:
+    """What `pit.choice` says where candidate `number` is followed: costs are picoseconds of one thread."""
+    found: list[Index] = [number]
+    for candidate, cost in zip(candidates, costs, strict=True):
+        found.append(0 if candidate.entries is None else candidate.entries)
+        found += [floor_div(cost[phase], PARTS) for phase in PHASES]
+    i64 = ir.IntegerType.get_signless(64)
+    values = [arith.index_cast(i64, value(one)) for one in found]
+    return tensor.from_elements(ir.RankedTensorType.get([len(values)], i64), values)
+
+
+def cost_of(candidate: Candidate) -> Cost:
     """What `candidate` is expected to take."""
     frame, entries = candidate.frame, candidate.entries
     if entries is not None and frame.plan.listed == "parts":
@@ -84,7 +113,8 @@ def cost_of(candidate: Candidate) -> Index:
         few = [(side, form.most_rows) for side in sides(frame) if (form := skinny_form(side))]
         high, steps = rows_of_segment(frame), mul(entries, repeated(frame))
     for side, most in () if is_panelled(frame) else few:
-        packed = select(compare("sle", side.rows, most), price(streamed(frame, side, high, steps)), packed)
+        is_few, few_cost = compare("sle", side.rows, most), price(streamed(frame, side, high, steps))
+        packed = {phase: select(is_few, few_cost[phase], packed[phase]) for phase in PHASES}
     return packed
 
 
@@ -93,6 +123,8 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
     times, high, columns = repeated(frame), rows_of_segment(frame), whole_panels(frame)
     block = frame.plan.block_of("row")
     form = packed_form(frame)
+    # A register tile that is not full costs as much as one that is.
+    multiplied = rounded(high, form.kernel.rows) if isinstance(form, BlocksForm) else high
     entries = mul(listed, times)
     rows = mul(entries, high)
     steps = depth_of(frame)
@@ -108,10 +140,12 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
         row=rows if frame.plan.has_runs else 0,
         packed=0 if is_panelled(frame) else once if form.shares else often,
         lying=0,
-        multiplied=mul(rows, columns),
+        missed=0,
+        multiplied=product([entries, multiplied, columns]),
         far=0,
         turned=is_turned(frame),
     )
+    moved = far_of_columns(frame, entries)
     if isinstance(form, BlocksForm):
         if form.may_read_whole(frame.factors.rows):
             is_whole = reads_whole(frame, listed)
@@ -119,23 +153,30 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
         if plain_columns(frame) is not None and not is_panelled(frame):
             is_packed = packs_columns(frame, listed)
             work = replace(work, packed=select(is_packed, once, 0), lying=select(is_packed, 0, often))
-    return replace(work, far=far_of_list(frame, work, entries, elements))
+            work = replace(work, missed=missed(work.lying, bytes_of_columns(frame), frame.host.l3_bytes))
+            moved = select(is_packed, moved, 0)
+        moved = mul(moved, MOVES_OF_PACKED)
+    return replace(work, far=add(far_of_rows(frame, work, elements), moved))
 
 
-def far_of_list(frame: Frame, work: Listed[Index], entries: Index, elements: Index) -> Index:
-    """The bytes that come from memory where `work` is done with a list of so many `entries` of `elements`."""
+def far_of_rows(frame: Frame, work: Listed[Index], elements: Index) -> Index:
+    """The bytes of `elements` of rows that come from memory where `work` is done."""
     size, cache = bytes_of(frame.factors.rows, frame), frame.host.l3_bytes
     read = minimum(mul(work.gathered, LINE_BYTES), mul(elements, size))
     for part in (work.left, work.whole, work.row):
         read = add(read, mul(part, size))
-    return add(far(read, mul(elements, size), cache), far_of_columns(frame, entries))
+    return far(read, mul(elements, size), cache)
 
 
 def far_of_columns(frame: Frame, steps: Index) -> Index:
-    """The bytes of columns that come from memory where so many `steps` ask for them, or all do."""
-    size = mul(bytes_of(frame.factors.columns, frame), frame.columns)
-    whole = mul(depth_of(frame), size)
+    """The bytes of columns that move from memory or to it where so many `steps` ask for them, each at most once."""
+    size, whole = mul(bytes_of(frame.factors.columns, frame), frame.columns), bytes_of_columns(frame)
     return far(minimum(mul(steps, size), whole), whole, frame.host.l3_bytes)
+
+
+def bytes_of_columns(frame: Frame) -> Index:
+    """The bytes of all columns."""
+    return product([bytes_of(frame.factors.columns, frame), frame.columns, depth_of(frame)])
 
 
 def far(read: Index, whole: Index, cache: int) -> Index:
@@ -145,6 +186,13 @@ def far(read: Index, whole: Index, cache: int) -> Index:
     """
     quarter = cache // 4
     return floor_div(mul(read, minimum(maximum(sub(whole, quarter), 0), quarter)), quarter)
+
+
+def missed(reads: Index, whole: Index, cache: int) -> Index:
+    """Of `reads` of a tensor of `whole` bytes, here and there, those that come from memory: a fourth of the last-level
+    cache has room for it."""
+    over, all_ = (floor_div(size, BYTES_AT_ONCE) for size in (maximum(sub(whole, cache // 4), 0), whole))
+    return floor_div(mul(reads, over), maximum(all_, 1))
 
 
 def bytes_of(factor: Factor, frame: Frame) -> int:
@@ -221,12 +269,20 @@ def streamed(frame: Frame, side: Frame, high: Index, steps: Index) -> list[Term[
     return streamed_terms(many, few, steps, bits // 8)
 
 
-def price(terms: Sequence[Term[Index]]) -> Index:
-    """What `terms` cost, in parts of a picosecond."""
-    known, total = costs(), 0
+def price(terms: Sequence[Term[Index]]) -> Cost:
+    """What `terms` cost."""
+    known, found = costs(), dict[str, Index].fromkeys(PHASES, 0)
+
+    def count(term: Term[Index], done: Index) -> None:
+        """Adds `term`, of which so much is done already."""
+        phase, cost = phase_of(term.unit), mul(product(term.times), round(known[term.unit] * PARTS))
+        found[phase] = add(found[phase], maximum(sub(cost, done), 0))
+        if term.meanwhile is not None:
+            count(term.meanwhile, cost)
+
     for term in terms:
-        total = add(total, mul(product(term.times), round(known[term.unit] * PARTS)))
-    return total
+        count(term, 0)
+    return found
 
 
 def depth_of(frame: Frame) -> Index:

@@ -1,5 +1,6 @@
 """What a `!pit.index` is on buffers, and what is known of it before it is made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -91,26 +92,21 @@ class RowBits:
 
 @dataclass(frozen=True)
 class Sample:
-    """`bits` of a part of the tensor `source`: of `seen` of its `windows`, or of all of it, if `is_all`.
+    """What is expected of the tensor `source`: so many live micro-tiles of each shape in `counts`.
 
-    That may be a truth value that only the program knows. What is not all has rows of its own in `bits`, to be counted.
+    `bits` are all of its bits if `is_all`, which may be a truth value that only the program knows; else none.
     """
 
     source: ir.Value
     bits: RowBits
+    counts: Mapping[MicroTile, Index]
     is_all: bool | ir.Value
-    windows: Index
-    seen: Index
 
     def if_not_all(self, number: Index, otherwise: Index) -> Index:
         """`number`, or `otherwise` where nothing was left out."""
         if isinstance(self.is_all, bool):
             return otherwise if self.is_all else number
         return select(self.is_all, otherwise, number)
-
-    def scaled(self, count: Index) -> Index:
-        """What all bits are expected to count where those of the sample count `count`."""
-        return self.if_not_all(floor_of(mul(count, self.windows), self.seen), count)
 
 
 def floor_of(number: Index, divisor: Index) -> Index:

@@ -1,13 +1,14 @@
-"""`pit.lists` on buffers: the buffers of an index are its results."""
+"""`pit.lists` and `pit.choice` on buffers: what an index holds, and what was expected of it."""
 
 from pit_mlir.bindings import arith, ir, memref, tensor
 from pit_mlir.codegen.cpu.brackets import Lowering, give
 from pit_mlir.codegen.cpu.build import value
+from pit_mlir.codegen.cpu.contract_alternatives import index_of
 
 
 def lower_lists(op: ir.Operation, lowering: Lowering) -> None:
-    """Gives away the buffers of the index, which is made already; what reads it reads them too."""
-    index = lowering.indices[op.operands[0]]
+    """Gives away the buffers of the index; what reads it reads them too."""
+    index = index_of(op.operands[0], lowering)
     for buffer, result in zip((index.begin, index.count, index.entries), op.results, strict=False):
         dynamic = ir.MemRefType.get(
             [ir.ShapedType.get_dynamic_size()], ir.MemRefType(buffer.type).element_type
@@ -17,3 +18,8 @@ def lower_lists(op: ir.Operation, lowering: Lowering) -> None:
     fixed = ir.RankedTensorType.get([len(sizes)], ir.IntegerType.get_signless(64))
     extents = op.results[3]
     extents.replace_all_uses_with(tensor.cast(extents.type, tensor.from_elements(fixed, sizes)))
+
+
+def lower_choice(op: ir.Operation, lowering: Lowering) -> None:
+    """The contraction has said it."""
+    op.results[0].replace_all_uses_with(tensor.cast(op.results[0].type, lowering.choices[op.results[0]]))

@@ -138,10 +138,10 @@ def load_vector(buffer: ir.Value, start: Index, lanes: int, mask: ir.Value | Non
     return vector.maskedload(type_, buffer, [value(start)], mask, build.zero(type_))
 
 
-def bytes_of_element(buffer: ir.Value) -> int:
-    """The size of an element of `buffer` in memory."""
-    element = ir.MemRefType(buffer.type).element_type
-    return 8 if isinstance(element, ir.IndexType) else element.width // 8
+def bytes_of_element(source: ir.Value) -> int:
+    """The size of an element of `source`, a buffer or a tensor, in memory."""
+    element = ir.ShapedType(source.type).element_type
+    return 8 if isinstance(element, ir.IndexType) else max(8, element.width) // 8
 
 
 def load_bit(source: Source, place: Index) -> ir.Value:

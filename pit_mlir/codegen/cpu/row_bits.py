@@ -6,6 +6,9 @@ The matrix is read once, as it lies in memory; the bits are 1/32 of it (of f32),
 heights are counted before a list is made, and only that of the height that was picked is.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from pit_mlir.bindings import arith, ir, llvm, math, memref, vector
 from pit_mlir.codegen.cpu.brackets import allocate, read, sizes
 from pit_mlir.codegen.cpu.build import (
@@ -27,7 +30,7 @@ from pit_mlir.codegen.cpu.build import (
     zero,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.index_buffers import WORD, IndexBuffers, RowBits, as_i32, floor_of
+from pit_mlir.codegen.cpu.index_buffers import WORD, IndexBuffers, MicroTile, RowBits, as_i32, floor_of
 from pit_mlir.codegen.cpu.live_bits import live_word
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 
@@ -35,8 +38,8 @@ LANES = 8
 """Words of a vector: a row of bits is whole vectors of them."""
 PIECE = 16
 """RowBits that become entries at once."""
-ROWS_AT_ONCE = 32
-"""Rows whose words are counted together."""
+ELEMENTS_OF_WORK = 8
+"""Elements that are compared in the time of one simple operation on one."""
 
 
 def words_type() -> ir.VectorType:
@@ -46,27 +49,74 @@ def words_type() -> ir.VectorType:
 
 def row_bits(source: ir.Value, wanted: Index = 1) -> RowBits:
     """The bits of a tensor whose rows lie along its last dimension; no row is looked at where `wanted` is 0."""
+    return counted_bits(source, (), wanted)[0]
+
+
+def counted_bits(
+    source: ir.Value, tiles: Sequence[MicroTile], wanted: Index = 1
+) -> tuple[RowBits, dict[MicroTile, Index]]:
+    """As `row_bits`, and how many micro-tiles of each of the shapes `tiles` are live: counted while in the cache."""
     *outer, rows, steps = sizes(source)
     buffer, base, _ = flat_buffer(read(source))
     words = ceil_div(steps, WORD)
     pitch = mul(ceil_div(words, LANES), LANES)
-    count = product([*outer, rows, wanted])
+    matrices = product([*outer, wanted])
     i64 = ir.IntegerType.get_signless(WORD)
-    bits = allocate([mul(count, pitch)], i64)
-    none = arith.constant(i64, 0)
-    with chunks(count, rows_at_once(steps)) as (start, stop), loop(start, stop) as row:
-        first, target = add(base, mul(row, steps)), mul(row, pitch)
-        whole = floor_of(steps, WORD)
-        with loop(0, whole) as word:
-            found = live_word(buffer, add(first, mul(word, WORD)), None)
-            memref.store(found, bits, [value(add(target, word))])
-        with loop(whole, words) as word:
-            at = mul(word, WORD)
-            found = live_word(buffer, add(first, at), first_lanes(sub(steps, at), WORD))
-            memref.store(found, bits, [value(add(target, word))])
-        with loop(words, pitch) as word:
-            memref.store(none, bits, [value(add(target, word))])
-    return RowBits(bits, pitch, tuple(outer), rows, steps)
+    bits = RowBits(allocate([product([matrices, rows, pitch])], i64), pitch, tuple(outer), rows, steps)
+    none, whole = arith.constant(i64, 0), floor_of(steps, WORD)
+    tall = max((tile.rows for tile in tiles), default=1)
+    groups = mul(matrices, ceil_div(rows, tall))
+    counts = Counts.of(tiles, groups)
+    work = ceil_div(mul(steps, tall), ELEMENTS_OF_WORK)
+    with chunks(groups, rows_at_once(work)) as (start, stop), loop(start, stop) as group:
+        first_row, there = bits.place(group, tall)
+        with loop(first_row, add(first_row, there)) as row:
+            first, target = add(base, mul(row, steps)), mul(row, pitch)
+            with loop(0, whole) as word:
+                found = live_word(buffer, add(first, mul(word, WORD)), None)
+                memref.store(found, bits.buffer, [value(add(target, word))])
+            with loop(whole, words) as word:
+                at = mul(word, WORD)
+                found = live_word(buffer, add(first, at), first_lanes(sub(steps, at), WORD))
+                memref.store(found, bits.buffer, [value(add(target, word))])
+            with loop(words, pitch) as word:
+                memref.store(none, bits.buffer, [value(add(target, word))])
+        counts.add(bits, group, first_row, there)
+    return bits, counts.totals()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many micro-tiles of each shape are live: a number for each of `groups` groups of rows, which are added up."""
+
+    buffers: Mapping[MicroTile, ir.Value]
+    groups: Index
+
+    @staticmethod
+    def of(tiles: Sequence[MicroTile], groups: Index) -> "Counts":
+        """Room for the numbers."""
+        return Counts({tile: allocate([groups], ir.IndexType.get()) for tile in tiles}, groups)
+
+    def add(self, bits: RowBits, group: Index, first: Index, rows: Index) -> None:
+        """Counts in the `rows` rows of `bits` from `first` on, which are group number `group`."""
+        for tile, buffer in self.buffers.items():
+
+            def count(at: ir.Value, carried: list[ir.Value], tile: MicroTile = tile) -> list[ir.Value]:
+                entries = count_tile(bits, add(first, at), minimum(tile.rows, sub(rows, at)))
+                return [arith.addi(carried[0], entries)]
+
+            is_parts = tile.steps == WORD
+            found = (
+                count_words(bits, first, rows) if is_parts else fold(0, rows, tile.rows, [value(0)], count)[0]
+            )
+            memref.store(found, buffer, [value(group)])
+
+    def totals(self) -> dict[MicroTile, Index]:
+        """The sums over all groups."""
+        return {
+            tile: sum_over(self.groups, lambda number, buffer=buffer: memref.load(buffer, [number]))
+            for tile, buffer in self.buffers.items()
+        }
 
 
 def joined(bits: RowBits, row: Index, rows: Index, word: Index) -> ir.Value:
@@ -85,24 +135,6 @@ def total(words: ir.Value) -> ir.Value:
     return arith.index_cast(ir.IndexType.get(), vector.reduction(i64, vector.CombiningKind.ADD, words))
 
 
-def count_live(bits: RowBits, blocks: tuple[int, ...]) -> list[Index]:
-    """How many micro-tiles are live, for blocks of each of these numbers of rows."""
-    tall = max(blocks)
-    groups = product(bits.segments(tall))
-    found = [allocate([groups], ir.IndexType.get()) for _ in blocks]
-    work = mul(bits.pitch, tall * len(blocks))
-    with chunks(groups, rows_at_once(work)) as (start, stop), loop(start, stop) as group:
-        first, there = bits.place(group, tall)
-        for block, buffer in zip(blocks, found, strict=True):
-
-            def tile(at: ir.Value, carried: list[ir.Value], block: int = block) -> list[ir.Value]:
-                entries = count_tile(bits, add(first, at), minimum(block, sub(there, at)))
-                return [arith.addi(carried[0], entries)]
-
-            memref.store(fold(0, there, block, [value(0)], tile)[0], buffer, [group])
-    return [sum_of(entries, groups) for entries in found]
-
-
 def count_tile(bits: RowBits, row: Index, rows: Index) -> ir.Value:
     """How many entries the block of `rows` rows from `row` on has."""
 
@@ -110,11 +142,6 @@ def count_tile(bits: RowBits, row: Index, rows: Index) -> ir.Value:
         return [arith.addi(carried[0], math.ctpop(joined(bits, row, rows, word)))]
 
     return total(fold(0, bits.pitch, LANES, [zero(words_type())], vector_of_words)[0])
-
-
-def sum_of(buffer: ir.Value, count: Index) -> ir.Value:
-    """The sum of a buffer of `count` indices."""
-    return sum_over(count, lambda number: memref.load(buffer, [number]))
 
 
 def list_live(bits: RowBits, block: int) -> IndexBuffers:
@@ -178,26 +205,15 @@ def live_words(bits: RowBits, place: Index) -> ir.Value:
     return arith.extui(words_type(), arith.cmpi(arith.CmpIPredicate.ne, words, zero(words_type())))
 
 
-def count_parts(bits: RowBits) -> Index:
-    """The live micro-tiles of one row by a word: each is an entry of a list of rows for its part of the depth."""
-    rows = product([*bits.outer, bits.rows])
-    groups = ceil_div(rows, ROWS_AT_ONCE)
-    found = allocate([groups], ir.IndexType.get())
-    with (
-        chunks(groups, rows_at_once(mul(bits.pitch, ROWS_AT_ONCE))) as (start, stop),
-        loop(start, stop) as group,
-    ):
-        first = mul(group, ROWS_AT_ONCE)
-        stop_at = minimum(add(first, ROWS_AT_ONCE), rows)
+def count_words(bits: RowBits, first: Index, rows: Index) -> ir.Value:
+    """The live words of `rows` rows from `first` on: each is an entry of a list of rows for its part of the depth."""
 
-        def vector_of_words(place: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            return [arith.addi(carried[0], live_words(bits, place))]
+    def vector_of_words(place: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+        return [arith.addi(carried[0], live_words(bits, place))]
 
-        # Rows lie one behind the other, whole vectors each.
-        places = (mul(first, bits.pitch), mul(stop_at, bits.pitch))
-        live = fold(*places, LANES, [zero(words_type())], vector_of_words)[0]
-        memref.store(total(live), found, [group])
-    return sum_of(found, groups)
+    # Rows lie one behind the other, whole vectors each.
+    places = (mul(first, bits.pitch), mul(add(first, rows), bits.pitch))
+    return total(fold(*places, LANES, [zero(words_type())], vector_of_words)[0])
 
 
 def list_parts(bits: RowBits) -> IndexBuffers:

@@ -8,6 +8,7 @@ from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, read, sizes
 from pit_mlir.codegen.cpu.build import Index, loop, value
 from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.cpu.contract_alternatives import index_of
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 
@@ -19,8 +20,8 @@ COMBINERS: dict[str, tuple[Callable[..., ir.Value], Callable[..., ir.Value]]] = 
 
 
 def lower_size(op: ir.Operation, lowering: Lowering) -> None:
-    """The number of rows is known since the index was made."""
-    op.results[0].replace_all_uses_with(value(lowering.indices[op.operands[0]].total))
+    """The number of rows is known when the index is made."""
+    op.results[0].replace_all_uses_with(value(index_of(op.operands[0], lowering).total))
 
 
 def lower_sread(op: ir.Operation, lowering: Lowering) -> None:

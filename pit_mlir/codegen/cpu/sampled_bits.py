@@ -6,6 +6,7 @@ micro-tiles are live; which ones differs from block to block, so that bands, dia
 often as they are there. All bits are made where a list is followed. The choice depends on values alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pit_mlir.bindings import arith, ir, memref
@@ -28,10 +29,10 @@ from pit_mlir.codegen.cpu.build import (
     value,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.index_buffers import RowBits, Sample, floor_of
+from pit_mlir.codegen.cpu.index_buffers import MicroTile, RowBits, Sample, floor_of
 from pit_mlir.codegen.cpu.live_bits import bytes_of_element, load_vector, word_of
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
-from pit_mlir.codegen.cpu.row_bits import LANES, WORD, row_bits
+from pit_mlir.codegen.cpu.row_bits import ELEMENTS_OF_WORK, LANES, WORD, Counts, counted_bits, row_bits
 from pit_mlir.target import LINE_BYTES
 
 WINDOW = LANES * WORD
@@ -52,44 +53,56 @@ def all_bits(sample: Sample) -> RowBits:
     return replace(made, buffer=arith.select(sample.is_all, sample.bits.buffer, made.buffer))
 
 
-def sample_of(source: ir.Value, block: int, *, everything: bool) -> Sample:
-    """The bits of some windows of `source`, whose rows lie along its last dimension; or of `everything`.
+def sample_of(source: ir.Value, tiles: Sequence[MicroTile], everything: bool | ir.Value) -> Sample:
+    """What `source`, whose rows lie along its last dimension, has of live micro-tiles of the shapes `tiles`.
 
-    Blocks of `block` rows, as many as the highest micro-tile has, are looked at in the same windows.
+    All of it is looked at if `everything`, or if it is small; else windows, the same ones for all rows of a block,
+    which has as many as the highest micro-tile.
     """
     *outer, rows, steps = sizes(source)
+    block = max((tile.rows for tile in tiles), default=1)
     windows = ceil_div(steps, WINDOW)
     blocks = product([*outer, ceil_div(rows, block)])
     every = mul(blocks, windows)
-    if everything or (isinstance(every, int) and every <= ALL):
-        return Sample(source, row_bits(source), True, 1, 1)
-    is_all = False if isinstance(every, int) else compare("sle", every, ALL)
+    if everything is True or (isinstance(every, int) and every <= ALL):
+        return Sample(source, *counted_bits(source, tiles), True)
+    is_small = False if isinstance(every, int) else compare("sle", every, ALL)
+    is_all = either_of(is_small, everything)
     # What is looked at as a whole is nothing of the rest.
-    whole = row_bits(source, 0 if is_all is False else select(is_all, 1, 0))
+    whole, counts = counted_bits(source, tiles, 0 if is_all is False else select(is_all, 1, 0))
     some = maximum(minimum(blocks, WINDOWS), 1)
     taken = minimum(windows, ceil_div(WINDOWS, some))
     wanted = some if is_all is False else select(is_all, 0, some)
-    bits = window_bits(whole, source, block, wanted, taken)
+    seen = count_windows(whole, source, tiles, wanted, taken)
+    scaled = {tile: floor_of(mul(count, every), mul(some, taken)) for tile, count in seen.items()}
     if is_all is not False:
-        bits = RowBits(
-            arith.select(is_all, whole.buffer, bits.buffer),
-            select(is_all, whole.pitch, bits.pitch),
-            (select(is_all, product(outer), 1),),
-            select(is_all, rows, bits.rows),
-            steps,
-        )
-    return Sample(source, bits, is_all, every, mul(some, taken))
+        scaled = {tile: select(is_all, counts[tile], count) for tile, count in scaled.items()}
+    return Sample(source, whole, scaled, is_all)
 
 
-def window_bits(whole: RowBits, source: ir.Value, block: int, some: Index, taken: Index) -> RowBits:
-    """The bits of `taken` windows of each row of `some` blocks of the matrices that `whole` is of."""
+def either_of(one: bool | ir.Value, other: bool | ir.Value) -> bool | ir.Value:
+    """Whether one of both holds."""
+    if isinstance(one, bool):
+        return True if one else other
+    if isinstance(other, bool):
+        return True if other else one
+    return arith.ori(one, other)
+
+
+def count_windows(
+    whole: RowBits, source: ir.Value, tiles: Sequence[MicroTile], some: Index, taken: Index
+) -> dict[MicroTile, Index]:
+    """The live micro-tiles of `taken` windows of each row of `some` blocks of the matrices that `whole` is of."""
+    block = max((tile.rows for tile in tiles), default=1)
     windows, blocks = ceil_div(whole.steps, WINDOW), product(whole.segments(block))
     pitch = mul(taken, LANES)
     buffer = allocate([value(mul(mul(some, block), pitch))], ir.IntegerType.get_signless(WORD))
     bits = RowBits(buffer, pitch, (1,), mul(some, block), whole.steps)
+    counts = Counts.of(tiles, some)
     values, base, _ = flat_buffer(read(source))
     apart = floor_of(windows, taken)
-    with chunks(some, rows_at_once(mul(taken, block * WINDOW))) as (start, stop), loop(start, stop) as number:
+    work = ceil_div(mul(taken, block * WINDOW), ELEMENTS_OF_WORK)
+    with chunks(some, rows_at_once(work)) as (start, stop), loop(start, stop) as number:
         segment = floor_of(mul(number, blocks), some)
         first_row, there = whole.place(segment, block)
         drawn = remainder(mul(number, GOLDEN), 1 << 16)
@@ -102,7 +115,8 @@ def window_bits(whole: RowBits, source: ir.Value, block: int, some: Index, taken
             is_there = compare("slt", row, there)
             steps = select(is_there, minimum(WINDOW, sub(whole.steps, begin)), 0)
             fill_window(buffer, values, place, target, steps, whole.steps)
-    return bits
+        counts.add(bits, number, mul(number, block), block)
+    return counts.totals()
 
 
 def fill_window(
