@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pit_mlir.diagnostics import Diagnostic, Operator, Report
 from pit_mlir.errors import InputError
-from pit_mlir.sample import Pattern, Sample
+from pit_mlir.sample import Candidate, Choice, Pattern, Sample
 
 WIDTH = 100
 """Columns of the text."""
@@ -27,6 +27,9 @@ TITLES = {
     "": "note",
 }
 """What the text calls the topic of a remark; lines come in this order."""
+
+WORK_OF_PHASES = ("finding what is live", "preparing operands", "multiplying", "waiting for memory")
+"""What each of `analysis.cover.PHASES` is."""
 
 ASSUMES = re.compile(r";? ?assumes: ([^;]*)")
 PLACE = re.compile(r"(?:[^\s:'\"(]*/)?([^\s:/'\"(]+\.\w+):(\d+):\d+")
@@ -269,7 +272,12 @@ def lines_of(explanation: Explanation) -> Iterator[str]:
         yield ""
         yield f"{shortened(finding.location)}  {finding.source}".rstrip()
         title = ""
-        for next_title, text in (*entries_of(finding), *sample_entries(finding, explanation.sample)):
+        sample = explanation.sample
+        for next_title, text in (
+            *entries_of(finding),
+            *sample_entries(finding, sample),
+            *choice_entries(finding, sample),
+        ):
             yield from wrapped([text], f"  {next_title if next_title != title else '':10}")
             title = next_title
 
@@ -303,6 +311,58 @@ def sample_entries(finding: Finding, sample: Sample | None) -> Iterator[tuple[st
         of = f"{unit_of(patterns[0])} of {source}"
         text = f"{live:,} of {total:,} {of} are listed: {percent(live / total if total else 0.0)}"
         yield "sample", counted(shortened(text), len(patterns))
+
+
+def choices_at(sample: Sample | None, location: str) -> list[list[Choice]]:
+    """The choices of one line; those that followed the same, as layers do, are together."""
+    groups: dict[str, list[Choice]] = {}
+    for choice in sample.choices if sample is not None else ():
+        if choice.location == location:
+            groups.setdefault(choice.followed.name, []).append(choice)
+    return list(groups.values())
+
+
+def choice_entries(finding: Finding, sample: Sample | None) -> Iterator[tuple[str, str]]:
+    """How the contractions of one line chose in the sample run; those that chose the same are told of once."""
+    for choices in choices_at(sample, finding.location):
+        first = choices[0]
+        yield "choice", counted(reason_of(first), len(choices))
+        others = sorted(first.candidates, key=lambda candidate: candidate.total)
+        told = ", ".join(f"{candidate.name} {milliseconds(candidate.total)}" for candidate in others)
+        yield "choice", f"expected, in ms of one thread: {told}; costs: {first.costs}"
+
+
+def reason_of(choice: Choice) -> str:
+    """Why a contraction followed the list that it did, or none."""
+    followed, (*lists, dense) = choice.followed, choice.candidates
+    if followed.is_dense:
+        best = min(lists, key=lambda candidate: candidate.total)
+        times = ratio(best.total, followed.total)
+        parts = parts_of(best)
+        return (
+            f"no list is followed: the cheapest, {best.name}, is expected to take {times} as long ({parts})"
+        )
+    times, parts = ratio(dense.total, followed.total), parts_of(followed)
+    return (
+        f"the list of {followed.entries:,} micro-tiles {followed.name} is followed: without a list it is expected to "
+        f"take {times} as long ({parts})"
+    )
+
+
+def parts_of(candidate: Candidate) -> str:
+    """What a candidate is expected to spend its time on."""
+    done = zip(WORK_OF_PHASES, candidate.expected, strict=True)
+    return ", ".join(f"{milliseconds(time)} ms {what}" for what, time in done if time)
+
+
+def milliseconds(time: float) -> str:
+    """`12.3`, `0.123`: three digits, as costs are known to not more."""
+    return f"{time:.3g}" if time < 1000 else f"{time:.0f}"
+
+
+def ratio(time: float, other: float) -> str:
+    """How many times `other` `time` is."""
+    return f"{time / other:.3g} times" if other and time < 100 * other else "over 100 times"
 
 
 def unit_of(pattern: Pattern) -> str:

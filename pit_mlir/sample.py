@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from pit_mlir.analysis.cover import PHASES
+from pit_mlir.analysis.cover import DENSE, PHASES
 from pit_mlir.passes.exposed import ExposedChoice, ExposedIndex, ExposedWork, Exposure, Number, Rows
 
 Array = numpy.ndarray[Any, Any]
@@ -91,6 +91,16 @@ class Candidate:
     expected: tuple[float, ...]
 
     @property
+    def is_dense(self) -> bool:
+        """Whether no list is followed."""
+        return self.name == DENSE
+
+    @property
+    def places(self) -> int:
+        """The places that the entries stand for: micro-tiles are rows by steps of the depth."""
+        return self.entries * math.prod(map(int, self.name.split("x")))
+
+    @property
     def total(self) -> float:
         """What all was expected to take: milliseconds of one thread."""
         return sum(self.expected)
@@ -104,6 +114,19 @@ class Choice:
     candidates: tuple[Candidate, ...]
     picked: int
     costs: str
+
+    @property
+    def followed(self) -> Candidate:
+        """The candidate that was followed."""
+        return self.candidates[self.picked]
+
+    def done(self, work: "Work") -> "Work":
+        """What the candidate that was followed does, where `work` is what the last of the lists would do."""
+        *lists, dense = self.candidates
+        if self.followed is dense:
+            return replace(work, done=work.dense)
+        share = self.followed.places / lists[-1].places if lists[-1].places else 0.0
+        return replace(work, done=min(work.dense, round(work.done * share)))
 
 
 @dataclass(frozen=True)
@@ -176,10 +199,13 @@ def sample_of(exposure: Exposure, results: Sequence[Array], costs: str = "") -> 
     # What runs on a segment is restricted by the pattern of the index that it is of.
     pattern_numbers = [*range(len(patterns)), *(index for index, _ in exposure.segments)]
     work = [work_of(work, lists, numbers) for work in exposure.work]
+    choices = tuple(choice_of(one, results[one.result], costs) for one in exposure.choices)
+    for exposed, choice in zip(exposure.choices, choices, strict=True):
+        work[exposed.work] = choice.done(work[exposed.work])
     return Sample(
         patterns,
         tuple(one if one.index is None else replace(one, index=pattern_numbers[one.index]) for one in work),
-        tuple(choice_of(one, results[one.result], costs) for one in exposure.choices),
+        choices,
     )
 
 

@@ -3,7 +3,7 @@
 // Lists of the columns that are live for each block of 32 rows: what they hold, and how long they are for other blocks.
 // CHECK-LABEL: func.func @main
 // CHECK-SAME:    (%[[A:.*]]: tensor<?x64xf32>, %[[M:.*]]: tensor<4x16xi1>, %{{.*}}: tensor<64x32xf32>)
-// CHECK-SAME:    -> (tensor<?x32xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi64>, tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi64>, tensor<3xi64>)
+// CHECK-SAME:    -> (tensor<?x32xf32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi64>, tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<?xi64>, tensor<?xi64>, tensor<3xi64>)
 // CHECK:         %[[DIM:.*]] = tensor.dim %[[A]]
 // CHECK:         %[[K:.*]] = "pit.detect"(%[[A]])
 // CHECK:         %[[I:.*]] = "pit.detect"(%[[M]])
@@ -18,8 +18,10 @@
 // CHECK:         %[[IL:.*]]:4 = "pit.lists"(%[[I]])
 // The rows of the contraction, which only the call tells.
 // CHECK:         %[[ROWS:.*]] = arith.index_cast %[[DIM]] : index to i64
+// What it expects of its list, and of none.
+// CHECK:         %[[CHOICE:.*]] = "pit.choice"
 // CHECK:         %[[NUMBERS:.*]] = tensor.from_elements %[[N1]], %[[N8]], %[[ROWS]] : tensor<3xi64>
-// CHECK:         return %{{.*}}, %[[KL]]#0, %[[KL]]#1, %[[KL]]#2, %[[KL]]#3, %[[IL]]#0, %[[IL]]#1, %[[IL]]#2, %[[IL]]#3, %[[NUMBERS]]
+// CHECK:         return %{{.*}}, %[[KL]]#0, %[[KL]]#1, %[[KL]]#2, %[[KL]]#3, %[[IL]]#0, %[[IL]]#1, %[[IL]]#2, %[[IL]]#3, %[[CHOICE]], %[[NUMBERS]]
 func.func @main(%a: tensor<?x64xf32>, %mask: tensor<4x16xi1>, %b: tensor<64x32xf32>) -> tensor<?x32xf32> {
   %c0 = arith.constant 0 : index
   %m = tensor.dim %a, %c0 : tensor<?x64xf32>

@@ -11,6 +11,10 @@ from typing import Generic, TypeVar
 N = TypeVar("N")
 
 
+DENSE = "dense"
+"""What following no list is called; a list is called by the shape of its micro-tiles, rows by steps of the depth."""
+
+
 @dataclass(frozen=True)
 class Term(Generic[N]):
     """Work of `unit`, named as in the tile database, done as often as the product of `times` says.
@@ -139,7 +143,7 @@ def streamed_terms(many: N, few: N, steps: N, bytes_: N) -> list[Term[N]]:
     return [Term("byte", (many, steps, bytes_)), Term("streamed", (many, few, steps))]
 
 
-PHASES = ("list", "operands", "products", "memory")
+PHASES: tuple[str, ...] = ("list", "operands", "products", "memory")
 """What is done: finding out what is live, packing or reading operands, adding up products, waiting for memory."""
 _LISTING = ("bit", "place")
 _MEMORY = ("far", "missed", "byte")
@@ -157,10 +161,12 @@ def phase_of(unit: str) -> str:
 
 def price(terms: Sequence[Term[int]] | Sequence[Term[float]], costs: Mapping[str, float]) -> float:
     """What `terms` cost, in picoseconds of one thread."""
-    total = 0.0
-    for term in terms:
-        amount = costs[term.unit]
-        for factor in term.times:
-            amount *= factor
-        total += amount if term.meanwhile is None else max(amount, price([term.meanwhile], costs))
-    return total
+    return sum(price_of(term, costs) for term in terms)
+
+
+def price_of(term: Term[int] | Term[float], costs: Mapping[str, float]) -> float:
+    """What `term` costs, in picoseconds of one thread."""
+    amount = costs[term.unit]
+    for factor in term.times:
+        amount *= factor
+    return amount if term.meanwhile is None else max(amount, price_of(term.meanwhile, costs))

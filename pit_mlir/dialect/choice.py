@@ -27,7 +27,7 @@ class ChoiceOp(PitOperation, name="choice", traits=[ext.Pure]):
         require(given == expected, "gives {}, expected {}", given, expected)
         maker = self.operation.operands[0].owner
         is_made = isinstance(maker, ir.Operation | ir.OpView) and maker.operation.name == "pit.contract"
-        require(is_made, "asks about {}, expected the result of a pit.contract", maker)
+        require(is_made, "asks about {}, expected the result of a pit.contract", self.operation.operands[0])
 
 
 def numbers_type() -> ir.Type:

@@ -60,11 +60,15 @@ class ExposedWork:
 
 @dataclass(frozen=True)
 class ExposedChoice:
-    """A contraction that chooses among the `candidates`, named as users do; result number `result` says how."""
+    """A contraction that chooses among the `candidates`, named as users do; result number `result` says how.
+
+    `work` is its number among the work, which is that of the last of its lists.
+    """
 
     location: str
     candidates: tuple[str, ...]
     result: int
+    work: int
 
 
 @dataclass

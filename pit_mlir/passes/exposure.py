@@ -112,7 +112,8 @@ class Exposer:
         if len(candidates) > 1:
             names = tuple(map(name_of, candidates))
             where = location_text(op.operation.location)
-            self.exposure.choices.append(ExposedChoice(where, names, first + len(self.results)))
+            result, work = first + len(self.results), len(self.exposure.work) - 1
+            self.exposure.choices.append(ExposedChoice(where, names, result, work))
             self.results.append(choice(op.operation.results[0]))
 
     def add_work(self, op: ir.Operation) -> None:

@@ -17,7 +17,8 @@ class ExposeIndices(Pass):
 
     The results are begin, count, entries and extents of each `pit.detect` (see `pit.lists`), in order, and at the end
     one tensor of numbers: for each index whose segments share blocks its number of entries for each of `micro-tiles`,
-    then for each contraction and attention the extents of its iterators that only the call tells.
+    then for each contraction and attention the extents of its iterators that only the call tells. In between, what each
+    contraction expected of each list that it could follow (see `pit.choice`).
     """
 
     name: ClassVar[str] = "pit-expose-indices"

@@ -4,7 +4,17 @@ import re
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from pit_mlir.explanation import Explanation, Finding, Operators, counted, entries_of, percent, shortened
+from pit_mlir.explanation import (
+    Explanation,
+    Finding,
+    Operators,
+    choices_at,
+    counted,
+    entries_of,
+    percent,
+    shortened,
+)
+from pit_mlir.report.choices import table_of
 from pit_mlir.report.markup import Child, Markup, element, joined
 from pit_mlir.report.patterns import figures_of, patterns_at
 from pit_mlir.report.pictures import share_bar
@@ -164,7 +174,7 @@ def table(head: Sequence[Markup], rows: Sequence[Markup]) -> Markup:
 def line_of(explanation: Explanation, number: int, finding: Finding) -> Markup:
     """Everything about one line of the model."""
     sample = explanation.sample
-    patterns = patterns_at(sample, finding.location)
+    patterns, choices = patterns_at(sample, finding.location), choices_at(sample, finding.location)
     return element(
         "section",
         element(
@@ -174,7 +184,8 @@ def line_of(explanation: Explanation, number: int, finding: Finding) -> Markup:
         ),
         element("div", finding.source, class_="source code") if finding.source else None,
         remarks_of(finding),
-        *(figures_of(group) for group in patterns),
+        *(figures_of(group, choices) for group in patterns),
+        *(table_of(group) for group in choices),
         element(
             "details",
             element("summary", f"Proofs and kernels: {counted_operators(finding)}"),

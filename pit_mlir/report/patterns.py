@@ -1,9 +1,12 @@
 """The patterns of a sample run: what was live, what other micro-tiles would leave, and what was chosen."""
 
+from collections.abc import Sequence
+
+from pit_mlir.analysis.cover import DENSE
 from pit_mlir.explanation import percent, shortened, unit_of
 from pit_mlir.report.markup import Markup, element, joined
 from pit_mlir.report.pictures import bars, coverage_curve, heat_map
-from pit_mlir.sample import Pattern, Sample
+from pit_mlir.sample import Choice, Pattern, Sample
 
 NEARLY_ALL = 0.95
 MAPS = 3
@@ -20,9 +23,11 @@ def patterns_at(sample: Sample | None, location: str) -> list[list[Pattern]]:
     return list(groups.values())
 
 
-def figures_of(patterns: list[Pattern]) -> Markup:
-    """Heat maps, loads, coverage and candidates of patterns that repeat."""
+def figures_of(patterns: list[Pattern], choices: list[list[Choice]]) -> Markup:
+    """Heat maps, loads, coverage and candidates of patterns that repeat; the `choices` are those of their line."""
     first = patterns[0]
+    followed = [choice.followed for group in choices for choice in group]
+    chosen = chosen_of(first, [one.name for one in followed])
     share = sum(pattern.share for pattern in patterns) / len(patterns)
     times = f", {len(patterns)} times" if len(patterns) > 1 else ""
     return joined(
@@ -34,10 +39,10 @@ def figures_of(patterns: list[Pattern]) -> Markup:
                 "div",
                 *(heat_figure(pattern) for pattern in patterns[:MAPS]),
                 loads_figure(patterns),
-                curve_figure(first),
+                curve_figure(first, chosen),
                 class_="figures",
             ),
-            candidates(first),
+            candidates(first, chosen, is_told=not choices),
         ]
     )
 
@@ -69,29 +74,42 @@ def loads_figure(patterns: list[Pattern]) -> Markup:
     return element("figure", bars(loads, text, mean), element("figcaption", f"{text} (dashed)."))
 
 
-def curve_figure(pattern: Pattern) -> Markup:
+def chosen_of(pattern: Pattern, followed: Sequence[str]) -> int | None:
+    """The length of the micro-tile that was chosen, where candidates called `followed` were; None if it is not known.
+
+    0 stands for none: all is done without a list.
+    """
+    if pattern.kind != "list" or not followed:
+        return 1 if pattern.kind == "rows" else pattern.block
+    lengths = {
+        0 if name == DENSE else int(name.partition("x")[0]) if name.endswith("x1") else None
+        for name in followed
+    }
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def curve_figure(pattern: Pattern, chosen: int | None) -> Markup:
     """What each length of the micro-tile would leave of the work."""
-    chosen = 1 if pattern.kind == "rows" else pattern.block
     label = "Share of the work left over the length of the micro-tile"
     text = (
         f"{label}. Measured in the call (line), and if zeros were scattered one by one (dashed: 1 - s^T; in runs of g, "
-        "1 - s^(T/g)). The ring is what was chosen."
+        f"1 - s^(T/g)).{'' if chosen is None else ' The ring is what was chosen.'}"
     )
     return element("figure", coverage_curve(pattern.coverage, chosen, label), element("figcaption", text))
 
 
-def candidates(pattern: Pattern) -> Markup:
-    """What could be done, how much work each would leave in this call, and what was chosen."""
-    chosen = 1 if pattern.kind == "rows" else pattern.block
+def candidates(pattern: Pattern, chosen: int | None, *, is_told: bool) -> Markup:
+    """What could be done, how much work each would leave in this call, and what was chosen; why, if that `is_told`."""
     rows = [
-        row("all of it, dense", 1.0, 1.0, "", is_chosen=False),
+        row("all of it, dense", 1.0, 1.0, "", is_chosen=chosen == 0),
     ]
     for one in reversed(pattern.coverage):
         text = name_of(pattern, one.micro_tile)
         rows.append(row(text, one.share, one.random, f"{one.live:,}", is_chosen=one.micro_tile == chosen))
     head = [element("th", "candidate"), *(element("th", text, class_="number") for text in HEAD)]
     whole = element("table", element("thead", element("tr", *head)), element("tbody", *rows))
-    return joined([element("div", whole, class_="scroll"), element("p", reason(pattern), class_="soft")])
+    why = element("p", reason(pattern), class_="soft") if is_told else Markup()
+    return joined([element("div", whole, class_="scroll"), why])
 
 
 HEAD = ("work left", "if scattered", "entries")

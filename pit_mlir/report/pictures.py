@@ -73,7 +73,7 @@ def share_bar(share: float, label: str) -> Markup:
     return svg(200, 10, full, done, label=label, class_="share")
 
 
-def coverage_curve(coverage: Sequence[Coverage], chosen: int, label: str) -> Markup:
+def coverage_curve(coverage: Sequence[Coverage], chosen: int | None, label: str) -> Markup:
     """The share of work that is left over the length of the micro-tile: measured, and for scattered zeros."""
     left, top, width, height = 34.0, 8.0, 240.0, 120.0
     step = width / max(1, len(coverage) - 1)

@@ -27,7 +27,8 @@ def test_rows_and_lists_are_those_of_the_call() -> None:
     model = Masked().eval()
     nn.init.constant_(model.up.bias, -2.0)
     x, mask = torch.randn(5, 33, 8), (torch.arange(33) < torch.tensor([[0], [33], [7], [1], [20]])).long()
-    compiled = pit.compile(model, (x, mask), sparsity=[pit.Padding("mask")])
+    options = pit.CompileOptions(select="32x1")
+    compiled = pit.compile(model, (x, mask), sparsity=[pit.Padding("mask")], options=options)
     before = compiled(x, mask)
     sample = compiled.explain(x, mask).sample
     assert sample is not None and torch.equal(compiled(x, mask), before)
@@ -53,6 +54,37 @@ def test_rows_and_lists_are_those_of_the_call() -> None:
     blocks = torch.split(hidden, lists.block)
     assert down.done == sum(len(block) * int(block.any(0).sum()) * 8 for block in blocks)
     assert down.dense == up.dense
+
+
+class Product(nn.Module):
+    """A product behind a ReLU."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.relu(a) @ b
+
+
+@pytest.mark.parametrize(("zeros", "rows"), [(0.0, 1), (0.95, 8), (0.95, 32), (0.98, 1)])
+def test_what_is_followed_is_what_was_expected_to_cost_least(zeros: float, rows: int) -> None:
+    """Entries are those of the call, which is small enough to be looked at as a whole; so is the work."""
+    torch.manual_seed(3)
+    size = torch.rand(256, 512) + 0.1
+    dead = (torch.rand(256 // rows, 512) < zeros).repeat_interleave(rows, 0)
+    a, b = torch.where(dead, -size, size), torch.randn(512, 256)
+    explanation = pit.compile(Product(), (a, b)).explain(a, b)
+    sample = explanation.sample
+    assert sample is not None
+    [choice] = sample.choices
+    assert [one.name for one in choice.candidates] == ["8x1", "16x1", "1x64", "32x1", "dense"]
+    for one in choice.candidates[:-1]:
+        high, long = map(int, one.name.split("x"))
+        tiles = (a > 0).unflatten(0, (-1, high)).unflatten(2, (-1, long))
+        assert one.entries == tiles.any(3).any(1).sum()
+    least = min(one.total for one in choice.candidates)
+    assert least <= choice.followed.total <= 1.04 * least
+    assert choice.followed.is_dense == (zeros == 0)
+    [work] = sample.work
+    assert work.done == (work.dense if choice.followed.is_dense else choice.followed.places * 256)
+    assert "ms of one thread" in str(explanation) and "costs: " in str(explanation)
 
 
 def test_loads_of_experts_are_those_of_the_router() -> None:

@@ -16,7 +16,7 @@ from pit_mlir.errors import InputError
 from pit_mlir.explanation import Explanation, percent
 from pit_mlir.report.markup import Markup, element, number
 from pit_mlir.report.pictures import bars, coverage_curve, heat_map, runs, shade
-from pit_mlir.sample import Coverage, Pattern, Sample, Work
+from pit_mlir.sample import Candidate, Choice, Coverage, Pattern, Sample, Work
 from pit_mlir.sample import heat_map as folded
 
 EVIL = "/models/<script>alert('x')&amp;\"/<b>model.py"
@@ -57,6 +57,16 @@ def pattern(location: str, **changes: object) -> Pattern:
     return replace(whole, **changes)
 
 
+def choice(location: str) -> Choice:
+    """Lists of 8 and of 32 rows, and none: 8 cost least."""
+    candidates = (
+        Candidate("8x1", 30, (0.5, 0.25, 1.25, 0.0)),
+        Candidate("32x1", 20, (0.25, 0.25, 3.0, 0.5)),
+        Candidate("dense", 0, (0.0, 0.0, 4.0, 0.0)),
+    )
+    return Choice(location, candidates, 0, "of <nowhere>")
+
+
 def sample_explanation() -> Explanation:
     """Two lines in a file with a wicked name, and a sample run."""
     report = Report()
@@ -71,6 +81,7 @@ def sample_explanation() -> Explanation:
     sample = Sample(
         (pattern(first), pattern(first), pattern(first, kind="rows", segments=1, loads=(4.0,))),
         (Work(first, "contraction", 250, 1000, 0), Work(second, "contraction", 10, 10, None)),
+        (choice(first), choice(first), replace(choice(first), picked=2)),
     )
     return replace(Explanation.of(report, "<Model>"), sample=sample)
 
@@ -124,7 +135,38 @@ def test_page_has_every_operator_line_and_kernel() -> None:
         assert said in shown
     assert "every result has i as a whole dimension" in shown, "axes have the letters of the equation"
     assert "25.7 %" in shown and "260 of 1,010" in shown, "the work"
-    assert "micro-tiles of 2 x 1, gathered (chosen)" in shown and "single rows, gathered (chosen)" in shown
+    assert "single rows, gathered (chosen)" in shown
+    assert "micro-tiles of 2 x 1, gathered (chosen)" not in shown, "which lists were followed says the choice"
+
+
+def test_page_and_text_say_what_was_chosen_and_why() -> None:
+    explanation = sample_explanation()
+    page, text = Page(explanation.to_html()), " ".join(str(explanation).split())
+    shown = "".join(page.text)
+    reason = (
+        "list of 30 micro-tiles 8x1 is followed: without a list it is expected to take 2 times as long (0.5 ms finding "
+        "what is live, 0.25 ms preparing operands, 1.25 ms multiplying) (x2)"
+    )
+    assert reason in shown and reason in text
+    assert "expected, in ms of one thread: 8x1 2, 32x1 4, dense 4; costs: of <nowhere>" in text
+    dense = "no list is followed: the cheapest, 8x1, is expected to take 0.5 times as long"
+    assert dense in text and dense[1:] in shown
+    assert "8x1 (followed)" in shown and "dense (followed)" in shown and "Costs: of <nowhere>." in shown
+    chosen = json.loads(explanation.to_json())["sample"]["choices"][0]
+    assert chosen["candidates"][1] == {"name": "32x1", "entries": 20, "expected": [0.25, 0.25, 3.0, 0.5]}
+    assert chosen["picked"] == 0
+
+
+def test_work_is_that_of_what_was_followed() -> None:
+    work, chosen = Work("", "contraction", 640, 10_000, 0), choice("")
+    assert chosen.done(work).done == 640 * 30 * 8 // (20 * 32)
+    assert replace(chosen, picked=1).done(work).done == 640
+    assert replace(chosen, picked=2).done(work).done == 10_000
+    nothing = replace(
+        chosen,
+        candidates=(chosen.candidates[0], replace(chosen.candidates[1], entries=0), chosen.candidates[2]),
+    )
+    assert nothing.done(work).done == 0
 
 
 def test_links_lead_to_lines() -> None:

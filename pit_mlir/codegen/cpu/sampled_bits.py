@@ -64,18 +64,18 @@ def sample_of(source: ir.Value, tiles: Sequence[MicroTile], everything: bool | i
     windows = ceil_div(steps, WINDOW)
     blocks = product([*outer, ceil_div(rows, block)])
     every = mul(blocks, windows)
-    if everything is True or (isinstance(every, int) and every <= ALL):
-        return Sample(source, *counted_bits(source, tiles), True)
-    is_small = False if isinstance(every, int) else compare("sle", every, ALL)
+    is_small = every <= ALL if isinstance(every, int) else compare("sle", every, ALL)
     is_all = either_of(is_small, everything)
+    if is_all is True:
+        return Sample(source, *counted_bits(source, tiles), True)
     # What is looked at as a whole is nothing of the rest.
-    whole, counts = counted_bits(source, tiles, 0 if is_all is False else select(is_all, 1, 0))
+    whole, counts = counted_bits(source, tiles, select(is_all, 1, 0) if isinstance(is_all, ir.Value) else 0)
     some = maximum(minimum(blocks, WINDOWS), 1)
     taken = minimum(windows, ceil_div(WINDOWS, some))
-    wanted = some if is_all is False else select(is_all, 0, some)
+    wanted = select(is_all, 0, some) if isinstance(is_all, ir.Value) else some
     seen = count_windows(whole, source, tiles, wanted, taken)
     scaled = {tile: floor_of(mul(count, every), mul(some, taken)) for tile, count in seen.items()}
-    if is_all is not False:
+    if isinstance(is_all, ir.Value):
         scaled = {tile: select(is_all, counts[tile], count) for tile, count in scaled.items()}
     return Sample(source, whole, scaled, is_all)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pit_mlir.analysis.cover import DENSE
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_alternatives import Alternative, micro_tile_of
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
@@ -12,7 +13,6 @@ from pit_mlir.dialect.structured import owner
 
 HEIGHTS = (8, 16, 32)
 """Rows that may share a list."""
-DENSE = "dense"
 
 
 def name_of(alternative: Alternative | None) -> str:
@@ -39,8 +39,20 @@ def offer(op: ContractOp, open_indices: Sequence[ir.Value], choice: str) -> Cont
         lists = [*lower, *(parts_of(maker, first, op) if lower else []), first]
     if choice:
         chosen = [one for one in lists if name_of(one) == choice]
-        return rebuilt(op, chosen, always=bool(chosen)) if chosen or choice == DENSE else op
+        if not chosen and choice != DENSE:
+            return op
+        made = rebuilt(op, chosen, always=bool(chosen))
+        for one in lists:
+            erase_unused(one.index)
+        return made
     return op if len(lists) == 1 else rebuilt(op, lists)
+
+
+def erase_unused(index: ir.Value) -> None:
+    """Erases what makes `index` if nothing uses it."""
+    maker = owner(index)
+    if maker is not None and not any(True for _ in index.uses):
+        maker.erase()
 
 
 def heights_below(block: int) -> list[int]:
