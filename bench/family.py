@@ -178,11 +178,13 @@ class Run:
         checks: Mapping[str, Side] | None = None,
         trusted: Collection[str] | None = None,
         figures: Mapping[str, float] | None = None,
+        cold: bool = False,
     ) -> Row:
         """Compares all `sides` with `exact` on arguments from `fresh`, then times them on others; keeps the row.
 
         `index` makes of the arguments what lists their live parts; `floor` may depend on the arguments. All sides are
         compared, or what `checks` makes of some; one that is wrong is an error, unless only others are `trusted`.
+        `cold` as in `interleaved`.
         """
         args = fresh()
         expected = exact(*args)
@@ -195,7 +197,7 @@ class Run:
         del expected
         least = floor(*args) if callable(floor) else floor
         prepared = {INDEX: index} if index else {}
-        times = interleaved(sides, self.rounds, self.clock, fresh, prepared)
+        times = interleaved(sides, self.rounds, self.clock, fresh, prepared, cold=cold)
         alone = times.pop(INDEX, None)
         row = Row(case, times, errors, alone, least, figures or {})
         self.add(row)

@@ -15,6 +15,8 @@ import torch
 
 ROUNDS = 9
 WARM_UP = 2
+COLD_BYTES = 96 << 20
+"""What is written before a side is timed that is to find nothing in the caches: more than the last one holds."""
 OURS = "pit"
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16, "f64": torch.float64}
 TOLERANCE = {"f32": 1e-4, "bf16": 5e-2, "f16": 1e-2, "f64": 1e-9, "mask": 0.0}
@@ -99,14 +101,18 @@ def interleaved(
     clock: Callable[[], float] = time.perf_counter,
     fresh: Callable[[], tuple[Any, ...]] = tuple,
     prepared: Mapping[str, Callable[..., Callable[[], object]]] | None = None,
+    *,
+    cold: bool = False,
 ) -> dict[str, Times]:
     """The times of `sides`, called in turn, `rounds` times after a warm-up.
 
     Every round gets arguments of its own from `fresh`, the same for all sides: a pattern that was seen before is not
     dynamic. Each round has an order of its own: what the side before leaves in the caches would favour always the
     same. What `prepared` makes of the arguments, outside of its time, comes last. `clock` may be `time.thread_time`
-    where sides run on one thread: others of the machine then count less.
+    where sides run on one thread: others of the machine then count less. `cold`: no side finds anything in the caches,
+    where which side ran before would decide.
     """
+    elsewhere = torch.zeros(COLD_BYTES if cold else 0, dtype=torch.uint8)
     taken: dict[str, list[float]] = {name: [] for name in (*sides, *(prepared or {}))}
     for number in range(rounds + WARM_UP):
         args = fresh()
@@ -117,6 +123,7 @@ def interleaved(
             if name in (prepared or {}):
                 # A part of a call never runs with threads asleep and code forgotten.
                 run()
+            elsewhere += 1
             start = clock()
             run()
             if number >= WARM_UP:

@@ -3,6 +3,7 @@
 relu(A) @ B, the zeros of A drawn anew for every call. `pit` counts the live micro-tiles and chooses by the tile
 database; each peer is the same program forced to one candidate: a list for micro-tiles of 8, 16 or 32 rows, or of
 64 steps of a row, or `dense`.
+No side finds anything in the caches, so that what ran before it does not decide.
 The *regret* is what `pit` takes over the best of the candidates, counting and choosing included; a note names the best
 of each case, its regret, and the worst regret of all.
 """
@@ -41,6 +42,11 @@ def fresh(
     size = torch.rand(rows, steps) + 0.1
     a = torch.where(block_mask((rows, steps), block, zeros), size, -size)
     return a.to(type_), torch.randn(steps, columns).to(type_)
+
+
+def exact(a: Tensor, b: Tensor) -> Tensor:
+    """What is right."""
+    return functional.relu(a).double() @ b.double()
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -94,7 +100,7 @@ def main(
         for text, block, share_ in patterns:
             case = Case("select", "x".join(map(str, sizes)), name, share_, text)
             draw = partial(fresh, sizes, block, share_, type_)
-            row = run.measure(case, sides, draw, lambda a, b: functional.relu(a).double() @ b.double())
+            row = run.measure(case, sides, draw, exact, cold=True)
             if any(candidate in row.times for candidate in CANDIDATES):
                 best, over = regret(row)
                 found.append(over)
