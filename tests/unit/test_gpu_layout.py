@@ -12,18 +12,19 @@ TILES = [
     SharedTile(lines, width, size)
     for lines, width, size in product((8, 16, 33, 128), (2, 16, 32, 64, 128), (1, 2, 4, 8))
     if width * size % layout.CHUNK_BYTES == 0
-]
+] + [SharedTile(64, 64, 2, 4), SharedTile(8, 32, 4, 2)]
 
 
 @pytest.mark.parametrize("tile", TILES, ids=str)
 def test_each_element_has_a_place_of_its_own(tile: SharedTile) -> None:
-    places = {tile.offset(line, element) for line in range(tile.lines) for element in range(tile.width)}
+    every = product(range(tile.lines), range(tile.width * tile.blocks))
+    places = {tile.offset(line, element) for line, element in every}
     assert places == set(range(tile.elements))
 
 
 @pytest.mark.parametrize("tile", TILES, ids=str)
 def test_chunks_stay_whole(tile: SharedTile) -> None:
-    for line, first in product(range(tile.lines), range(0, tile.width, tile.per_chunk)):
+    for line, first in product(range(tile.lines), range(0, tile.width * tile.blocks, tile.per_chunk)):
         start = tile.offset(line, first)
         assert start % tile.per_chunk == 0
         assert [tile.offset(line, first + n) for n in range(tile.per_chunk)] == list(

@@ -18,6 +18,9 @@ def xor(left: Index, right: Index) -> Index:
 def place_in(tile: SharedTile, line: Index, element: Index) -> Index:
     """`tile.offset(line, element)` of values."""
     phase = remainder(floor_div(line, tile.period), tile.phases)
+    if tile.blocks > 1:
+        line = add(line, mul(floor_div(element, tile.width), tile.lines))
+        element = remainder(element, tile.width)
     chunk, inside = floor_div(element, tile.per_chunk), remainder(element, tile.per_chunk)
     place = add(mul(xor(chunk, phase), tile.per_chunk), inside)
     return add(mul(line, tile.width), place)

@@ -1,6 +1,6 @@
 """`pit.contract` for GPUs: a kernel of its own for each, in the place of the operation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pit_mlir.analysis.gpu_chips import chip_of
 from pit_mlir.bindings import ir
@@ -13,11 +13,16 @@ from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.windows import read_windows
 from pit_mlir.codegen.gpu.contract_choice import follows_list, may_choose, negated
 from pit_mlir.codegen.gpu.contract_frame import Frame
-from pit_mlir.codegen.gpu.contract_tiles import tile_of
+from pit_mlir.codegen.gpu.contract_tiles import tile_of, wgmma_tile_of
 from pit_mlir.codegen.gpu.kernels.contract import emit_contract
+from pit_mlir.codegen.gpu.kernels.contract_wgmma import emit_specialized
+from pit_mlir.codegen.gpu.launch import Grid
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
+
+WGMMA_CHIP = "sm_90a"
+"""The chip that has `wgmma`; no other one runs code that uses it."""
 
 
 def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
@@ -37,17 +42,24 @@ def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
         return Frame(plan, buffers, result, iterator_extents(plan, buffers, result, index), index)
 
     frame = frame_of(plan, index)
-    tile = tile_of(frame)
     if may_choose(plan) and "always" not in operation.attributes:
-        cost = chip.cost_of_listed(tile.rows)
+        cost = chip.cost_of_listed(tile_of(frame).rows)
         dense = frame_of(plan_of(operation, None), None)
-        emit_contract(frame, tile, chip, lowering, lambda grid: follows_list(frame, grid, cost))
-        emit_contract(
-            dense, tile_of(dense), chip, lowering, lambda grid: negated(follows_list(frame, grid, cost))
-        )
+        emit(frame, lowering, lambda grid: follows_list(frame, grid, cost))
+        emit(dense, lowering, lambda grid: negated(follows_list(frame, grid, cost)))
     else:
-        emit_contract(frame, tile, chip, lowering)
+        emit(frame, lowering)
     give(result, operation.results[0])
+
+
+def emit(frame: Frame, lowering: GpuLowering, condition: Callable[[Grid], ir.Value] | None = None) -> None:
+    """The launch of the kernel for `frame` on the chip; its blocks exit at once unless `condition` holds."""
+    chip = chip_of(lowering.chip)
+    large = wgmma_tile_of(frame) if lowering.chip == WGMMA_CHIP else None
+    if large is not None:
+        emit_specialized(frame, large, chip, lowering, condition)
+    else:
+        emit_contract(frame, tile_of(frame), chip, lowering, condition)
 
 
 def plan_of(operation: ir.Operation, alternative: Alternative | None) -> ContractPlan:

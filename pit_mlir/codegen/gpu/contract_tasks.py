@@ -28,7 +28,7 @@ from pit_mlir.codegen.cpu.build import (
 from pit_mlir.codegen.cpu.index_buffers import as_i32
 from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task
-from pit_mlir.codegen.gpu.contract_tiles import GpuTile
+from pit_mlir.codegen.gpu.contract_tiles import GpuTile, WgmmaTile
 from pit_mlir.codegen.gpu.launch import WARP, Grid, across_warp, shuffle
 
 BAND = 8
@@ -39,7 +39,7 @@ class Tasks:
     """The tasks of `frame` in tiles of `tile`; `in_order`: those of the same columns one after another by one block,
     so that what is added to a place is always added in the same order."""
 
-    def __init__(self, frame: Frame, tile: GpuTile, *, in_order: bool) -> None:
+    def __init__(self, frame: Frame, tile: GpuTile | WgmmaTile, *, in_order: bool) -> None:
         self.frame, self.tile, self.in_order = frame, tile, in_order
         plan = frame.plan
         self.is_ragged = bool(plan.keys) or plan.listed == "strips"

@@ -6,7 +6,8 @@ from typing import Any
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.gpu.build import bytes_of
-from pit_mlir.codegen.gpu.contract_frame import Frame
+from pit_mlir.codegen.gpu.contract_frame import Frame, View
+from pit_mlir.codegen.gpu.instr import mbarrier, wgmma
 from pit_mlir.codegen.gpu.instr.mma import has_mma
 from pit_mlir.codegen.gpu.kernels.contract_stage import stored_element
 from pit_mlir.codegen.gpu.launch import WARP
@@ -15,6 +16,10 @@ from pit_mlir.dialect.structured import owner
 
 SHARED_BYTES = 48 << 10
 """Shared memory that a block has without asking for more."""
+WGMMA_BYTES = 220 << 10
+"""Shared memory for the stages of a block that has a multiprocessor of its own, of 227 KiB."""
+MOST_STAGES = 6
+"""Steps that are on their way at a time: more than memory takes to answer."""
 FEW_ROWS = 16
 """Rows up to which the time is that of reading the columns: blocks are many, and each asks for much at once."""
 STAGES = 4
@@ -42,6 +47,60 @@ class GpuTile:
     def threads(self) -> int:
         """Threads of a block."""
         return self.high * self.wide * self.teams * (WARP if self.is_mma else 1)
+
+
+@dataclass(frozen=True)
+class WgmmaTile:
+    """`rows` x `columns` sums of a block of `consumers` groups of four warps beside one that brings `stages` steps."""
+
+    rows: int
+    columns: int
+    stages: int
+    depth: int = 64
+
+    @property
+    def consumers(self) -> int:
+        """Groups of four warps that multiply, 64 rows each."""
+        return self.rows // wgmma.ROWS
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return (self.consumers + 1) * wgmma.THREADS
+
+    @property
+    def row_bytes(self) -> int:
+        """The rows of a stage."""
+        return self.rows * self.depth * 2
+
+    @property
+    def barriers_at(self) -> int:
+        """Where the barriers lie in shared memory: behind all stages."""
+        return (self.rows + self.columns) * self.depth * 2 * self.stages
+
+    @property
+    def shared_bytes(self) -> int:
+        """All that a block keeps in shared memory."""
+        return self.barriers_at + 2 * self.stages * mbarrier.BYTES
+
+
+def wgmma_tile_of(frame: Frame) -> WgmmaTile | None:
+    """The tile of `frame` for chips with `wgmma`; None where it is small, or has no factors for it."""
+    plan = frame.plan
+    rows, columns = height(plan), most_columns(plan)
+    if narrow_factors(plan) is None or rows < wgmma.ROWS or columns < wgmma.ROWS:
+        return None
+    factors = [narrow_factor(factor) for factor in plan.factors]
+    if not all(factor in frame.views and is_in_chunks(frame.views[factor]) for factor in factors if factor):
+        return None
+    wide = side(columns, (64, 128, 256))
+    stage = (rows + wide) * WgmmaTile.depth * 2
+    return WgmmaTile(rows, wide, min(MOST_STAGES, WGMMA_BYTES // stage))
+
+
+def is_in_chunks(view: View) -> bool:
+    """Whether 16 bytes of the operand are copied at once."""
+    return view.piece * bytes_of(view.access.element) == CHUNK_BYTES
 
 
 def narrow_factor(factor: ir.Value) -> ir.Value | None:
@@ -76,9 +135,7 @@ def tile_of(frame: Frame) -> GpuTile:
 def come_in_chunks(frame: Frame) -> bool:
     """Whether both factors are plain elements that lie so that 16 bytes of them are copied at once."""
     views = [frame.views.get(factor) for factor in frame.plan.factors]
-    return all(
-        view is not None and view.piece * bytes_of(view.access.element) == CHUNK_BYTES for view in views
-    )
+    return all(view is not None and is_in_chunks(view) for view in views)
 
 
 def height(plan: ContractPlan) -> int:

@@ -59,15 +59,25 @@ class Grid:
         self.operation.attributes["workgroup_attributions"] = ir.IntegerAttr.get(i64, len(self._shared))
         return buffer
 
+    def carved(self, start: int, shape: Sequence[int], element: ir.Type) -> ir.Value:
+        """A buffer of `shape` at byte `start` of the shared memory that the launch has asked for beside its buffers."""
+        space = ir.Attribute.parse("#gpu.address_space<workgroup>")
+        dynamic = ir.ShapedType.get_dynamic_size()
+        byte = ir.IntegerType.get_signless(8)
+        every = gpu.dynamic_shared_memory(ir.MemRefType.get([dynamic], byte, memory_space=space))
+        type_ = ir.MemRefType.get(list(shape), element, memory_space=space)
+        return memref.view(type_, every, value(start), [])
+
 
 @contextmanager
-def launch(blocks: Index, threads: int = THREADS) -> Iterator[Grid]:
+def launch(blocks: Index, threads: int = THREADS, shared_bytes: int = 0) -> Iterator[Grid]:
     """Builds a `gpu.launch` of `blocks` blocks of `threads` threads each; inside, what a thread knows.
 
-    Where `blocks` is 0 nothing runs.
+    Where `blocks` is 0 nothing runs. A block has `shared_bytes` of shared memory beside its buffers (`carved`).
     """
     one = value(1)
-    op = gpu.LaunchOp((value(blocks), one, one), (value(threads), one, one))
+    asked = arith.constant(ir.IntegerType.get_signless(32), shared_bytes) if shared_bytes else None
+    op = gpu.LaunchOp((value(blocks), one, one), (value(threads), one, one), dynamic_shared_memory_size=asked)
     block = op.regions[0].blocks[0]
     arguments = list(block.arguments)
     with ir.InsertionPoint(block):

@@ -20,6 +20,8 @@ CHUNKS_OF_WAVE = WAVE_BYTES // CHUNK_BYTES
 class SharedTile:
     """A tile of `lines` x `width` elements of `bytes` bytes each, whose lines lie one after another.
 
+    Where lines are longer, they are cut into `blocks` of `width`, each a tile of its own; these follow one another.
+
     Chunk c of a line lies at place `c xor phase(line)` of it, so that eight lines that follow each other hold chunk c
     in eight different groups of banks: a matrix of `ldmatrix` is read without conflicts, and so is it written.
     """
@@ -27,6 +29,7 @@ class SharedTile:
     lines: int
     width: int
     bytes: int
+    blocks: int = 1
 
     def __post_init__(self) -> None:
         chunks = self.width * self.bytes // CHUNK_BYTES
@@ -57,7 +60,7 @@ class SharedTile:
     @property
     def elements(self) -> int:
         """Elements of the tile."""
-        return self.lines * self.width
+        return self.lines * self.width * self.blocks
 
     def phase(self, line: int) -> int:
         """What the chunks of `line` are moved by."""
@@ -65,8 +68,10 @@ class SharedTile:
 
     def offset(self, line: int, element: int) -> int:
         """Where `element` of `line` lies, in elements from the start of the tile."""
+        block, element = divmod(element, self.width)
         chunk, inside = divmod(element, self.per_chunk)
-        return line * self.width + (chunk ^ self.phase(line)) * self.per_chunk + inside
+        line_of_all = block * self.lines + line
+        return line_of_all * self.width + (chunk ^ self.phase(line)) * self.per_chunk + inside
 
 
 def waves(addresses: Iterable[int], access_bytes: int) -> int:

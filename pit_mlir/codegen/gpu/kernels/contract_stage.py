@@ -60,7 +60,10 @@ class Lines:
 
 
 class Staging:
-    """Brings `factor`, a scalar of the product's region, into `stages` tiles of shared memory."""
+    """Brings `factor`, a scalar of the product's region, into tiles of shared memory by the threads of `grid`.
+
+    A tile has `extent` rows (or columns) and `depth` steps; lines are cut into blocks that are at most `longest`.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Staging:
         extent: int,
         depth: int,
         grid: Grid,
+        longest: int | None = None,
     ) -> None:
         self.frame, self.side, self.factor, self.captured, self.grid = frame, side, factor, captured, grid
         self.views = frame.views_of(readers)
@@ -83,7 +87,8 @@ class Staging:
         self.element = stored_element(factor.type)
         self.across = self.lies_across()
         lines, width = (depth, extent) if self.across else (extent, depth)
-        self.tile = SharedTile(lines, width, bytes_of(self.element))
+        blocks = 1 if longest is None else max(1, width // longest)
+        self.tile = SharedTile(lines, width // blocks, bytes_of(self.element), blocks)
         self.piece = self.copied_at_once()
 
     def plain(self) -> View | None:
@@ -122,7 +127,7 @@ class Staging:
     @property
     def per_line(self) -> int:
         """Pieces of a line."""
-        return self.tile.width // max(1, self.piece)
+        return self.tile.width * self.tile.blocks // max(1, self.piece)
 
     @property
     def stride(self) -> int:
