@@ -54,6 +54,8 @@ def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
 
 def emit(frame: Frame, lowering: GpuLowering, condition: Callable[[Grid], ir.Value] | None = None) -> None:
     """The launch of the kernel for `frame` on the chip; its blocks exit at once unless `condition` holds."""
+    if frame.is_empty:
+        return
     chip = chip_of(lowering.chip)
     large = wgmma_tile_of(frame) if lowering.chip == WGMMA_CHIP else None
     if large is not None:

@@ -94,6 +94,12 @@ class Frame:
         return self.extents[self.column_axis]
 
     @property
+    def is_empty(self) -> bool:
+        """Whether types say that there is no result."""
+        sizes = (*(self.extents[a] for a in self.outer), self.rows, self.columns)
+        return any(isinstance(size, int) and size == 0 for size in sizes)
+
+    @property
     def adds(self) -> bool:
         """Whether results are added to what is there; a place may be listed twice."""
         return self.plan.op.attributes["combine"].value == "add"
