@@ -122,9 +122,9 @@ def sum_at(sums: ir.Value, block: int, half: int, inside: int) -> ir.Value:
 
 def take_registers(count: int) -> None:
     """Gives each thread of the four warps `count` registers."""
-    nvvm.SetMaxRegisterOp(count, ir.Attribute.parse("#nvvm.action<increase>"))
+    nvvm.SetMaxRegisterOp(count, ir.Attribute.parse("#nvvm<action increase>"))
 
 
 def give_registers(count: int) -> None:
     """Leaves each thread of the four warps `count` registers."""
-    nvvm.SetMaxRegisterOp(count, ir.Attribute.parse("#nvvm.action<decrease>"))
+    nvvm.SetMaxRegisterOp(count, ir.Attribute.parse("#nvvm<action decrease>"))
