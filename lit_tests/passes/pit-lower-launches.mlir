@@ -1,4 +1,4 @@
-// RUN: pit-mlir-opt %s --pit-lower-launches | filecheck %s
+// RUN: pit-mlir-opt %s --split-input-file --pit-lower-launches | filecheck %s
 
 // Kernels have numbers in the order of their first launch; arguments are passed by an array of pointers.
 
@@ -25,6 +25,28 @@ module attributes {gpu.container_module} {
     }
     llvm.func @second(%x: f32) attributes {gpu.kernel, nvvm.kernel} {
       llvm.return
+    }
+  }
+}
+
+// -----
+
+// A buffer is passed as its parts.
+// CHECK-LABEL: llvm.func @buffers
+// CHECK: llvm.alloca {{.*}} x !llvm.array<6 x ptr>
+// CHECK: llvm.extractvalue %{{.*}}[0] : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>
+// CHECK: llvm.extractvalue %{{.*}}[4, 0]
+// CHECK: llvm.call @pit_gpu_launch
+module attributes {gpu.container_module} {
+  llvm.func @buffers(%n: i64, %m: i64, %b: !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>) {
+    %i = builtin.unrealized_conversion_cast %m : i64 to index
+    %x = builtin.unrealized_conversion_cast %b : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)> to memref<?xf32>
+    gpu.launch_func @kernels::@only blocks in (%n, %n, %n) threads in (%n, %n, %n) : i64 args(%x : memref<?xf32>, %i : index)
+    llvm.return
+  }
+  gpu.module @kernels {
+    gpu.func @only(%x: memref<?xf32>, %i: index) kernel {
+      gpu.return
     }
   }
 }

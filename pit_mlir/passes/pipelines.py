@@ -129,7 +129,7 @@ GPU_PIPELINE: tuple[str, ...] = (
     "finalize-memref-to-llvm{use-generic-functions}, convert-arith-to-llvm, convert-index-to-llvm, "
     "convert-func-to-llvm, convert-cf-to-llvm, convert-ub-to-llvm",
     # Launches become calls of the runtime.
-    "gpu-to-llvm, reconcile-unrealized-casts, pit-lower-launches, pit-widen-booleans, canonicalize, cse",
+    "pit-lower-launches, reconcile-unrealized-casts, pit-widen-booleans, canonicalize, cse",
     "pit-hide-functions",
 )
 
@@ -152,8 +152,9 @@ def target_pipeline(target: Target, *, deterministic: bool = False) -> tuple[str
     """The phases from a sparse program to code for `target`; kernels for the emulator are left in the LLVM dialect."""
     if not target.is_gpu:
         return cpu_pipeline(deterministic=deterministic)
-    images = (f"pit-serialize-kernels{{chip={target.chip}}}",) if target.kind == "cuda" else ()
-    return (*gpu_pipeline(target.chip, deterministic=deterministic), *images)
+    # Instructions that LLVM has no name for become text, which only the assembler reads.
+    images = ("gpu.module(convert-nvvm-to-llvm)", f"pit-serialize-kernels{{chip={target.chip}}}")
+    return (*gpu_pipeline(target.chip, deterministic=deterministic), *(images if target.kind == "cuda" else ()))
 
 
 def phases() -> dict[str, tuple[str, ...]]:

@@ -16,7 +16,10 @@ LAUNCH = "pit_gpu_launch"
 
 @dataclass(frozen=True)
 class LowerLaunches(Pass):
-    """Turns each `gpu.launch_func`, whose operands are in the LLVM dialect, into a call of the runtime.
+    """Turns each `gpu.launch_func`, in a host program in the LLVM dialect, into a call of the runtime.
+
+    Upstream's `gpu-to-llvm` would convert the kernels too, some of whose instructions become text by that, which the
+    emulator does not run. Buffers among the operands are taken apart, as the kernels have them.
 
     The call names the kernel by its number in `pit.kernels`, and passes grid, block, bytes of dynamic shared memory and
     an array of pointers to the arguments, as the driver takes them.
@@ -57,8 +60,9 @@ def call(launch: ir.Operation, number: int) -> None:
     segments = list(launch.attributes["operandSegmentSizes"])
     operands = list(launch.operands)
     starts = [sum(segments[:place]) for place in range(len(segments) + 1)]
-    dimensions = operands[starts[1] : starts[7]]
-    shared, arguments = operands[starts[10] : starts[11]], operands[starts[11] : starts[12]]
+    dimensions = [part for size in operands[starts[1] : starts[7]] for part in parts_of(size)]
+    shared = operands[starts[10] : starts[11]]
+    arguments = [part for given in operands[starts[11] : starts[12]] for part in parts_of(given)]
     i32, i64 = (ir.IntegerType.get_signless(bits) for bits in (32, 64))
     pointer = ir.Type.parse("!llvm.ptr")
     array = ir.Type.parse(f"!llvm.array<{max(1, len(arguments))} x ptr>")
@@ -82,6 +86,30 @@ def call(launch: ir.Operation, number: int) -> None:
             "op_bundle_sizes": ir.DenseI32ArrayAttr.get([]),
         },
     )
+
+
+def parts_of(operand: ir.Value) -> list[ir.Value]:
+    """What a kernel takes for `operand`, in the LLVM dialect: of a buffer pointers, offset, sizes and strides."""
+    i64 = ir.IntegerType.get_signless(64)
+    if isinstance(operand.type, ir.IndexType):
+        return [cast(operand, i64)]
+    if not isinstance(operand.type, ir.MemRefType):
+        return [operand]
+    rank, pointer = ir.MemRefType(operand.type).rank, ir.Type.parse("!llvm.ptr")
+    arrays = f", array<{rank} x i64>, array<{rank} x i64>" if rank else ""
+    whole = cast(operand, ir.Type.parse(f"!llvm.struct<(ptr, ptr, i64{arrays})>"))
+    places = [[0], [1], [2], *([field, dim] for field in (3, 4) for dim in range(rank))]
+    types = [pointer, pointer, *[i64] * (1 + 2 * rank)]
+    return [
+        llvm.extractvalue(type_, whole, ir.DenseI64ArrayAttr.get(place))
+        for type_, place in zip(types, places, strict=True)
+    ]
+
+
+def cast(value: ir.Value, type_: ir.Type) -> ir.Value:
+    """`value` as the conversion to LLVM has it, which reconciling casts finds."""
+    name = "builtin.unrealized_conversion_cast"
+    return ir.Operation.create(name, results=[type_], operands=[value]).results[0]
 
 
 def function_of(op: ir.Operation) -> ir.Operation:
