@@ -154,7 +154,10 @@ def target_pipeline(target: Target, *, deterministic: bool = False) -> tuple[str
         return cpu_pipeline(deterministic=deterministic)
     # Instructions that LLVM has no name for become text, which only the assembler reads.
     images = ("gpu.module(convert-nvvm-to-llvm)", f"pit-serialize-kernels{{chip={target.chip}}}")
-    return (*gpu_pipeline(target.chip, deterministic=deterministic), *(images if target.kind == "cuda" else ()))
+    return (
+        *gpu_pipeline(target.chip, deterministic=deterministic),
+        *(images if target.kind == "cuda" else ()),
+    )
 
 
 def phases() -> dict[str, tuple[str, ...]]:

@@ -145,7 +145,8 @@ class SpecializedKernel:
     def produce(self) -> None:
         """Brings step after step of all tasks into the stages, as soon as they are empty."""
         tile, ring = self.tile, self.ring
-        behind = tile.stages - 1
+        # Consumers empty a stage once the next step is there, so that must be told before the stage is waited for.
+        behind = tile.stages - 2
         if tile.consumers == 2:
             wgmma.give_registers(PRODUCER_REGISTERS)
         with self.tasks.each(self.worker) as task:
