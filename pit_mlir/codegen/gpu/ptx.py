@@ -23,6 +23,11 @@ PTX_FEATURES = "+ptx80"
 """PTX 8.0, which all drivers since CUDA 12.0 take; newer chips need a newer one."""
 NEWER_FEATURES = {"sm_100": "+ptx86", "sm_120": "+ptx87"}
 
+DYNAMIC_SHARED = "__dynamic_shmem__"
+"""How upstream names shared memory whose size a launch gives."""
+SWIZZLE_BYTES = 1024
+"""Tensor cores read tiles that begin at multiples of it."""
+
 
 @dataclass(frozen=True)
 class KernelUse:
@@ -53,8 +58,16 @@ def llvm_ir(kernels: ir.Operation) -> str:
         attributes["llvm.data_layout"] = ir.StringAttr.get(LAYOUT)
         with ir.InsertionPoint(module.body):
             for op in kernels.regions[0].blocks[0].operations:
-                op.operation.clone()
+                declare_dynamic(op.operation.clone())
         return translate_to_llvm_ir(module.operation)
+
+
+def declare_dynamic(op: ir.Operation) -> None:
+    """Shared memory whose size a launch gives is external: a variable of the kernel's own would be another one."""
+    if op.name != "llvm.mlir.global" or DYNAMIC_SHARED not in str(op.attributes["sym_name"]):
+        return
+    op.attributes["linkage"] = ir.Attribute.parse("#llvm.linkage<external>")
+    op.attributes["alignment"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), SWIZZLE_BYTES)
 
 
 def ptx(text: str, chip: str) -> str:

@@ -21,10 +21,9 @@ uint32_t offsetOf(Thread &self, char *address, uint32_t site) {
 }
 
 // The mbarrier at `address`, which the thread must know to be ready.
-Transaction &use(Thread &self, char *address, uint32_t site) {
+Transaction &use(Thread &self, char *address, uint32_t site, bool changes = true) {
   const uint32_t offset = offsetOf(self, address, site);
-  // Waiting is as atomic as arriving: any number of threads may do either at a time.
-  touchMemory(self, address, kObject, kObject, kReads | kAtomic | kWrites, site);
+  touchMemory(self, address, kObject, kObject, kReads | kAtomic | kWrites * changes, site);
   Transaction *transaction = find(*self.machine, offset);
   if (transaction == nullptr) fail(self, site, "nobody made an mbarrier of byte %u of shared memory", offset);
   return *transaction;
@@ -139,7 +138,7 @@ void pit_emulate_transaction_complete(Thread *self, char *address, uint32_t byte
 
 void pit_emulate_wait_transaction(Thread *self, char *address, uint64_t state, uint32_t parity, uint32_t site) {
   Machine &machine = *self->machine;
-  const uint32_t offset = use(*self, address, site).offset;
+  const uint32_t offset = use(*self, address, site, false).offset;
   Transaction &transaction = *find(machine, offset);
   if (isOver(transaction, state, parity)) return machine.acquire(*self, transaction.seen);
   transaction.waiting.push_back(self);
@@ -149,7 +148,7 @@ void pit_emulate_wait_transaction(Thread *self, char *address, uint64_t state, u
 // Whether the phase is over; the others run first.
 uint32_t pit_emulate_test_transaction(Thread *self, char *address, uint64_t state, uint32_t parity, uint32_t site) {
   Machine &machine = *self->machine;
-  Transaction &transaction = use(*self, address, site);
+  Transaction &transaction = use(*self, address, site, false);
   if (!isOver(transaction, state, parity)) {
     machine.yield(*self, site);
     return 0;
