@@ -21,8 +21,9 @@ class LimitUnrolling(Pass):
 
     A loop around others is not unrolled at all. A loop of scalars is unrolled only wholly, where its trips are few and
     known: LLVM makes vectors of what it can, and what it cannot waits for memory or for a branch. Loops of vectors are
-    left to LLVM, as are those that carry a state of several values. With all unrolled, LLVM took 2.15 s for a layer of experts; so it takes 1.0 s, for half the
-    code, which is as fast. Loops that round to bf16 are told how many lanes to take.
+    left to LLVM, as are those that carry a state of several values. With all unrolled, LLVM took 2.15 s for a layer of
+    experts; so it takes 1.0 s, for half the code, which is as fast. Loops that round to bf16 are told how many lanes to
+    take.
     """
 
     name: ClassVar[str] = "pit-limit-unrolling"
