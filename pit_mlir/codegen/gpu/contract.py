@@ -15,6 +15,7 @@ from pit_mlir.codegen.gpu.contract_choice import follows_list, may_choose, negat
 from pit_mlir.codegen.gpu.contract_frame import Frame
 from pit_mlir.codegen.gpu.contract_tiles import tile_of, wgmma_tile_of
 from pit_mlir.codegen.gpu.kernels.contract import emit_contract
+from pit_mlir.codegen.gpu.kernels.contract_parts import emit_parts
 from pit_mlir.codegen.gpu.kernels.contract_wgmma import emit_specialized
 from pit_mlir.codegen.gpu.launch import Grid
 from pit_mlir.codegen.gpu.lowering import GpuLowering
@@ -57,6 +58,9 @@ def emit(frame: Frame, lowering: GpuLowering, condition: Callable[[Grid], ir.Val
     if frame.is_empty:
         return
     chip = chip_of(lowering.chip)
+    if frame.plan.listed == "parts":
+        emit_parts(frame, chip, lowering)
+        return
     large = wgmma_tile_of(frame) if lowering.chip == WGMMA_CHIP else None
     if large is not None:
         emit_specialized(frame, large, chip, lowering, condition)
@@ -78,8 +82,6 @@ def plan_of(operation: ir.Operation, alternative: Alternative | None) -> Contrac
 
 def unfit(plan: ContractPlan) -> str:
     """Why the kernel does not do `plan`; empty where it does."""
-    if plan.listed == "parts":
-        return "lists rows for each part of its reduction"
     if any(access.panels is not None for access in plan.read_accesses):
         return "reads weights in panels"
     return ""

@@ -6,15 +6,22 @@ from pit_mlir.codegen.cpu.build import Index, add, compare, fold, minimum, mul, 
 from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame
+from pit_mlir.codegen.gpu.contract_tiles import narrow_factor
 from pit_mlir.codegen.gpu.launch import WARP, Grid, across_warp
+from pit_mlir.dialect.element import ElementOp
+from pit_mlir.dialect.structured import owner
 
 PERCENT = 100
 """Costs are compared in whole hundredths of that of a step of the dense kernel."""
 
 
 def may_choose(plan: ContractPlan) -> bool:
-    """Whether the contraction may do without its list: what is not listed along a depth is 0 and adds nothing."""
-    return plan.listed == "depth"
+    """Whether the contraction may do without its list: what is not listed along a depth is 0 and adds nothing.
+
+    That is for sure where the listed factor is plain values; what a mask leaves out is read by nobody.
+    """
+    maker = owner(narrow_factor(plan.factors[0]) or plan.factors[0])
+    return plan.listed == "depth" and maker is not None and isinstance(maker.opview, ElementOp)
 
 
 def follows_list(frame: Frame, grid: Grid, cost: float) -> ir.Value:

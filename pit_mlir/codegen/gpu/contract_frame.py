@@ -38,13 +38,17 @@ class View:
 
 @dataclass(frozen=True)
 class Task:
-    """A tile of the result: coordinates of the outer axes, its first row and column, and how many are there."""
+    """A tile of the result: coordinates of the outer axes, its first row and column, and how many are there.
+
+    Where each part of the depth has a list of rows, `part` is the number of that which the tile is a sum over.
+    """
 
     outer: Sequence[Index]
     row: Index
     rows: Index
     column: Index
     columns: Index
+    part: Index | None = None
 
 
 class Frame:
@@ -156,7 +160,7 @@ class Frame:
     def row_offset(self, view: View, row: Index) -> Index:
         """Where `row` lies: at its coordinates, or at those the list gives."""
         plan, index = self.plan, self.index
-        if plan.listed == "strips":
+        if plan.listed in ("strips", "parts"):
             assert index is not None
             return self.along(view, self.row_axes[0], index_at(index.entries, row))
         if plan.listed != "rows":

@@ -6,6 +6,7 @@ from pit_mlir.codegen.cpu.build import (
     ceil_div,
     delinearize,
     floor_div,
+    minimum,
     mul,
     product,
     remainder,
@@ -33,9 +34,20 @@ class Steps:
             iterators = frame.plan.axes[frame.listed_depth].iterators
             self.shared = product([frame.iterators[p] for p in iterators if p != frame.plan.group[-1]])
             extents[frame.depth_axes.index(frame.listed_depth)] = mul(self.entries, self.shared)
+        self.first: Index = 0
+        if task.part is not None:
+            part = next(
+                n for n, p in zip(frame.plan.block, frame.plan.group, strict=False) if p in self.parts()
+            )
+            extents, self.first = [minimum(part, sub(extents[0], mul(task.part, part)))], mul(task.part, part)
         self.outer, self.extent = extents[:-1], extents[-1]
         self.pieces = ceil_div(self.extent, size)
         self.count = product([*self.outer, self.pieces])
+
+    def parts(self) -> tuple[int, ...]:
+        """The iterators of the one axis of depth whose parts have a list of rows each."""
+        [axis] = self.frame.depth_axes
+        return self.frame.plan.axes[axis].iterators
 
     def listed(self, number: Index) -> Index:
         """The place of number `number` on the listed axis."""
@@ -60,4 +72,6 @@ class Steps:
         first = mul(piece, self.size)
         is_whole = isinstance(self.extent, int) and self.extent % self.size == 0
         count = None if is_whole else sub(self.extent, first)
-        return Step(outer, first, count, self.listed if axes[-1] == self.frame.listed_depth else None)
+        return Step(
+            outer, add(self.first, first), count, self.listed if axes[-1] == self.frame.listed_depth else None
+        )

@@ -42,9 +42,12 @@ class Tasks:
     def __init__(self, frame: Frame, tile: GpuTile | WgmmaTile, *, in_order: bool) -> None:
         self.frame, self.tile, self.in_order = frame, tile, in_order
         plan = frame.plan
-        self.is_ragged = bool(plan.keys) or plan.listed == "strips"
+        self.is_ragged = bool(plan.keys) or plan.listed in ("strips", "parts")
         self.free = [a for a in frame.outer if not self.is_key(a)]
         self.block = plan.block_of("row") if plan.listed == "depth" else None
+        # The iterator of the depth of which each part has a list.
+        parts = [p for a in frame.depth_axes for p in plan.axes[a].iterators if p in plan.group[:-1]]
+        self.part = parts[0] if plan.listed == "parts" else None
         wide = plan.block_of("column") if plan.listed == "strips" else None
         self.strip = wide or maximum(frame.columns, 1)
         columns = minimum(self.strip, frame.columns) if plan.listed == "strips" else frame.columns
@@ -59,7 +62,8 @@ class Tasks:
         plan = self.frame.plan
         if plan.listed == "strips":
             return False
-        return plan.axes[axis].iterators[-1] in plan.keys
+        keys = plan.group[:-1] if plan.listed == "parts" else plan.keys
+        return plan.axes[axis].iterators[-1] in keys
 
     def most_row_tiles(self) -> Index:
         """How many tiles of rows there are, or may be."""
@@ -148,8 +152,9 @@ class Tasks:
                 limit = minimum(frame.columns, add(base, self.strip))
                 first = add(base, first)
             columns = minimum(size.columns, sub(limit, first))
+            part = coordinates[self.part] if self.part is not None else None
             with when(compare("sgt", columns, 0)):
-                yield Task(outer, row, rows, first, columns)
+                yield Task(outer, row, rows, first, columns, part)
 
     def strip_of(self, coordinates: dict[int, Index]) -> Index:
         """The number of the strip of columns of a segment."""

@@ -1,7 +1,7 @@
 """The kernel of a contraction: blocks of threads walk over the tiles of the result, each through its depth in steps
 that lie in shared memory by the time they are multiplied, and pass the sums through the epilogue to their places."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from pit_mlir.analysis.gpu_chips import Chip
@@ -21,12 +21,14 @@ from pit_mlir.codegen.gpu.contract_steps import Steps
 from pit_mlir.codegen.gpu.contract_tasks import Tasks
 from pit_mlir.codegen.gpu.contract_tiles import GpuTile, narrow_factors
 from pit_mlir.codegen.gpu.instr import cp_async
-from pit_mlir.codegen.gpu.kernels.contract_cores import Core, FmaCore, MmaCore, Operand, combined
+from pit_mlir.codegen.gpu.kernels.contract_cores import Core, FmaCore, MmaCore, Operand, Row, combined
 from pit_mlir.codegen.gpu.kernels.contract_finish import finish
 from pit_mlir.codegen.gpu.kernels.contract_stage import Lines, Staging
 from pit_mlir.codegen.gpu.launch import Grid, barrier, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 
+End = Callable[[Frame, Task, Row], None]
+"""What becomes of the sums of a row of a task."""
 BLOCKS_AT_ONCE = 4
 """Blocks that a multiprocessor runs at a time, at most: a grid that walks over tiles has no more."""
 
@@ -37,11 +39,15 @@ def emit_contract(
     chip: Chip,
     lowering: GpuLowering,
     condition: Callable[[Grid], ir.Value] | None = None,
+    end: End = finish,
 ) -> None:
-    """A launch that computes what `frame` says, in tiles of `tile`; blocks exit at once unless `condition` holds."""
-    tasks = Tasks(frame, tile, in_order=lowering.deterministic and frame.adds)
+    """A launch that computes what `frame` says, in tiles of `tile`; blocks exit at once unless `condition` holds.
+
+    `end` says what becomes of the sums of a row.
+    """
+    tasks = Tasks(frame, tile, in_order=lowering.deterministic and (frame.adds or end is not finish))
     with launch(minimum(tasks.most, chip.multiprocessors * BLOCKS_AT_ONCE), tile.threads) as grid:
-        kernel = ContractKernel(frame, tile, grid, frame.plan.captured)
+        kernel = ContractKernel(frame, tile, grid, end)
         with nullcontext() if condition is None else when(condition(grid)), tasks.each(grid) as task:
             kernel.build(task)
 
@@ -49,10 +55,10 @@ def emit_contract(
 class ContractKernel:
     """The code of a block of threads for one tile of the result after the other."""
 
-    def __init__(self, frame: Frame, tile: GpuTile, grid: Grid, scalars: Sequence[ir.Value]) -> None:
-        self.frame, self.tile, self.grid = frame, tile, grid
-        self.captured = {scalar: scalar for scalar in scalars}
+    def __init__(self, frame: Frame, tile: GpuTile, grid: Grid, end: End) -> None:
+        self.frame, self.tile, self.grid, self.end = frame, tile, grid, end
         plan = frame.plan
+        self.captured = {scalar: scalar for scalar in plan.captured}
         factors = narrow_factors(plan) if tile.is_mma else plan.factors
         assert factors is not None, "tensor cores take narrow factors only"
         self.rows = Staging(
@@ -105,7 +111,7 @@ class ContractKernel:
         sums, is_mine = combined(self.core, sums, self.grid, self.sums)
         with nullcontext() if is_mine is None else when(is_mine):
             for row in self.core.results(sums):
-                finish(self.frame, task, row)
+                self.end(self.frame, task, row)
 
     def fetch(self, steps: Steps, lines: tuple[Lines, Lines], number: Index, stage: Index) -> None:
         """Starts to bring step `number`, if there is one, to `stage`."""

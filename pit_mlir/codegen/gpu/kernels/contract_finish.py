@@ -45,6 +45,11 @@ def store(frame: Frame, total: ir.Value, at: Callable[[View], Index]) -> None:
         memref.store(final, result.buffer, [place])
         return
     # A place may be listed in several tasks.
-    is_float = isinstance(final.type, ir.FloatType)
+    add_to(result.buffer, place, final)
+
+
+def add_to(buffer: ir.Value, at: Index, amount: ir.Value) -> None:
+    """Adds `amount` to an element of `buffer`, whoever else does."""
+    is_float = isinstance(amount.type, ir.FloatType)
     kind = arith.AtomicRMWKind.addf if is_float else arith.AtomicRMWKind.addi
-    memref.atomic_rmw(kind, final, result.buffer, [place])
+    memref.atomic_rmw(kind, amount, buffer, [value(at)])

@@ -7,6 +7,7 @@ depth where it lies across it, so that neighbours in memory become neighbours in
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Literal
 
 from pit_mlir.bindings import arith, ir, memref
@@ -119,6 +120,9 @@ class Staging:
             return 0
         axis = self.side_axis() if self.across else self.last
         count = view.piece if axis is not None and self.frame.runs_along(view, axis) else 1
+        if self.frame.plan.listed == "parts":
+            # A part begins where it will.
+            count = gcd(count, *self.frame.plan.block)
         if self.is_listed and not self.across:
             # Entries along a line are anywhere.
             count = 1
