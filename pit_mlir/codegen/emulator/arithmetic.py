@@ -117,6 +117,8 @@ RULES: dict[str, Rule] = {
     "llvm.intr.prefetch": nothing,
     "llvm.intr.assume": nothing,
     "nvvm.prefetch": nothing,
+    "nvvm.cp.async.bulk.tensor.prefetch": nothing,
+    "nvvm.cp.async.bulk.prefetch": nothing,
     "nvvm.nanosleep": nothing,
     "nvvm.setmaxregister": nothing,
     "nvvm.griddepcontrol": nothing,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pit_mlir.bindings import ir, llvm
 from pit_mlir.codegen.emulator import (
     arithmetic,
+    bulk_copies,
     copies,
     matrices,
     memory,
@@ -24,6 +25,7 @@ RULES: dict[str, Rule] = {
     **warp.RULES,
     **matrices.RULES,
     **copies.RULES,
+    **bulk_copies.RULES,
     **transactions.RULES,
     **wgmma.RULES,
     **arithmetic.RULES,

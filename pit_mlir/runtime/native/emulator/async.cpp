@@ -6,7 +6,6 @@
 #include "machine.h"
 
 namespace pit::emulator {
-namespace {
 
 // What the destination was given at the start of a copy is now there.
 void land(Machine &machine, const Copy &copy, uint32_t writer, uint32_t time) {
@@ -21,19 +20,16 @@ void land(Machine &machine, const Copy &copy, uint32_t writer, uint32_t time) {
   }
 }
 
-void depart(Thread &self, const Copy &copy) {
+void depart(Thread &self, const Copy &copy, uint32_t alignment) {
   Machine &machine = *self.machine;
   if (copy.given > 0)
-    touchMemory(self, const_cast<char *>(copy.from), copy.given, copy.bytes, kReads, copy.site);
+    touchMemory(self, const_cast<char *>(copy.from), copy.given, alignment, kReads, copy.site);
   if (!machine.isShared(copy.to)) fail(self, copy.site, "it copies to %p, which is not shared memory", copy.to);
-  touchMemory(self, copy.to, copy.bytes, copy.bytes, kWrites, copy.site);
+  touchMemory(self, copy.to, copy.bytes, alignment, kWrites, copy.site);
   if (machine.checks)
     for (uint32_t i = 0; i < copy.bytes; i += kGranule)
       machine.sharedCells[(copy.to - machine.window + i) / kGranule].flags |= kInFlight;
-  self.copies.push_back(copy);
 }
-
-}  // namespace
 
 void landCopies(Thread &thread, size_t count) {
   count = std::min(count, thread.copies.size());
@@ -49,7 +45,9 @@ using namespace pit::emulator;
 extern "C" {
 
 void pit_emulate_copy(Thread *self, char *to, const char *from, uint32_t bytes, uint32_t given, uint32_t site) {
-  depart(*self, {to, from, bytes, std::min(bytes, given), site, self->groups});
+  const Copy copy{to, from, bytes, std::min(bytes, given), site, self->groups};
+  depart(*self, copy, bytes);
+  self->copies.push_back(copy);
 }
 
 // From now on other blocks may know what the thread did so far.

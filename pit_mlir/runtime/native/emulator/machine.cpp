@@ -186,7 +186,8 @@ bool Machine::runBlock(const uint32_t *block) {
     thread.copies.clear();
     thread.landed = 0;
     thread.reads.clear();
-    thread.readGroups = 0;
+    thread.bulkReads.clear();
+    thread.readGroups = thread.bulkGroups = 0;
     thread.proxyFence = 0;
     thread.mayMultiply = false;
     thread.fenced = false;
@@ -255,6 +256,7 @@ bool Machine::isKnown(uint32_t time) const {
 }
 
 std::string Machine::nameOf(uint32_t number, uint32_t time) const {
+  if (number >= count && number != kMany) return "the copy engine";
   if (time >= blockStart) return "thread " + triple(threads[number].registers + kThreadId);
   const uint32_t block = std::upper_bound(blockStarts.begin(), blockStarts.end(), time) - blockStarts.begin() - 1;
   const uint32_t at[3] = {block % grid_.blocks[0], block / grid_.blocks[0] % grid_.blocks[1],

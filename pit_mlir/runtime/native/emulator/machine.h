@@ -55,11 +55,13 @@ struct Copy {
   uint32_t group;       // of its thread
 };
 
-// What a product that is under way reads of shared memory.
+// What a product or a copy that is under way reads of shared memory.
 struct PendingRead {
   char *address;
+  uint32_t bytes;
   uint32_t site;
   uint32_t group;
+  uint32_t time;  // of its begin
 };
 
 struct Machine;
@@ -82,8 +84,8 @@ struct Thread {
   uint32_t groups;    // how many groups of copies were committed
   std::vector<Copy> copies;  // under way, in order
   size_t landed;      // how many are not any more
-  std::vector<PendingRead> reads;
-  uint32_t readGroups;  // how many groups of products were committed
+  std::vector<PendingRead> reads, bulkReads;  // of products, and of copies to global memory
+  uint32_t readGroups, bulkGroups;            // how many groups of them were committed
   uint32_t proxyFence;  // the last time at which it made its writes known to engines beside the threads
   bool mayMultiply;     // whether products under way may use its registers
   bool fenced;          // whether it ever made its writes known to all blocks
@@ -114,12 +116,13 @@ struct Transaction {
   std::vector<Thread *> waiting;
 };
 
-// An arrival that comes when the first copies of a thread are there.
+// What arrives at an mbarrier some time: a thread, when the first copies of it are there, or data of a copy engine.
 struct LateArrival {
   Thread *thread;
   size_t copies;
   uint32_t offset;
   uint32_t site;
+  std::vector<Copy> data;
 };
 
 // Blocks by the time of their start, and the time up to which is known what they did.
@@ -207,11 +210,19 @@ Machine &machine();
 // The launch ends here: kernel, block, thread and operation are put in front of the text.
 [[noreturn, gnu::format(printf, 3, 4)]] void fail(Thread &self, uint32_t site, const char *format, ...);
 
-// An engine beside the threads reads shared memory for one of them, which must have been made known to it.
-void touchByEngine(Thread &self, char *address, uint64_t bytes, uint32_t site);
+// `self` begins a read of shared memory by an engine; what `self` did before is before it.
+void beginReads(Thread &self);
+void readByEngine(Thread &self, std::vector<PendingRead> &reads, uint32_t group, char *address, uint32_t bytes,
+                  uint32_t site);
+// What those reads saw must still be there. Ends the reads of all groups but the last `but`.
+void endReads(Thread &self, std::vector<PendingRead> &reads, uint32_t groups, uint32_t but);
 
 void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment, uint32_t touch, uint32_t site);
 
+// A copy to shared memory begins.
+void depart(Thread &self, const Copy &copy, uint32_t alignment);
+// It ends, as a write of `writer` at `time`.
+void land(Machine &machine, const Copy &copy, uint32_t writer, uint32_t time);
 // Lets the first `count` copies of the thread arrive.
 void landCopies(Thread &thread, size_t count);
 
@@ -219,6 +230,9 @@ enum class Arrival { kAligned, kAnyhow, kPassing };
 // The thread arrives at a barrier of `expected` threads (0: the block), and waits unless it is passing. Gives how many
 // of them brought a predicate that holds.
 uint32_t arrive(Thread &self, uint32_t number, uint32_t expected, Arrival how, bool predicate, uint32_t site);
+
+// The copy engine will bring `data` to the mbarrier at `address`.
+void bringLater(Thread &self, char *address, std::vector<Copy> data, uint32_t site);
 
 // The lanes of `mask` come together; the last of them does `perform` for all, on their inputs and outputs.
 void meet(Thread &self, uint32_t mask, uint32_t site, Perform perform, const void *input, void *output);

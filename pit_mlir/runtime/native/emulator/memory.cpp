@@ -167,10 +167,14 @@ void touchGlobal(Thread &self, char *address, uint64_t bytes, uint32_t touch, ui
 
 }  // namespace
 
-void touchByEngine(Thread &self, char *address, uint64_t bytes, uint32_t site) {
+void beginReads(Thread &self) { self.time = ++self.machine->now; }
+
+void readByEngine(Thread &self, std::vector<PendingRead> &reads, uint32_t group, char *address, uint32_t bytes,
+                  uint32_t site) {
   Machine &machine = *self.machine;
   touchMemory(self, address, bytes, bytes, kReads, site);
   if (!machine.checks) return;
+  reads.push_back({address, bytes, site, group, self.time});
   forCells(machine.sharedCells, machine.window, address - machine.window, bytes, [&](Cell &cell, uint8_t, char *at) {
     if (cell.writer >= machine.count) return;
     if (cell.writeTime <= machine.threads[cell.writer].proxyFence || cell.writeTime <= self.proxyFence) return;
@@ -179,6 +183,24 @@ void touchByEngine(Thread &self, char *address, uint64_t bytes, uint32_t site) {
          machine.place(at, "shared").c_str(), machine.nameOf(cell.writer, cell.writeTime).c_str(), write.operation,
          write.location);
   });
+}
+
+void endReads(Thread &self, std::vector<PendingRead> &reads, uint32_t groups, uint32_t but) {
+  Machine &machine = *self.machine;
+  const uint32_t end = groups > but ? groups - but : 0;
+  const auto isOver = [&](const PendingRead &read) { return read.group < end; };
+  for (const PendingRead &read : reads) {
+    if (!isOver(read)) continue;
+    const auto check = [&](Cell &cell, uint8_t, char *at) {
+      if (cell.writeTime < read.time) return;
+      const Site &write = machine.kernel->sites[cell.writeSite];
+      fail(self, read.site, "race: while it was reading %s, %s wrote there (%s at %s)",
+           machine.place(at, "shared").c_str(), machine.nameOf(cell.writer, cell.writeTime).c_str(), write.operation,
+           write.location);
+    };
+    forCells(machine.sharedCells, machine.window, read.address - machine.window, read.bytes, check);
+  }
+  std::erase_if(reads, isOver);
 }
 
 void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment, uint32_t touch, uint32_t site) {

@@ -50,11 +50,31 @@ void countArrivals(Thread &self, Transaction &transaction, uint32_t arrivals, ui
   completeIfFull(*self.machine, transaction);
 }
 
+// Data of the copy engine arrives. Who waits for its bytes knows of it.
+void bring(Machine &machine, const LateArrival &arrival) {
+  Transaction *transaction = find(machine, arrival.offset);
+  const uint32_t engine = machine.count, time = ++machine.now;
+  uint32_t bytes = 0;
+  for (const Copy &copy : arrival.data) {
+    land(machine, copy, engine, time);
+    bytes += copy.bytes;
+  }
+  if (transaction == nullptr) return;
+  transaction->arriving[engine] = time;
+  transaction->bytes -= bytes;
+  completeIfFull(machine, *transaction);
+}
+
 bool isOver(const Transaction &transaction, uint64_t state, bool isParity) {
   return isParity ? (transaction.phase & 1) != (state & 1) : transaction.phase != state;
 }
 
 }  // namespace
+
+void bringLater(Thread &self, char *address, std::vector<Copy> data, uint32_t site) {
+  const uint32_t offset = use(self, address, site).offset;
+  self.machine->lateArrivals.push_back({&self, 0, offset, site, std::move(data)});
+}
 
 void Machine::startAsync() {
   transactions.clear();
@@ -66,6 +86,10 @@ bool Machine::moveData() {
   const LateArrival arrival = lateArrivals.front();
   lateArrivals.pop_front();
   Thread &thread = *arrival.thread;
+  if (!arrival.data.empty()) {
+    bring(*this, arrival);
+    return true;
+  }
   if (arrival.copies > thread.landed) landCopies(thread, arrival.copies - thread.landed);
   Transaction *transaction = find(*this, arrival.offset);
   if (transaction == nullptr) return true;
@@ -127,7 +151,7 @@ uint64_t pit_emulate_transaction_arrive(Thread *self, char *address, uint32_t ar
 void pit_emulate_transaction_arrive_late(Thread *self, char *address, uint32_t counted, uint32_t site) {
   Transaction &transaction = use(*self, address, site);
   if (!counted) ++transaction.pending;
-  self->machine->lateArrivals.push_back({self, self->landed + self->copies.size(), transaction.offset, site});
+  self->machine->lateArrivals.push_back({self, self->landed + self->copies.size(), transaction.offset, site, {}});
 }
 
 void pit_emulate_transaction_complete(Thread *self, char *address, uint32_t bytes, uint32_t site) {

@@ -67,8 +67,7 @@ void read(Thread &reader, uint64_t bits, NumberKind kind, bool transposed, bool 
   for (uint32_t i = 0; i < extent; i += transposed ? together : 1)
     for (uint32_t d = 0; d < k; d += transposed ? 1 : together) {
       char *unit = machine.window + descriptor.unitOf(first + i, d, bytes, transposed);
-      touchByEngine(reader, unit, kUnit, site);
-      reader.reads.push_back({unit, site, reader.readGroups});
+      readByEngine(reader, reader.reads, reader.readGroups, unit, kUnit, site);
       for (uint32_t e = 0; e < together; ++e) {
         const double value = numberAt(unit, e, kind);
         out[transposed ? (i + e) * k + d : i * k + d + e] = negative ? -value : value;
@@ -80,6 +79,7 @@ void multiply(Thread *lanes, uint32_t, uint32_t site) {
   const auto &first = *static_cast<const Operands *>(lanes[0].input);
   const Wgmma &op = *first.operation;
   static std::vector<double> a, b;
+  beginReads(lanes[0]);
   const uint32_t row = lanes[0].number / kWarp % 4 * 16;
   read(lanes[0], first.a, op.a, op.transposedA, op.negativeA, row, 16, op.k, site, a);
   read(lanes[0], first.b, op.b, op.transposedB, op.negativeB, 0, op.n, op.k, site, b);
@@ -116,13 +116,8 @@ void pit_emulate_fence_wgmma(Thread *self) { self->mayMultiply = true; }
 
 void pit_emulate_commit_wgmma(Thread *self) { ++self->readGroups; }
 
-// What the products read must still be as it was.
 void pit_emulate_wait_wgmma(Thread *self, uint32_t but) {
-  const uint32_t end = self->readGroups > but ? self->readGroups - but : 0;
-  const auto isOver = [&](const PendingRead &read) { return read.group < end; };
-  for (const PendingRead &read : self->reads)
-    if (isOver(read)) touchMemory(*self, read.address, kUnit, kUnit, kReads, read.site);
-  std::erase_if(self->reads, isOver);
+  endReads(*self, self->reads, self->readGroups, but);
   if (but == 0) self->mayMultiply = false;
 }
 
