@@ -1,6 +1,7 @@
 """Holds results against what was aimed at, in docs/performance.md: `python -m bench.goals [--machine NAME] [--write]`.
 
-Nothing is measured: it reads the files of `make bench`. Without `--write` the table is printed only.
+Nothing is measured: it reads the files of `make bench`. Without `--write` the table is printed only; with it the other
+tables of rows (`bench/tables.py`) are written, too.
 """
 
 import re
@@ -12,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from bench.figures import machine_folder, rows_of
+from bench.tables import TABLES
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-MARK = "<!-- goals -->"
 Line = dict[str, Any]
 
 
@@ -160,14 +161,21 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Put the table into docs/performance.md.")] = False,
 ) -> None:
     """Prints the table."""
-    made = table(machine_folder(machine))
-    print(made)
+    folder = machine_folder(machine)
+    print(table(folder))
     if write:
         text = DOCUMENT.read_text()
-        if text.count(MARK) != 2:
-            raise SystemExit(f"{DOCUMENT} has {text.count(MARK)} lines {MARK}, expected 2")
-        pattern = re.compile(f"{MARK}.*{MARK}", re.DOTALL)
-        DOCUMENT.write_text(pattern.sub(lambda _: f"{MARK}\n{made}\n{MARK}", text))
+        for name, made in ({"goals": table} | TABLES).items():
+            text = with_table(text, name, made(folder))
+        DOCUMENT.write_text(text)
+
+
+def with_table(text: str, name: str, made: str) -> str:
+    """`text` with the table `made` between the two marks of `name`."""
+    mark = f"<!-- {name} -->"
+    if text.count(mark) != 2:
+        raise SystemExit(f"{DOCUMENT} has {text.count(mark)} lines {mark}, expected 2")
+    return re.sub(f"{mark}.*{mark}", lambda _: f"{mark}\n{made}\n{mark}", text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`CompiledModule`: a compiled model, called like the model it came from."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +15,7 @@ from pit_mlir.frontend.signature import (
     ArgumentOutput,
     BoundModel,
     ConstantOutput,
+    Interface,
     ResultOutput,
     bind_sizes,
     check_conditions,
@@ -110,6 +111,16 @@ class CompiledModule:
         ]
 
     @property
+    def target(self) -> Target:
+        """What the program was compiled for."""
+        return self._settings.target
+
+    @property
+    def interface(self) -> Interface:
+        """What the program takes and gives: names, types and sizes."""
+        return self._model.interface
+
+    @property
     def ir(self) -> str:
         """The text of the sparse program, before code generation; large constants are elided."""
         return self._artifact.ir
@@ -172,6 +183,28 @@ class CompiledModule:
         from pit_mlir.program_file import save
 
         save(self, path, weights=weights)
+
+    def call_with(self, arrays: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call with numpy `arrays` by the names of inputs; raises `InputError` for other names."""
+        named = dict(arrays)
+        if not self._settings.arrays:
+            from pit_mlir.frontend.tensors import tensor_of_array
+
+            place = "cpu" if self._program.device is None else self._program.device.place
+            dtypes = {argument.name: argument.dtype for argument in self._inputs}
+            named = {
+                name: tensor_of_array(array, dtypes.get(name, ""), place) for name, array in arrays.items()
+            }
+        return self._call.with_values(named)
+
+    def leaves(self, answer: Any) -> dict[str, Any]:
+        """The leaves of an answer by their places in it, tensors as arrays of numpy."""
+        if self._settings.arrays:
+            values = answer if isinstance(answer, tuple) else (answer,)
+            return {str(number): value for number, value in enumerate(values)}
+        from pit_mlir.frontend.tensors import named_leaves
+
+        return named_leaves(answer)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """What was found, proved, rewritten and left dense, per operator: print it, or see `Explanation.to_html`.

@@ -68,3 +68,26 @@ func.func @rounded(%x: memref<?xf32>, %y: memref<?xbf16>, %z: memref<?x4xbf16>, 
   }
   return
 }
+
+// A merge carries its place in two lists: LLVM may repeat it.
+
+// CHECK-LABEL: func.func @merged
+// CHECK-NOT: loop_annotation
+// CHECK: return
+func.func @merged(%x: memref<?xf32>, %y: memref<?xf32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %end:2 = scf.for %i = %c0 to %n step %c1 iter_args(%left = %c0, %right = %n) -> (index, index) {
+    %a = memref.load %x[%left] : memref<?xf32>
+    %b = memref.load %x[%right] : memref<?xf32>
+    %takes_left = arith.cmpf ole, %a, %b : f32
+    %taken = arith.select %takes_left, %a, %b : f32
+    memref.store %taken, %y[%i] : memref<?xf32>
+    %next_left = arith.addi %left, %c1 : index
+    %next_right = arith.addi %right, %c1 : index
+    %l = arith.select %takes_left, %next_left, %left : index
+    %r = arith.select %takes_left, %right, %next_right : index
+    scf.yield %l, %r : index, index
+  }
+  return
+}

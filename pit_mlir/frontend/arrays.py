@@ -1,5 +1,6 @@
 """Calls of a program in MLIR, with arrays. Imports neither torch nor MLIR."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pit_mlir.errors import InputError
@@ -27,6 +28,10 @@ class ArrayCall:
         if missing:
             raise InputError(f"arguments {missing} are missing; the program takes {names}")
         return [given[name] for name in names]
+
+    def with_values(self, named: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call with the arrays `named`; `flatten` says which are wrong."""
+        return (), dict(named)
 
     def unflatten(self, outputs: list[Any]) -> Any:
         """The only output itself, or a tuple of none or several."""

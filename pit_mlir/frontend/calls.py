@@ -1,6 +1,7 @@
 """Calls of a model: its arguments in the order of the program's inputs, its answer in the model's structure."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,15 @@ class ModelCall:
     def unflatten(self, outputs: list[Any]) -> Any:
         """The answer, in the structure the model returns."""
         return pytree.tree_unflatten(outputs, self.out_spec)
+
+    def with_values(self, named: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call with the tensors `named`; raises `InputError` for other names."""
+        names = [leaf for leaf in self.leaves if isinstance(leaf, str)]
+        if set(names) != set(named):
+            raise InputError(f"got the arguments {sorted(named)}, the program takes {names}")
+        values = [named[leaf] if isinstance(leaf, str) else leaf.value for leaf in self.leaves]
+        args, kwargs = pytree.tree_unflatten(values, self.in_spec)
+        return tuple(args), dict(kwargs)
 
     def _reordered(self, args: tuple[Any, ...], kwargs: dict[str, Any], spec: pytree.TreeSpec) -> list[Any]:
         """The leaves of a call whose dictionaries have the keys compiled for in another order."""

@@ -5,7 +5,7 @@ name of a symbol ("batch"), or the text of an expression over symbols ("2*batch"
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import CodeType
@@ -127,6 +127,10 @@ class CallSource(Protocol):
 
     def unflatten(self, outputs: list[Any]) -> Any:
         """The answer in the structure the model gives it."""
+        ...
+
+    def with_values(self, named: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of the call that has the tensors `named` by the names of inputs; raises `InputError`."""
         ...
 
 

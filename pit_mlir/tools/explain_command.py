@@ -1,6 +1,5 @@
 """`pit-mlir explain`: compiles a model, runs a sample call, writes the report."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,14 +8,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pit_mlir.compile import compile
-from pit_mlir.diagnostics import Diagnostic
-from pit_mlir.errors import PassError, PitError
+from pit_mlir.errors import PitError
 from pit_mlir.explanation import Explanation, percent
 from pit_mlir.frontend.padding import Padding
 from pit_mlir.options import CompileOptions
 from pit_mlir.options import Progress as Callback
 from pit_mlir.tools.model_file import load
-from pit_mlir.tools.terminal import show
+from pit_mlir.tools.terminal import print_error, show
 
 
 def run(
@@ -35,9 +33,7 @@ def run(
             return show(f"{found.to_json() if as_json else found}\n")
         found.save(output)
     except PitError as error:
-        given = error.diagnostics if isinstance(error, PassError) else ()
-        for diagnostic in given or (Diagnostic("error", error.location or "pit-mlir", error.message),):
-            print(diagnostic, file=sys.stderr)
+        print_error(error)
         return 1
     return show(f"{output}: {headline(found)}\n")
 

@@ -192,6 +192,93 @@ def explain(
     raise typer.Exit(run(model, output, inputs, padding or (), options, as_json=json))
 
 
+COMPILE_HELP = """\
+Compiles a model into a file that runs anywhere without the compiler: pit_mlir.load and `pit-mlir run` need neither \
+torch-mlir nor LLVM.
+
+MODEL is what `pit-mlir explain` takes: net.py, net.py:NAME, net.pt2 or net.mlir; .py and .pt2 are code.
+
+\b
+$ pit-mlir compile net.pt2 -o net.pit
+$ pit-mlir compile net.py --padding attention_mask --freeze
+$ pit-mlir compile net.pt2 --target cuda:sm_90a
+$ pit-mlir run net.pit
+
+The file has machine code for this processor and others that can do as much, the kernels of a GPU, and the weights; \
+with --no-weights pit_mlir.load(file, weights=...) takes them from a module or a state dict. A file is code: load only \
+what you would run.
+
+The status is 1 where the model cannot be read or compiled, or the file cannot be written.
+"""
+
+
+@app.command("compile", help=escape(COMPILE_HELP))
+def compile_(
+    model: Annotated[str, typer.Argument(help="A model: .py, .py:NAME, .pt2 or .mlir.", show_default=False)],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where it goes; by default the model's name and .pit."
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda or emulator, the latter two with a chip if need be: cuda:sm_90a.",
+            show_default="cpu",
+        ),
+    ] = None,
+    padding: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MASK", help="Input that is a mask (batch, token) of padding; may be repeated."),
+    ] = None,
+    floats: Annotated[
+        Literal["real", "strict"],
+        typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order."),
+    ] = "real",
+    freeze: Annotated[bool, typer.Option("--freeze", help="Work on a snapshot of the weights.")] = False,
+    weights: Annotated[bool, typer.Option(help="Whether the file has the weights.")] = True,
+) -> None:
+    """Compiles a model into a file that runs without the compiler."""
+    from pit_mlir.options import CompileOptions
+    from pit_mlir.tools.compile_command import run
+
+    options = CompileOptions(floats=floats, freeze=freeze)
+    raise typer.Exit(run(model, output, padding or (), target, options, weights=weights))
+
+
+RUN_HELP = """\
+Calls a compiled model, or says what it takes.
+
+\b
+$ pit-mlir run net.pit
+$ pit-mlir run net.pit --inputs call.npz -o answer.npz
+
+call.npz has an array for each input, by its name, as numpy.savez writes them; one of float32 serves for an input of \
+bfloat16. Of each value of the answer its type, shape and range are shown. FILE is code: run only what you trust.
+
+The status is 1 where the file cannot be read or run here, or the arrays do not fit.
+"""
+
+
+@app.command("run", help=escape(RUN_HELP))
+def run_(
+    file: Annotated[str, typer.Argument(help="What `pit-mlir compile` has written.", show_default=False)],
+    inputs: Annotated[
+        str | None, typer.Option(metavar="FILE.npz", help="Arguments of a call by name.", show_default=False)
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE.npz", help="Where the arrays of the answer go."),
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="How often it is called; the fastest is told.")] = 1,
+) -> None:
+    """Calls a compiled model, or says what it takes."""
+    from pit_mlir.tools.run_command import run
+
+    raise typer.Exit(run(file, inputs, output, repeat))
+
+
 def _table(found: list[Finding]) -> Table:
     marks = {"good": "[green]✓[/]", "missing": "[red]✗[/]", "absent": "[dim]–[/]"}
     table = Table(box=None, show_header=False, pad_edge=False)

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from pit_mlir.errors import InputError
+from pit_mlir.diagnostics import Diagnostic
+from pit_mlir.errors import InputError, PassError, PitError
 from pit_mlir.tools.process import discard_output, write_output
 
 
@@ -32,3 +33,10 @@ def show(output: str) -> int:
         print(f"pit-mlir: error: {error.message}", file=sys.stderr)
         return 1
     return 0
+
+
+def print_error(error: PitError) -> None:
+    """Says on standard error what went wrong, and where."""
+    given = error.diagnostics if isinstance(error, PassError) else ()
+    for diagnostic in given or (Diagnostic("error", error.location or "pit-mlir", error.message),):
+        print(diagnostic, file=sys.stderr)

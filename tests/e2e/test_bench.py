@@ -196,6 +196,20 @@ def test_goals_tell_what_was_missed_and_what_was_not_measured(measured: Path) ->
     assert "| a call of a tiny model | at most 20 us | not measured | |" in told
 
 
+def test_tables_are_rows(measured: Path) -> None:
+    from bench import goals, tables
+
+    text = "".join(f"<!-- {name} -->\nold\n<!-- {name} -->\n" for name in tables.TABLES)
+    for name, made in tables.TABLES.items():
+        text = goals.with_table(text, name, made(measured))
+    assert "old" not in text
+    assert "| zeros in | 0.5 | 0.9 |\n|---|---|---|\n| 32x1 | 1.9 | 6.2 |\n" in text
+    assert "| 32x1 | 1.0 / 4.8: 21% |" in text
+    assert "| olmoe, f32 | 1.50 / 1.50 | 0.38 / 0.38 |" in text
+    with pytest.raises(SystemExit, match="has 0 lines <!-- experts -->"):
+        goals.with_table("", "experts", "")
+
+
 def test_every_part_of_make_bench_has_a_family_and_a_name_of_its_own() -> None:
     from bench import subset
 

@@ -1,0 +1,25 @@
+"""Programs from MLIR text on the emulated GPU, for tests that compare with numpy."""
+
+from pit_mlir.bindings import ir
+from pit_mlir.dialect import make_context
+from pit_mlir.runtime.emulator import emulator_device
+from pit_mlir.runtime.engine import build_code
+from pit_mlir.runtime.program import Program
+from pit_mlir.target import Target
+
+
+def program(text: str, *, deterministic: bool = False) -> Program:
+    """The function @main of `text`, compiled for the emulator."""
+    target = Target.of("emulator")
+    with make_context(), ir.Location.unknown():
+        code = build_code(ir.Module.parse(text), target=target, deterministic=deterministic)
+    return Program(code, emulator_device(target.chip))
+
+
+def function(arguments: str, body: str, results: list[tuple[str, str]]) -> str:
+    """A function @main of `arguments` that returns `results`, each a name and a type."""
+    names, types = zip(*results, strict=True)
+    return (
+        f"func.func @main({arguments}) -> ({', '.join(types)}) {{\n{body}\n"
+        f"  return {', '.join(names)} : {', '.join(types)}\n}}"
+    )
