@@ -8,12 +8,12 @@ from pit_mlir.runtime.program import Program
 from pit_mlir.target import Target
 
 
-def program(text: str, *, deterministic: bool = False) -> Program:
-    """The function @main of `text`, compiled for the emulator."""
-    target = Target.of("emulator")
+def program(text: str, *, deterministic: bool = False, target: str = "emulator") -> Program:
+    """The function @main of `text`, compiled for the emulator, or for that of another chip."""
+    emulator = Target.of(target)
     with make_context(), ir.Location.unknown():
-        code = build_code(ir.Module.parse(text), target=target, deterministic=deterministic)
-    return Program(code, emulator_device(target.chip))
+        code = build_code(ir.Module.parse(text), target=emulator, deterministic=deterministic)
+    return Program(code, emulator_device(emulator.chip))
 
 
 def function(arguments: str, body: str, results: list[tuple[str, str]]) -> str:

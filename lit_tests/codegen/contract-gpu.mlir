@@ -1,0 +1,78 @@
+// RUN: pit-mlir-opt %s -p 'pit-lower-to-gpu{chip=sm_80}' | filecheck %s
+// RUN: pit-mlir-opt %s -p 'pit-lower-to-gpu{chip=sm_90a}' | filecheck %s --check-prefix=HOPPER
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#kinds = [#linalg.iterator_type<parallel>, #linalg.iterator_type<parallel>, #linalg.iterator_type<reduction>]
+
+// bf16: 16 bytes at a time are copied past the registers, no element is loaded one by one, tensor cores multiply.
+// CHECK-LABEL: func.func @narrow
+// CHECK: gpu.launch
+// CHECK-NOT: memref.load
+// CHECK: nvgpu.device_async_copy {{.*}}, 8 {bypassL1}
+// CHECK: nvvm.cp.async.commit.group
+// CHECK: scf.for
+// CHECK: nvvm.cp.async.wait.group 1
+// CHECK-NEXT: gpu.barrier
+// CHECK: nvgpu.ldmatrix {{.*}} {numTiles = 4 : i32, transpose = false}
+// CHECK: nvgpu.mma.sync({{.*}}) {mmaShape = [16, 8, 16]}
+// CHECK-NOT: vector.fma
+// CHECK: memref.store
+// CHECK: gpu.terminator
+
+// The same on sm_90a: a producer and consumers that meet at barriers, and nothing of mma.sync.
+// HOPPER-LABEL: func.func @narrow
+// HOPPER: gpu.launch
+// HOPPER-SAME: dynamic_shared_memory_size
+// HOPPER: nvvm.mbarrier.init
+// HOPPER: nvvm.fence.mbarrier.init
+// HOPPER: scf.if
+// HOPPER: nvvm.setmaxregister decrease 88
+// HOPPER: nvgpu.device_async_copy
+// HOPPER: nvvm.fence.proxy
+// HOPPER: nvvm.mbarrier.arrive
+// HOPPER: else
+// HOPPER: nvvm.setmaxregister increase 208
+// HOPPER: nvvm.mbarrier.try_wait.parity
+// HOPPER: nvvm.wgmma.fence.aligned
+// HOPPER-COUNT-4: nvvm.wgmma.mma_async
+// HOPPER: nvvm.wgmma.commit.group.sync.aligned
+// HOPPER-NOT: nvgpu.mma.sync
+// HOPPER: gpu.terminator
+func.func @narrow(%x: tensor<256x512xbf16>, %w: tensor<256x512xbf16>, %init: tensor<256x256xf32>) -> tensor<256x256xf32> {
+  %y = "pit.contract"(%init) ({
+    %a = "pit.element"(%x) {map = #mk, compact = false} : (tensor<256x512xbf16>) -> bf16
+    %b = "pit.element"(%w) {map = #nk, compact = false} : (tensor<256x512xbf16>) -> bf16
+    %e = arith.extf %a : bf16 to f32
+    %f = arith.extf %b : bf16 to f32
+    "pit.yield"(%e, %f) : (f32, f32) -> ()
+  }, {
+  ^bb0(%sum: f32):
+    "pit.yield"(%sum) : (f32) -> ()
+  }) {indexing_maps = [#mn], iterator_types = #kinds, group = array<i64>, block = array<i64>, compact = false, combine = "store"}
+      : (tensor<256x256xf32>) -> tensor<256x256xf32>
+  return %y : tensor<256x256xf32>
+}
+
+// f32 is exact: multiply-adds, and no tensor core rounds to tf32. An odd stride allows four bytes at a time.
+// CHECK-LABEL: func.func @exact
+// CHECK: nvgpu.device_async_copy {{.*}}, 1, %
+// CHECK: vector.fma
+// CHECK-NOT: mma.sync
+// CHECK: gpu.terminator
+// HOPPER-LABEL: func.func @exact
+// HOPPER-NOT: wgmma
+// HOPPER: gpu.terminator
+func.func @exact(%x: tensor<256x127xf32>, %w: tensor<256x127xf32>, %init: tensor<256x256xf32>) -> tensor<256x256xf32> {
+  %y = "pit.contract"(%init) ({
+    %a = "pit.element"(%x) {map = #mk, compact = false} : (tensor<256x127xf32>) -> f32
+    %b = "pit.element"(%w) {map = #nk, compact = false} : (tensor<256x127xf32>) -> f32
+    "pit.yield"(%a, %b) : (f32, f32) -> ()
+  }, {
+  ^bb0(%sum: f32):
+    "pit.yield"(%sum) : (f32) -> ()
+  }) {indexing_maps = [#mn], iterator_types = #kinds, group = array<i64>, block = array<i64>, compact = false, combine = "store"}
+      : (tensor<256x256xf32>) -> tensor<256x256xf32>
+  return %y : tensor<256x256xf32>
+}

@@ -1,0 +1,222 @@
+"""Contractions on the emulated GPU against numpy in higher precision, and what ptxas says of their kernels.
+
+The emulator reports races, reads of what nobody wrote and accesses out of bounds; results lie in memory that is NaN.
+"""
+
+from functools import cache
+
+import ml_dtypes
+import numpy as np
+import pytest
+from programs import program
+
+from pit_mlir.bindings import ir
+from pit_mlir.codegen.gpu.ptx import build_image, ptxas
+from pit_mlir.dialect import make_context
+from pit_mlir.passes.pipelines import gpu_pipeline
+from pit_mlir.passes.runner import run_pipeline
+from pit_mlir.runtime.program import Program
+
+TYPES = {"f32": np.float32, "f64": np.float64, "bf16": ml_dtypes.bfloat16, "f16": np.float16, "i32": np.int32}
+TOLERANCE = {"f32": 1e-5, "f64": 1e-13, "bf16": 2e-2, "f16": 3e-3, "i32": 0.0}
+
+
+def contraction(
+    equation: str,
+    sizes: dict[str, int],
+    type_: str,
+    *,
+    index: str = "",
+    group: str = "",
+    block: str = "",
+    combine: str = "store",
+    epilogue: str = "%r = arith.addf %s, %z : f32",
+) -> str:
+    """A function @main of both operands, the result's init and a mask, for `pit.contract`.
+
+    `index` is the attributes of the `pit.detect` of the mask whose list it follows. `epilogue` makes %r of the sum %s
+    and %z, a 0 of its type. Sums of narrow floats are f32.
+    """
+    inputs, out = equation.split("->")
+    left, right = inputs.split(",")
+    iterators = "".join(dict.fromkeys(out + left + right))
+    wide = "f32" if type_ in ("bf16", "f16") else type_
+
+    def shape(term: str, element: str = type_) -> str:
+        return "tensor<" + "".join(f"{sizes[i]}x" for i in term) + element + ">"
+
+    def map_(term: str) -> str:
+        return f"affine_map<({', '.join(iterators)}) -> ({', '.join(term)})>"
+
+    narrow = wide != type_
+    casts = "".join(f"%{n}w = arith.extf %{n} : {type_} to f32\n" for n in "xy") if narrow else ""
+    factors = "%xw, %yw" if narrow else "%x, %y"
+    end = f"%t = arith.truncf %r : f32 to {type_}\n" if narrow else ""
+    zero = "0" if type_[0] == "i" else "0.0"
+    if type_ != "f32" and not narrow:
+        epilogue = f"%r = arith.{'addi' if type_[0] == 'i' else 'addf'} %s, %z : {type_}"
+    mask = (
+        "tensor<" + "".join(f"{sizes[i]}x" for i in ("mk" if "block = array<i64:" in index else "m")) + "f32>"
+    )
+    kinds = ", ".join(f"#linalg.iterator_type<{'parallel' if i in out else 'reduction'}>" for i in iterators)
+    detect = f'%I = "pit.detect"(%mask) {{{index}, micro_tile = 1 : i64}} : ({mask}) -> !pit.index'
+    operands, types = ("%c, %I", f"{shape(out)}, !pit.index") if index else ("%c", shape(out))
+    return f"""
+func.func @main(%a: {shape(left)}, %b: {shape(right)}, %c: {shape(out)}, %mask: {mask}) -> {shape(out)} {{
+  %z = arith.constant {zero} : {wide}
+  {detect if index else ""}
+  %q = "pit.contract"({operands}) ({{
+    %x = "pit.element"(%a) {{map = {map_(left)}, compact = false}} : ({shape(left)}) -> {type_}
+    %y = "pit.element"(%b) {{map = {map_(right)}, compact = false}} : ({shape(right)}) -> {type_}
+    {casts}
+    "pit.yield"({factors}) : ({wide}, {wide}) -> ()
+  }}, {{
+  ^bb0(%s: {wide}):
+    {epilogue}
+    {end}
+    "pit.yield"({"%t" if narrow else "%r"}) : ({type_}) -> ()
+  }}) {{indexing_maps = [{map_(out)}], iterator_types = [{kinds}], group = array<i64{group}>,
+       block = array<i64{block}>, compact = false, combine = "{combine}"}} : ({types}) -> {shape(out)}
+  return %q : {shape(out)}
+}}"""
+
+
+@cache
+def cached(text: str, target: str) -> Program:
+    """`program`, compiled once."""
+    return program(text, target=target)
+
+
+def values(rng: np.random.Generator, term: str, sizes: dict[str, int], type_: str) -> np.ndarray:
+    """Random values of an operand over `term`."""
+    shape = [sizes[i] for i in term]
+    return rng.integers(-5, 6, shape) if type_[0] == "i" else rng.standard_normal(shape).astype(TYPES[type_])
+
+
+def check(
+    equation: str,
+    sizes: dict[str, int],
+    type_: str,
+    target: str = "emulator",
+    *,
+    zeros: float | None = None,
+    **options: str,
+) -> None:
+    """Compiles and runs a contraction; `zeros` of the mask and of what it masks are 0."""
+    rng = np.random.default_rng(1)
+    inputs, out = equation.split("->")
+    left, right = inputs.split(",")
+    a, b, c = (values(rng, term, sizes, type_).astype(TYPES[type_]) for term in (left, right, out))
+    listed = options.get("index", "")
+    mask = (
+        rng.random([sizes[i] for i in ("mk" if "block = array<i64:" in listed else "m")]) >= (zeros or 0.0)
+    ).astype(np.float32)
+    kept = np.zeros(c.shape)
+    if "block = array<i64:" in listed:
+        a = (a * mask).astype(a.dtype)
+    elif listed:
+        kept = np.where(mask[:, None] != 0, 0.0, c.astype(float))
+        a = np.where(mask[:, None] != 0, a, np.nan).astype(a.dtype)
+    compiled = cached(contraction(equation, sizes, type_, **options), target)
+    [actual] = compiled.run_numpy(a, b, c, mask)
+    live = np.where(np.isnan(a.astype(float)), 0.0, a.astype(float))
+    expected = np.einsum(equation, live, b.astype(float))
+    if "maximum" in options.get("epilogue", ""):
+        expected = np.maximum(expected, 0.0)
+    if options.get("combine") == "add":
+        expected = expected + c.astype(float)
+    else:
+        expected = expected + kept
+    scale = max(1.0, sizes["k"] ** 0.5)
+    np.testing.assert_allclose(
+        actual.astype(float), expected, rtol=TOLERANCE[type_], atol=TOLERANCE[type_] * scale
+    )
+
+
+ODD = {"m": 33, "n": 127, "k": 127}
+
+
+@pytest.mark.parametrize(
+    ("equation", "sizes", "type_"),
+    [
+        ("mk,nk->mn", {"m": 127, "n": 130, "k": 96}, "bf16"),
+        ("km,kn->mn", {"m": 72, "n": 136, "k": 33}, "bf16"),
+        ("mk,kn->mn", ODD, "f16"),
+        ("mk,nk->mn", {"m": 7, "n": 33, "k": 1000}, "bf16"),
+        ("mk,nk->mn", {"m": 129, "n": 132, "k": 36}, "f32"),
+        ("mk,kn->mn", {"m": 1, "n": 64, "k": 513}, "f32"),
+        ("km,nk->mn", ODD, "f64"),
+        ("bmk,bnk->bmn", {"b": 3, "m": 7, "n": 33, "k": 1}, "i32"),
+        ("mk,nk->mn", {"m": 5, "n": 3, "k": 0}, "f32"),
+    ],
+)
+def test_dense(equation: str, sizes: dict[str, int], type_: str) -> None:
+    check(equation, sizes, type_)
+
+
+@pytest.mark.parametrize(
+    ("equation", "sizes", "type_"),
+    [
+        ("mk,nk->mn", {"m": 200, "n": 264, "k": 72}, "bf16"),
+        ("km,kn->mn", {"m": 136, "n": 72, "k": 1000}, "f16"),
+        ("mk,kn->mn", {"m": 64, "n": 64, "k": 448}, "bf16"),
+    ],
+)
+def test_wgmma(equation: str, sizes: dict[str, int], type_: str) -> None:
+    check(equation, sizes, type_, "emulator:sm_90a")
+
+
+ROWS = {"index": "segments = array<i64>, axis = array<i64: 0>, block = array<i64>", "group": ": 0"}
+RELU = "%r = arith.maximumf %s, %z : f32"
+
+
+@pytest.mark.parametrize(
+    ("target", "sizes"), [("emulator", ODD), ("emulator:sm_90a", {"m": 200, "n": 128, "k": 64})]
+)
+@pytest.mark.parametrize("zeros", [0.0, 0.7, 1.0])
+def test_rows_are_gathered_and_scattered(target: str, sizes: dict[str, int], zeros: float) -> None:
+    """Rows outside the list are NaN, and keep what the result held."""
+    check("mk,nk->mn", sizes, "bf16", target, zeros=zeros, epilogue=RELU, **ROWS)
+
+
+def test_rows_are_added() -> None:
+    check("mk,nk->mn", ODD, "f32", zeros=0.5, combine="add", **ROWS)
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.95])
+@pytest.mark.parametrize(("type_", "block"), [("f32", 5), ("bf16", 32)])
+def test_steps_are_listed_for_blocks_of_rows(type_: str, block: int, zeros: float) -> None:
+    """Few zeros: the kernel without the list runs; many: the one that follows it."""
+    listed = f"segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: {block}>"
+    check("mk,nk->mn", ODD, type_, zeros=zeros, index=listed, group=": 0, 2", block=f": {block}")
+
+
+@pytest.mark.parametrize("block", [8, 33])
+def test_rows_are_listed_for_parts_of_the_depth(block: int) -> None:
+    listed = f"segments = array<i64: 1>, axis = array<i64: 0>, block = array<i64: {block}>"
+    check("mk,nk->mn", ODD, "f32", zeros=0.8, index=listed, group=": 2, 0", block=f": {block}")
+
+
+@pytest.mark.skipif(ptxas() is None, reason="no ptxas")
+@pytest.mark.parametrize("chip", ["sm_80", "sm_90a"])
+@pytest.mark.parametrize(
+    ("equation", "sizes", "type_"),
+    [
+        ("mk,nk->mn", {"m": 512, "n": 512, "k": 512}, "bf16"),
+        ("mk,kn->mn", {"m": 8, "n": 512, "k": 512}, "bf16"),
+        ("mk,kn->mn", {"m": 512, "n": 512, "k": 512}, "f32"),
+        ("mk,nk->mn", {"m": 16, "n": 512, "k": 512}, "f32"),
+        ("mk,nk->mn", {"m": 512, "n": 512, "k": 512}, "f64"),
+    ],
+)
+def test_no_register_is_spilled(equation: str, sizes: dict[str, int], type_: str, chip: str) -> None:
+    """Of the tiles for each type, large ones and those of few rows."""
+    with make_context(), ir.Location.unknown():
+        module = ir.Module.parse(contraction(equation, sizes, type_))
+        run_pipeline(module, (*gpu_pipeline(chip), "gpu.module(convert-nvvm-to-llvm)"))
+        [kernels] = [op.operation for op in module.body.operations if op.operation.name == "gpu.module"]
+        use = build_image(kernels, chip).use
+    assert use, "ptxas reports on each kernel"
+    assert {name: (one.spill_stores, one.spill_loads) for name, one in use.items()} == dict.fromkeys(
+        use, (0, 0)
+    )
