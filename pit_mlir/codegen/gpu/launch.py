@@ -108,6 +108,16 @@ def barrier() -> None:
 def shuffle(given: ir.Value, offset: int, mode: str) -> ir.Value:
     """`given` of another lane of the warp: `xor`, `up` or `down` by `offset`; where there is none, the lane's own."""
     i32 = ir.IntegerType.get_signless(32)
+    type_ = given.type
+    if isinstance(type_, ir.IndexType):
+        i64 = ir.IntegerType.get_signless(64)
+        return arith.index_cast(type_, shuffle(arith.index_cast(i64, given), offset, mode))
+    if isinstance(type_, ir.FloatType) and type_.width < 32:
+        bits = ir.IntegerType.get_signless(type_.width)
+        return arith.bitcast(type_, shuffle(arith.bitcast(bits, given), offset, mode))
+    if isinstance(type_, ir.IntegerType) and type_.width < 32:
+        # Lanes exchange registers.
+        return arith.trunci(type_, shuffle(arith.extui(i32, given), offset, mode))
     attribute = ir.Attribute.parse(f"#gpu<shuffle_mode {mode}>")
     return gpu.ShuffleOp(given, arith.constant(i32, offset), arith.constant(i32, WARP), attribute).results[0]
 
