@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from emulated import kernel, results
+from emulated import kernel
 
 from pit_mlir.errors import InputError, KernelError, UnsupportedError
 from pit_mlir.runtime import emulator
@@ -381,7 +381,35 @@ def test_mbarriers() -> None:
     )
 
 
-def test_memory_that_nobody_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+SPIN = """
+  %isone = llvm.icmp "eq" %tid, %one : i32
+  %{who} = llvm.icmp "eq" %tid, %zero : i32
+  llvm.cond_br %{who}, ^spin, ^other
+  ^spin:
+  %x = llvm.load volatile %out : !llvm.ptr -> i32
+  %there = llvm.icmp "ne" %x, %zero : i32
+  llvm.cond_br %there, ^end, ^spin
+  ^other:
+  llvm.cond_br %isone, ^write, ^end
+  ^write:
+  {write}
+  llvm.br ^end
+  ^end:
+  nvvm.bar.warp.sync %all : i32
+"""
+
+
+def test_a_thread_that_waits_by_asking() -> None:
+    tell = "llvm.store volatile %one, %out : i32, !llvm.ptr"
+    assert run(SPIN.format(who="who", write=tell), threads=32)[0] == 1
+    fails(
+        SPIN.format(who="who", write=""),
+        "divergent: it asks again and again, and nobody else can go on",
+        threads=32,
+    )
+
+
+def test_memory_that_nobody_wrote() -> None:
     out = np.zeros(64, np.int32)
     code = kernel(f"{GLOBAL}\n%x = llvm.load %place : !llvm.ptr -> i32", "%out: !llvm.ptr")
     native = emulator._native()
@@ -423,7 +451,3 @@ def test_what_the_emulator_does_not_know() -> None:
         kernel("nvvm.tcgen05.relinquish_alloc_permit")
     with pytest.raises(UnsupportedError, match='inline PTX "nonsense;"'):
         kernel('llvm.inline_asm has_side_effects "nonsense;", "" : () -> ()')
-
-
-def test_results_helper_is_used() -> None:
-    np.testing.assert_array_equal(run(results(["%tid"])), np.arange(64))

@@ -191,6 +191,7 @@ bool Machine::runBlock(const uint32_t *block) {
     thread.proxyFence = 0;
     thread.mayMultiply = false;
     thread.fenced = false;
+    thread.asks = 0;
     if (!kernel->meets) continue;
     if (!thread.fiber->start(runThread, &thread)) outOfMemory();
     ready_.push_back(&thread);

@@ -88,6 +88,7 @@ struct Thread {
   uint32_t readGroups, bulkGroups;            // how many groups of them were committed
   uint32_t proxyFence;  // the last time at which it made its writes known to engines beside the threads
   bool mayMultiply;     // whether products under way may use its registers
+  uint32_t asks;        // how often it touched memory atomically
   bool fenced;          // whether it ever made its writes known to all blocks
 };
 

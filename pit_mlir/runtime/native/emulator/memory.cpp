@@ -203,6 +203,19 @@ void endReads(Thread &self, std::vector<PendingRead> &reads, uint32_t groups, ui
   std::erase_if(reads, isOver);
 }
 
+namespace {
+
+// A thread that asks memory again and again may wait for another one, which must run for it.
+void askAgain(Thread &self, uint32_t site) {
+  constexpr uint32_t kPatience = 1024, kMost = 1u << 28;
+  if (++self.asks % kPatience != 0) return;
+  if (self.machine->kernel->meets) self.machine->yield(self, site);
+  if (self.asks == kMost)
+    fail(self, site, "divergent: it asks again and again; blocks run one after another, and none may wait for a later one");
+}
+
+}  // namespace
+
 void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment, uint32_t touch, uint32_t site) {
   if (bytes == 0) return;
   auto *at = static_cast<char *>(address);
@@ -212,6 +225,7 @@ void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment
   if (reinterpret_cast<uintptr_t>(at) & (alignment - 1))
     fail(self, site, "misaligned: it %s %s, which must be a multiple of %u", verb(touch, false),
          machine.place(at, shared ? "shared" : "global").c_str(), alignment);
+  if (touch & kAtomic) askAgain(self, site);
   if (shared) {
     touchShared(self, at, bytes, touch, site);
   } else {
