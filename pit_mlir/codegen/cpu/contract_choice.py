@@ -37,7 +37,13 @@ from pit_mlir.codegen.cpu.build import (
     sub,
     value,
 )
-from pit_mlir.codegen.cpu.contract_blocks import BlocksForm, packs_columns, plain_columns, reads_whole
+from pit_mlir.codegen.cpu.contract_blocks import (
+    COLUMNS_OF_TASK,
+    BlocksForm,
+    packs_columns,
+    plain_columns,
+    reads_whole,
+)
 from pit_mlir.codegen.cpu.contract_columns import is_zero
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, parts_form, sides, skinny_form
@@ -159,11 +165,7 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
         if plain_columns(frame) is not None and not is_panelled(frame):
             is_packed = packs_columns(frame, listed)
             work = replace(work, packed=select(is_packed, once, 0), lying=select(is_packed, 0, often))
-            of_blocks = product(frame.group_extents)
-            work = replace(
-                work,
-                missed=missed(work.lying, listed, of_blocks, bytes_of_columns(frame), frame.host.l3_bytes),
-            )
+            work = replace(work, missed=missed_columns(frame, work.lying, listed))
             moved = select(is_packed, moved, 0)
         moved = mul(moved, MOVES_OF_PACKED)
     return replace(work, far=add(far_of_rows(frame, work, elements), moved))
@@ -196,6 +198,22 @@ def far(read: Index, whole: Index, cache: int) -> Index:
     """
     quarter = cache // 4
     return floor_div(mul(read, minimum(maximum(sub(whole, quarter), 0), quarter)), quarter)
+
+
+def missed_columns(frame: Frame, reads: Index, listed: Index) -> Index:
+    """Of `reads` of elements of the columns where they lie, for `listed` entries, those that come from memory.
+
+    Each element does once; later ones read what is left of the columns of a task, which all rows ask for in turn.
+    """
+    cache, whole, possible = frame.host.l3_bytes, bytes_of_columns(frame), product(frame.group_extents)
+    first = minimum(reads, mul(depth_of(frame), frame.columns))
+    of_task = product(
+        [bytes_of(frame.factors.columns, frame), minimum(frame.columns, COLUMNS_OF_TASK), depth_of(frame)]
+    )
+    return add(
+        missed(first, listed, possible, whole, cache),
+        missed(sub(reads, first), listed, possible, of_task, cache),
+    )
 
 
 def missed(reads: Index, entries: Index, possible: Index, whole: Index, cache: int) -> Index:
