@@ -158,6 +158,20 @@ class CompiledModule:
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
         return Bound(values, passed, tensors, sizes, dims)
 
+    @property
+    def ptx(self) -> str:
+        """The kernels of a program for a GPU as PTX; empty where it carries none, as for a chip like sm_90a."""
+        kernels = self._program.code.kernels
+        found = [image.content for image in kernels.images if image.kind == "ptx"] if kernels else []
+        return found[0].decode() if found else ""
+
+    @property
+    def cubin(self) -> bytes:
+        """The kernels of a program for a GPU as machine code of its chip; empty where it carries none."""
+        kernels = self._program.code.kernels
+        found = [image.content for image in kernels.images if image.kind == "cubin"] if kernels else []
+        return found[0] if found else b""
+
     def refresh(self) -> None:
         """Takes a new snapshot of the weights; raises `InputError` where they were not frozen or the model is gone."""
         if self._snapshot is None:
@@ -227,7 +241,9 @@ class CompiledModule:
                     f"explain() of a call compiles a variant of the program, which needs the compiler: {error}"
                 ) from None
             self._sampler = Sampler(self._artifact.sparse)
-        return self._sampler.run(self._border.pointers(bound.passed), bound.dims)
+        # The variant runs on the CPU, whatever the program itself runs on.
+        passed = [value.cpu() if hasattr(value, "cpu") else value for value in bound.passed]
+        return self._sampler.run(self._border.pointers(passed), bound.dims)
 
     def __copy__(self) -> "CompiledModule":
         """The same program on the same weights."""

@@ -1,9 +1,20 @@
 // RUN: pit-mlir-opt %s --split-input-file --verify-diagnostics --pit-sink-sizes
 
-func.func @no_bound(%total: memref<1xindex>) -> memref<?xf32> {
+func.func @no_bound(%total: memref<1xindex>) {
   %c0 = arith.constant 0 : index
   %size = memref.load %total[%c0] : memref<1xindex>
   // expected-error@+1 {{nothing bounds a size that 'memref.alloc' needs and only the device knows}}
+  %y = memref.alloc(%size) : memref<?xf32>
+  return
+}
+
+// -----
+
+func.func @returned(%total: memref<1xindex>, %bound: index) -> memref<?xf32> {
+  %c0 = arith.constant 0 : index
+  %loaded = memref.load %total[%c0] : memref<1xindex>
+  %size = arith.minui %loaded, %bound : index
+  // expected-error@+1 {{the program returns a tensor whose size only the device knows}}
   %y = memref.alloc(%size) : memref<?xf32>
   return %y : memref<?xf32>
 }

@@ -11,7 +11,7 @@
 // CHECK: %[[LOADED:.*]] = memref.load %[[TOTAL]]
 // CHECK: %[[SIZE:.*]] = arith.minui %[[LOADED]], %[[BOUND]]
 // CHECK: scf.for {{.*}} to %[[SIZE]]
-func.func @size(%total: memref<1xindex>, %x: memref<?x8xf32>, %bound: index) -> memref<?x8xf32> {
+func.func @size(%total: memref<1xindex>, %x: memref<?x8xf32>, %bound: index) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %loaded = memref.load %total[%c0] : memref<1xindex>
@@ -25,7 +25,7 @@ func.func @size(%total: memref<1xindex>, %x: memref<?x8xf32>, %bound: index) -> 
     }
     gpu.terminator
   }
-  return %y : memref<?x8xf32>
+  return
 }
 
 // -----
@@ -63,19 +63,23 @@ func.func @condition(%flag: memref<i1>, %y: memref<4xf32>) {
 
 // -----
 
-// Constants of the program are constants of the kernel.
+// Constants of the program, and parts of them, are constants of the kernel.
 
 // CHECK-LABEL: func.func @constants
+// CHECK-NOT: memref.alloc
 // CHECK: gpu.launch
-// CHECK: memref.get_global @table
+// CHECK: %[[TABLE:.*]] = memref.get_global @table
+// CHECK: memref.expand_shape %[[TABLE]]
 memref.global "private" constant @table : memref<4xf32> = dense<[1.0, 2.0, 3.0, 4.0]>
 func.func @constants(%y: memref<4xf32>) {
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
   %table = memref.get_global @table : memref<4xf32>
+  %c0 = arith.constant 0 : index
+  %square = memref.expand_shape %table [[0, 1]] output_shape [2, 2] : memref<4xf32> into memref<2x2xf32>
   gpu.launch blocks(%bx, %by, %bz) in (%gx = %c1, %gy = %c1, %gz = %c1)
              threads(%tx, %ty, %tz) in (%sx = %c4, %sy = %c1, %sz = %c1) {
-    %a = memref.load %table[%tx] : memref<4xf32>
+    %a = memref.load %square[%c0, %tx] : memref<2x2xf32>
     memref.store %a, %y[%tx] : memref<4xf32>
     gpu.terminator
   }

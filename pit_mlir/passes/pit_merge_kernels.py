@@ -32,9 +32,9 @@ class MergeKernels(Pass):
     }
 
     def run(self, op: ir.Operation, report: Report) -> None:
-        """Kernels are named `<what they are>_<number>` in the order in which the program first launches them."""
+        """Kernels are named `<what they are>_<number>`; a program without any has an empty module."""
         modules = operations(op, "gpu.module")
-        if [ir.StringAttr(module.attributes["sym_name"]).value for module in modules] in ([], [MODULE]):
+        if [ir.StringAttr(module.attributes["sym_name"]).value for module in modules] == [MODULE]:
             return
         with op.context, ir.Location.unknown():
             with ir.InsertionPoint.at_block_begin(op.regions[0].blocks[0]):

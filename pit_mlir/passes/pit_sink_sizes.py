@@ -8,6 +8,7 @@ from pit_mlir.bindings import arith, ir, memref, scf
 from pit_mlir.codegen.cpu.buffers import root
 from pit_mlir.codegen.cpu.build import move_here, value
 from pit_mlir.codegen.cpu.checks import FAILED_FUNCTION
+from pit_mlir.codegen.cpu.row_fusion import users
 from pit_mlir.codegen.gpu.checks import check_word
 from pit_mlir.codegen.gpu.copies import emit_copy
 from pit_mlir.codegen.gpu.launch import launch
@@ -181,8 +182,7 @@ def give_constants(function: ir.Operation) -> None:
     for op in list(on_host(function)):
         if op.name != "memref.get_global":
             continue
-        uses = [use.owner.operation for use in op.results[0].uses]
-        if all(in_kernel(user) for user in uses):
+        if all(in_kernel(user) for user in users(op.results[0])):
             continue
         with ir.InsertionPoint.after(op), op.location:
             type_ = ir.MemRefType(op.results[0].type)
@@ -244,7 +244,7 @@ def sunk(outside: ir.Value, known: dict[ir.Value, ir.Value]) -> ir.Value:
     if isinstance(maker, ir.Block):
         return outside
     op = maker.operation
-    if op.name not in ("arith.constant", "memref.get_global") and not comes_from_device(outside):
+    if op.name != "arith.constant" and not is_global(outside) and not comes_from_device(outside):
         return outside
     operands = [sunk(operand, known) for operand in op.operands]
     copy = op.clone()
@@ -252,6 +252,14 @@ def sunk(outside: ir.Value, known: dict[ir.Value, ir.Value]) -> ir.Value:
         copy.operands[number] = operand
     known.update(zip(op.results, copy.results, strict=True))
     return known[outside]
+
+
+def is_global(outside: ir.Value) -> bool:
+    """Whether `outside` is a constant tensor or a part of one, which a kernel finds in its own module."""
+    maker = root(outside).owner if isinstance(outside.type, ir.MemRefType) else None
+    return (
+        maker is not None and not isinstance(maker, ir.Block) and maker.operation.name == "memref.get_global"
+    )
 
 
 def take_bounds(function: ir.Operation, report: Report) -> None:
@@ -262,6 +270,12 @@ def take_bounds(function: ir.Operation, report: Report) -> None:
         for number, operand in enumerate(op.operands):
             if not comes_from_device(operand):
                 continue
+            if op.name == "memref.alloc" and any(user.name == "func.return" for user in users(op.results[0])):
+                raise UnsupportedError(
+                    "the program returns a tensor whose size only the device knows; a program for a GPU gives back "
+                    "sizes that the host knows",
+                    location=location_text(op.location),
+                )
             with ir.InsertionPoint(op), op.location:
                 known = bound(operand)
                 if known is None:

@@ -75,7 +75,9 @@ class EmulatedKernels:
         """Loads what `build_image` made; raises `UnsupportedError` where it calls a function that nobody has."""
         (length,) = struct.unpack_from("<Q", content)
         about = json.loads(content[8 : 8 + length])
-        self._code = MachineCode(content[8 + length :])
+        code = content[8 + length :]
+        # A program may launch nothing.
+        self._code = MachineCode(code) if code else None
         self.kernels = {
             name: KernelInfo(name, tuple(parameters), shared_bytes, meets, max_threads)
             for name, parameters, shared_bytes, meets, max_threads in about["kernels"]
@@ -87,7 +89,7 @@ class EmulatedKernels:
         self._places = {name: place for place, name in enumerate(self.kernels)}
         self.image = _Image(self._table, len(self.kernels))
         """What the emulator loads as a device; it is good for as long as this object is."""
-        self._constants = [(self._code.address(name), size) for name, size in about["constants"]]
+        self._constants = [(self._address(name), size) for name, size in about["constants"]]
         for address, size in self._constants:
             _native().pit_emulator_add_memory(address, size, True)
 
@@ -95,8 +97,12 @@ class EmulatedKernels:
         for address, _ in getattr(self, "_constants", ()):
             _native().pit_emulator_remove_memory(address)
 
+    def _address(self, name: str) -> int:
+        assert self._code is not None, f"{name} in no code"
+        return self._code.address(name)
+
     def _entry(self, info: KernelInfo) -> _Kernel:
-        address = self._code.address(f"_mlir_{info.name}")
+        address = self._address(f"_mlir_{info.name}")
         return _Kernel(
             address, info.name.encode(), self._sites, info.shared_bytes, info.meets, info.max_threads, 0
         )

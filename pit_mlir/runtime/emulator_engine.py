@@ -4,6 +4,7 @@ import ctypes
 import json
 import struct
 from dataclasses import astuple
+from typing import Any
 
 from pit_mlir.bindings import ExecutionEngine, ir
 from pit_mlir.codegen.emulator.host import HostKernels, to_host
@@ -28,6 +29,9 @@ def build_image(gpu_module: ir.Operation) -> bytes:
     """The kernels of `gpu_module` as `EmulatedKernels` loads them: what is known of them, and an object file."""
     host = to_host(gpu_module)
     _check_links(host)
+    if not host.kernels:
+        # The engine has no object file of nothing.
+        return _packed({"kernels": [], "sites": [], "constants": []}, b"")
     engine = ExecutionEngine(host.module, opt_level=_OPTIMIZATION, shared_libs=[str(library_path())])
     for kernel in host.kernels:
         engine.raw_lookup(kernel.name)
@@ -39,6 +43,11 @@ def build_image(gpu_module: ir.Operation) -> bytes:
         "sites": host.sites,
         "constants": host.constants,
     }
+    return _packed(about, content)
+
+
+def _packed(about: dict[str, Any], content: bytes) -> bytes:
+    """`about` the kernels, before the object file `content`."""
     header = json.dumps(about).encode()
     return struct.pack("<Q", len(header)) + header + content
 

@@ -119,7 +119,33 @@ def shuffle(given: ir.Value, offset: int, mode: str) -> ir.Value:
         # Lanes exchange registers.
         return arith.trunci(type_, shuffle(arith.extui(i32, given), offset, mode))
     attribute = ir.Attribute.parse(f"#gpu<shuffle_mode {mode}>")
-    return gpu.ShuffleOp(given, arith.constant(i32, offset), arith.constant(i32, WARP), attribute).results[0]
+    words = as_words(given)
+    moved = gpu.ShuffleOp(words, arith.constant(i32, offset), arith.constant(i32, WARP), attribute).results[0]
+    return from_words(moved, given.type)
+
+
+def as_words(given: ir.Value) -> ir.Value:
+    """`given` in a type that lanes can exchange: what is narrower than 32 bits in as many."""
+    if isinstance(given.type, ir.IndexType):
+        return arith.index_cast(ir.IntegerType.get_signless(64), given)
+    is_float = not isinstance(given.type, ir.IntegerType)
+    width = ir.FloatType(given.type).width if is_float else ir.IntegerType(given.type).width
+    if width >= 32:
+        return given
+    bits = arith.bitcast(ir.IntegerType.get_signless(width), given) if is_float else given
+    return arith.extui(ir.IntegerType.get_signless(32), bits)
+
+
+def from_words(words: ir.Value, type_: ir.Type) -> ir.Value:
+    """What `as_words` made of a value of `type_`."""
+    if words.type == type_:
+        return words
+    if isinstance(type_, ir.IndexType):
+        return arith.index_cast(type_, words)
+    is_float = not isinstance(type_, ir.IntegerType)
+    width = ir.FloatType(type_).width if is_float else ir.IntegerType(type_).width
+    bits = arith.trunci(ir.IntegerType.get_signless(width), words)
+    return arith.bitcast(type_, bits) if is_float else bits
 
 
 def across_warp(given: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
