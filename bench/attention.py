@@ -22,7 +22,6 @@ from torch._dynamo.exc import TorchDynamoException
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-import pit_mlir as pit
 from bench.family import Absent, Dtypes, Run, chosen, need, positive, share, start
 from bench.machine import limits
 from bench.protocol import DTYPES, OURS, Case, Side
@@ -127,7 +126,7 @@ def measure(run: Run, case: Case, model: nn.Module, qkv: tuple[Tensor, ...], blo
         "flex_mask": partial(flexible, True),
         "dense": lambda: ours(dense_twin(model, inputs)),
     }
-    sides = {OURS: ours(pit.compile(model, inputs))} | run.others(peers)
+    sides = {OURS: ours(run.compile(model, inputs))} | run.others(peers)
 
     def fresh() -> tuple[Tensor, ...]:
         live = model.live(length) if given else fixed  # type: ignore[operator]

@@ -15,7 +15,6 @@ import torch
 import typer
 from torch import Tensor, nn
 
-import pit_mlir
 from bench.family import Absent, Dtypes, Run, Zeros, chosen, need, share, start
 from bench.machine import limits
 from bench.protocol import DTYPES, OURS, Side
@@ -100,9 +99,7 @@ def dense(run: Run, case: Case, dtype: str) -> None:
 
     x = fresh()
     operations = 2.0 * case.multiplications(layer(*x))
-    sides: dict[str, Side] = {OURS: pit_mlir.compile(layer, x)} | run.others(
-        {"torch": lambda: layer} | NO_TWIN
-    )
+    sides: dict[str, Side] = {OURS: run.compile(layer, x)} | run.others({"torch": lambda: layer} | NO_TWIN)
     floor = limits().compute_ms(operations, dtype, run.threads)
     run.measure(named(case, dtype), sides, fresh, lambda x: exact(x.double()), floor=floor)
 
@@ -114,7 +111,7 @@ def masked(run: Run, case: Case, side: str, shares: Sequence[float]) -> None:
     images = case.images * 4
     count = {"images": images, "channels": case.channels, "filters": case.filters}[side]
     x = torch.randn(images, case.channels, case.size, case.size)
-    ours = pit_mlir.compile(model, (x, torch.ones(count, dtype=torch.bool)))
+    ours = run.compile(model, (x, torch.ones(count, dtype=torch.bool)))
     whole = {
         "torch": lambda: model,
         "dense": lambda: dense_twin(model, (x, torch.ones(count, dtype=torch.bool))),

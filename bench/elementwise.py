@@ -17,7 +17,6 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional
 
-import pit_mlir
 from bench.family import Dtypes, Run, chosen, positive, start
 from bench.machine import limits
 from bench.protocol import DTYPES, OURS, Case, Side
@@ -124,7 +123,7 @@ def measure(run: Run, name: str, dtype: str, rows: int, columns: int) -> None:
 
     size = sum(x.numel() * x.element_size() for x in (*matrices, *vectors))
     size += rows * columns * DTYPES[dtype].itemsize
-    sides: dict[str, Side] = {OURS: pit_mlir.compile(chain, matrices)}
+    sides: dict[str, Side] = {OURS: run.compile(chain, matrices)}
     sides |= run.others({"torch": lambda: chain})
     run.measure(Case(name, f"{rows}x{columns}", dtype), sides, fresh, exact, floor=limits().read_ms(size))
 

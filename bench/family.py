@@ -31,6 +31,8 @@ from bench.protocol import (
     interleaved,
     relative_error,
 )
+from bench.target import Programs, has_gpu_tensors, target_named, tensors_on, timer
+from pit_mlir.target import CPU
 
 T = TypeVar("T")
 INDEX = "index"
@@ -43,6 +45,10 @@ class Mistake(Exception):
 
 class Absent(Exception):
     """A peer that cannot take part in a case: why."""
+
+
+class Made(Exception):
+    """A case whose programs are made, and that is measured elsewhere."""
 
 
 class Wrong(Exception):
@@ -117,11 +123,13 @@ class Run:
     cpu_time: bool
     peers: list[str]
     path: Path | None
+    programs: Programs = field(default_factory=lambda: Programs(CPU, None, make=False))
     rows: list[Row] = field(default_factory=list[Row])
     notes: dict[str, None] = field(default_factory=dict[str, None])
     failures: list[str] = field(default_factory=list[str])
     console: Console = field(default_factory=lambda: Console(stderr=True))
     progress: Progress | None = None
+    made: int = 0
 
     def __post_init__(self) -> None:
         need(self.rounds > 0, f"--rounds {self.rounds}", "a positive number")
@@ -134,9 +142,14 @@ class Run:
         torch.set_grad_enabled(False)
 
     @property
-    def clock(self) -> Callable[[], float]:
-        """The seconds that are counted."""
-        return time.thread_time if self.cpu_time else time.perf_counter
+    def compile(self) -> Callable[..., pit_mlir.CompiledModule]:
+        """What makes our side."""
+        return self.programs.compile
+
+    @property
+    def timer(self) -> Callable[[Callable[[], object]], float]:
+        """What counts the milliseconds of a call."""
+        return timer(time.thread_time if self.cpu_time else time.perf_counter)
 
     def each(self, cases: Sequence[T], name: Callable[[T], object] = str) -> Iterator[T]:
         """`cases` one by one, the progress shown on a terminal."""
@@ -159,8 +172,10 @@ class Run:
     def others(self, made: Mapping[str, Callable[[], Side]]) -> dict[str, Side]:
         """The peers that were asked for and can take part; why others cannot is noted."""
         found: dict[str, Side] = {}
-        for name in self.peers:
+        for name in () if self.programs.make else self.peers:
             try:
+                if name == "dense" and not self.programs.has_compiler:
+                    raise Absent("takes part where programs are compiled")
                 found[name] = made[name]()
             except Absent as reason:
                 self.notes[f"{name}: {reason}"] = None
@@ -186,6 +201,8 @@ class Run:
         compared, or what `checks` makes of some; one that is wrong is an error, unless only others are `trusted`.
         `cold` as in `interleaved`.
         """
+        if self.programs.make:
+            raise Made
         args = fresh()
         expected = exact(*args)
         bound = TOLERANCE[case.dtype]
@@ -197,7 +214,7 @@ class Run:
         del expected
         least = floor(*args) if callable(floor) else floor
         prepared = {INDEX: index} if index else {}
-        times = interleaved(sides, self.rounds, self.clock, fresh, prepared, cold=cold)
+        times = interleaved(sides, self.rounds, self.timer, fresh, prepared, cold=cold)
         alone = times.pop(INDEX, None)
         row = Row(case, times, errors, alone, least, figures or {})
         self.add(row)
@@ -207,6 +224,8 @@ class Run:
         """Does `work`; what the compiler cannot do, or does wrong, is told, and the other cases go on."""
         try:
             work()
+        except Made:
+            self.made += 1
         except (pit_mlir.PitError, Wrong) as error:
             self.failures.append(f"{name}: {' '.join(str(error).split())}")
             self.console.print(
@@ -225,16 +244,21 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """What every row says of its run."""
         clock = "thread" if self.cpu_time else "wall"
-        return {"threads": self.threads, "rounds": self.rounds, "seed": self.seed, "clock": clock}
+        target = str(self.programs.target)
+        shared = {"threads": self.threads, "rounds": self.rounds, "seed": self.seed}
+        return shared | {"clock": "event" if has_gpu_tensors() else clock, "target": target}
 
     def finish(self) -> None:
         """Prints the table and what is to be said."""
         if self.rows:
             threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+            where = str(self.programs.target) if self.programs.target.is_gpu else threads
             clock = ", its own time" if self.cpu_time else ""
-            results.show(f"{self.title}, {threads}{clock}", self.rows)
+            results.show(f"{self.title}, {where}{clock}", self.rows)
         for note in self.notes:
             print(note)
+        if self.programs.make:
+            print(f"the programs of {self.made} cases are in {self.programs.folder}")
         if self.path is not None and self.rows:
             print(f"rows: {self.path}")
 
@@ -268,9 +292,36 @@ def shared(peers: Sequence[str], defaults: Sequence[str]) -> list[inspect.Parame
             Annotated[Path | None, typer.Option(help="Write the rows to this file.", metavar="FILE")],
             None,
         ),
+        (
+            "target",
+            Annotated[str, typer.Option(help="What our side is compiled for: cpu, cuda, cuda:sm_90a, ..")],
+            "cpu",
+        ),
+        (
+            "programs",
+            Annotated[Path | None, typer.Option(help="Read compiled programs there.", metavar="FOLDER")],
+            None,
+        ),
+        (
+            "make",
+            Annotated[bool, typer.Option("--make", help="Write them there, and measure nothing.")],
+            False,
+        ),
     ]
     kind = inspect.Parameter.KEYWORD_ONLY
     return [inspect.Parameter(name, kind, default=value, annotation=type_) for name, type_, value in options]
+
+
+def programs_of(target: str, folder: Path | None, *, make: bool) -> Programs:
+    """The programs that the shared options ask for."""
+    need(folder is not None or not make, "--make", "--programs with it, the folder to write to")
+    try:
+        found = Programs(target_named(target), folder, make=make)
+    except pit_mlir.PitError as error:
+        raise Mistake(f"--target: {error.message}") from None
+    has_gpu = found.target.kind != "cuda" or make or torch.cuda.is_available()
+    need(has_gpu, f"--target {target}", "a GPU that torch sees; --make compiles without one")
+    return found
 
 
 def command(
@@ -284,6 +335,7 @@ def command(
 
     def wrapper(**options: Any) -> None:
         named = [peer for peer in options.pop("peer") if peer != "none"]
+        programs = programs_of(options.pop("target"), options.pop("programs"), make=options.pop("make"))
         run = Run(
             name,
             title,
@@ -293,9 +345,11 @@ def command(
             options.pop("cpu_time"),
             chosen(named, peers, "--peer"),
             options.pop("json"),
+            programs,
         )
         try:
-            main(run, **options)
+            with tensors_on(programs.target, make=programs.make):
+                main(run, **options)
         except KeyboardInterrupt:
             run.finish()
             print(f"interrupted: {len(run.rows)} rows kept", file=sys.stderr)

@@ -72,7 +72,7 @@ class Pattern:
         """What is compared; each is given the matrix."""
         return {
             "nonzero": lambda: lambda x: self.reduced(x).nonzero(),
-            "numpy": lambda: lambda x: self.reduced(x).numpy().nonzero(),
+            "numpy": lambda: lambda x: self.reduced(x).cpu().numpy().nonzero(),
             "sum": lambda: summed,
         }
 
@@ -89,7 +89,7 @@ def measure(run: Run, pattern: Pattern, case: Case, zeros: float) -> None:
         values = torch.randn(pattern.rows, pattern.columns).to(DTYPES[pattern.dtype])
     example = pattern.fresh(values, 0.5)[0]
     segment, block = (0, pattern.block[0]) if pattern.by_rows else (1, pattern.block[1])
-    ours = index_of(example, segment=segment, axis=1 - segment, block=block)
+    ours = index_of(run, example, segment=segment, axis=1 - segment, block=block)
     run.measure(
         case,
         {OURS: ours} | run.others(pattern.peers()),

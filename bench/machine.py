@@ -11,6 +11,9 @@ from pathlib import Path
 
 import torch
 
+from bench.protocol import DTYPES
+from bench.target import has_gpu_tensors, on_gpu
+
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -25,10 +28,12 @@ class Machine:
     gflops: Mapping[str, float]
     read: float
     packed: float
+    is_whole: bool = False
+    """Whether the rates are of the whole machine, as those of a GPU are, and not of a core."""
 
     def compute_ms(self, flops: float, dtype: str, threads: int) -> float:
         """Milliseconds that so many operations need at least."""
-        return flops / (self.gflops[dtype] * 1e6 * threads)
+        return flops / (self.gflops[dtype] * 1e6 * (1 if self.is_whole else threads))
 
     def read_ms(self, size: float) -> float:
         """Milliseconds that reading `size` bytes of the caller's memory needs at least."""
@@ -56,7 +61,11 @@ def cpu_fields() -> dict[str, str]:
 
 @functools.cache
 def machine_name() -> str:
-    """A name of the processor and how many cores we may use, such as "amd-epyc-family-26-2-cores"."""
+    """A name of the processor and how many cores we may use, such as "amd-epyc-family-26-2-cores"; or of the GPU."""
+    if has_gpu_tensors():
+        return "-".join(
+            re.findall(r"[a-z0-9.]+", torch.cuda.get_device_name().lower().removeprefix("nvidia "))
+        )
     fields = cpu_fields()
     model = fields.get("model name") or platform.processor() or platform.machine()
     # A name that a hypervisor has shortened to its brand says little: the family is what tells generations apart.
@@ -69,6 +78,8 @@ def machine_name() -> str:
 @functools.cache
 def limits() -> Machine:
     """The limits of this machine, known or measured in about a second."""
+    if has_gpu_tensors():
+        return measured_gpu()
     return KNOWN.get(machine_name()) or measured()
 
 
@@ -80,6 +91,21 @@ def best(run: Callable[[], object], rounds: int = 7) -> float:
         run()
         taken.append(time.perf_counter() - start)
     return min(taken)
+
+
+def measured_gpu() -> Machine:
+    """What torch reaches on the GPU with products of matrices and with a sum of a GiB."""
+    sides = {"f32": 4096, "f64": 4096, "bf16": 8192, "f16": 8192}
+    rates = {name: gpu_rate(DTYPES[name], side) for name, side in sides.items()}
+    memory = torch.ones(256 << 20)
+    read = memory.numel() * 4e-6 / min(on_gpu(memory.sum) for _ in range(7))
+    return Machine(rates, read, read, is_whole=True)
+
+
+def gpu_rate(dtype: torch.dtype, side: int) -> float:
+    """The operations of a product of square matrices, in 10^9 a second."""
+    left, right = (torch.randn(side, side).to(dtype) for _ in range(2))
+    return 2e-6 * side**3 / min(on_gpu(lambda: left @ right) for _ in range(5))
 
 
 def measured() -> Machine:

@@ -136,14 +136,14 @@ class Inputs:
 class Products:
     """One problem, compiled, with its peers."""
 
-    def __init__(self, problem: Problem, wants_dense: bool) -> None:
-        self.problem, self.inputs = problem, Inputs(problem)
+    def __init__(self, run: Run, problem: Problem, wants_dense: bool) -> None:
+        self.run, self.problem, self.inputs = run, problem, Inputs(problem)
         frozen = problem.weight == "frozen"
         weight = self.inputs.b if frozen else None
         self.model = Product(weight, sparse=problem.sparse, masked=problem.masked, nk=problem.nk).eval()
         options = pit_mlir.CompileOptions(freeze=frozen)
         example = self.call(self.inputs.fresh((1, 1), 0.5))
-        self.ours = pit_mlir.compile(self.model, example, options=options)
+        self.ours = run.compile(self.model, example, options=options)
         self.dense = dense_twin(self.model, example, options) if wants_dense else None
 
     def call(self, args: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
@@ -218,7 +218,7 @@ class Products:
         place = -1 if p.masked or p.sparse == "b" else 0
         transposed = p.sparse == "b" and p.nk
         segments = block[1] if transposed else block[0]
-        listed = index_of(example[place], segment=0, axis=1, block=max(segments, TILE))
+        listed = index_of(self.run, example[place], segment=0, axis=1, block=max(segments, TILE))
         return lambda *args: partial(listed, args[place])
 
     def floor(self, block: tuple[int, int], zeros: float, threads: int) -> float:
@@ -314,7 +314,8 @@ def main(
             check(problem, block_of(text), text)
 
     def compiled(problem: Problem) -> None:
-        products = Products(problem, "dense" in run.peers and sparse != "none")
+        wants_dense = "dense" in run.peers and sparse != "none" and run.programs.has_compiler
+        products = Products(run, problem, wants_dense)
         for text, value in patterns:
             run.attempt(f"{problem} {text} {value}", lambda t=text, v=value: measure(run, products, t, v))
 

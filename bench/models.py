@@ -66,9 +66,9 @@ class Subject:
         made = self.case.model(self.layers) if self.layers else self.case.model()  # type: ignore[call-arg]
         return made.eval()
 
-    def compile(self, model: nn.Module, inputs: models.Inputs) -> pit.CompiledModule:
+    def compile(self, run: Run, model: nn.Module, inputs: models.Inputs) -> pit.CompiledModule:
         """Ours, as the model's user compiles it."""
-        return pit.compile(model, inputs, sparsity=self.case.sparsity, options=self.options())
+        return run.compile(model, inputs, sparsity=self.case.sparsity, options=self.options())
 
     def options(self) -> pit.CompileOptions:
         """What the compiler is told."""
@@ -113,12 +113,12 @@ def memory_of(subject: Subject, side: str) -> float:
 def measure(run: Run, subject: Subject, with_memory: bool) -> None:
     """One row."""
     case = subject.case
-    generator = torch.Generator().manual_seed(run.seed)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(run.seed)
     model, inputs = subject.build(), case.inputs(generator)
     figures: dict[str, float] = {"layers": subject.layers}
     with empty_cache():
-        figures["compile s"], ours = seconds(lambda: subject.compile(model, inputs))
-        figures["again s"], _ = seconds(lambda: subject.compile(model, inputs))
+        figures["compile s"], ours = seconds(lambda: subject.compile(run, model, inputs))
+        figures["again s"], _ = seconds(lambda: subject.compile(run, model, inputs))
     figures["export s"], _ = seconds(lambda: torch.export.export(model, inputs))
     if subject.name == "tiny":
         # Calls that follow each other: one alone, with threads asleep and code forgotten, is what `pit_ms` has.
@@ -161,7 +161,7 @@ def main(
         for name, count in itertools.product(chosen(model, list(MODELS), "--model"), layers)
     ]
     # What is loaded once in a process is not what compiling one model costs.
-    Subject("tiny", 0, freeze).compile(nn.ReLU(), (torch.randn(8),))
+    Subject("tiny", 0, freeze).compile(run, nn.ReLU(), (torch.randn(8),))
     for subject in run.each(list(dict.fromkeys(subjects))):
         run.attempt(subject, partial(measure, run, subject, memory))
 

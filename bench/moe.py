@@ -32,6 +32,7 @@ from bench.experts import SKEWS, STYLES, Experts, Zentorch
 from bench.family import Dtypes, Run, chosen, need, positive, sides_of, start
 from bench.machine import limits
 from bench.protocol import DTYPES, OURS, TOLERANCE, Case, Side
+from bench.target import has_gpu_tensors
 from bench.twins import keys_of
 from pit_mlir.passes.pipelines import rewrite_pipeline
 
@@ -92,7 +93,9 @@ def shape_of(text: str) -> tuple[str, tuple[int, int, int, int]]:
 
 
 def available() -> int:
-    """Bytes of memory that are free."""
+    """Bytes of memory that are free, where tensors are made."""
+    if has_gpu_tensors():
+        return torch.cuda.mem_get_info()[0]
     fields = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
     return next(1024 * int(words[1]) for words in fields if words[0] == "MemAvailable:")
 
@@ -110,16 +113,16 @@ def require_memory(layer: Layer, peers: list[str]) -> None:
     )
 
 
-def compile_any(model: nn.Module, hidden: int, freeze: bool) -> pit.CompiledModule:
+def compile_any(run: Run, model: nn.Module, hidden: int, freeze: bool) -> pit.CompiledModule:
     """`model` compiled for any number of tokens."""
     example = torch.zeros(12, hidden, dtype=next(model.parameters()).dtype)
     options = pit.CompileOptions(freeze=freeze)
-    return pit.compile(
+    return run.compile(
         model, (example,), dynamic_shapes=({0: torch.export.Dim("tokens", min=0)},), options=options
     )
 
 
-def compile_dense(model: nn.Module, hidden: int, freeze: bool) -> pit.CompiledModule:
+def compile_dense(run: Run, model: nn.Module, hidden: int, freeze: bool) -> pit.CompiledModule:
     """`model` compiled without the rules that find and use sparsity."""
 
     def without(*args: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -127,7 +130,7 @@ def compile_dense(model: nn.Module, hidden: int, freeze: bool) -> pit.CompiledMo
         return tuple(step for step in steps if not step.startswith("pit-insert-sparsity"))
 
     with mock.patch.object(sys.modules["pit_mlir.compile"], "rewrite_pipeline", without):
-        return compile_any(model, hidden, freeze)
+        return compile_any(run, model, hidden, freeze)
 
 
 def floor(model: Experts, dtype: str, threads: int, x: Tensor) -> float:
@@ -181,13 +184,13 @@ def measure(run: Run, layer: Layer, skews: list[str], counts: list[int], updates
     """All rows of a layer."""
     hidden, frozen = layer.shape[0], layer.weight == "frozen"
     model = model_of(layer.style, layer.shape, layer.dtype)
-    sides: dict[str, Side] = {OURS: compile_any(model, hidden, frozen)} | run.others(
+    sides: dict[str, Side] = {OURS: compile_any(run, model, hidden, frozen)} | run.others(
         {
             "zentorch": lambda: Zentorch(model),
             "grouped": lambda: partial(experts.grouped, model),
             "gathered": lambda: partial(experts.gathered, model),
             "torch": lambda: model,
-            "dense": lambda: compile_dense(model, hidden, frozen),
+            "dense": lambda: compile_dense(run, model, hidden, frozen),
         }
     )
 
@@ -200,7 +203,7 @@ def measure(run: Run, layer: Layer, skews: list[str], counts: list[int], updates
         experts.skew(model, kind)
         refresh(sides, layer)
         for count in counts:
-            keys = keys_of(model.route(*tokens(count))[1], layer.shape[2])
+            keys = keys_of(run, model.route(*tokens(count))[1], layer.shape[2])
             case = Case(f"{layer.style} {layer.weight} {kind}", f"{title} T={count}", layer.dtype)
             run.attempt(
                 case,

@@ -143,13 +143,13 @@ def measure(
     """All rows of one shape."""
     example = fresh(size[0], size[1], "0.5")
     options = pit.CompileOptions(freeze=freeze)
-    ours = pit.compile(encoder, example, sparsity=[pit.Padding("attention_mask")], options=options)
+    ours = run.compile(encoder, example, sparsity=[pit.Padding("attention_mask")], options=options)
     sides = {OURS: ours} | run.others(
         {
             "torch": lambda: encoder,
             "packed": lambda: partial(packed, encoder),
             "nested": lambda: checked(partial(nested, encoder), example),
-            "dense": lambda: pit.compile(encoder, example, options=options),
+            "dense": lambda: run.compile(encoder, example, options=options),
         }
     )
     # What a peer says of padding nobody promises: all are compared where tokens are.

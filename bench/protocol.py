@@ -5,13 +5,14 @@ Absolute times of a shared machine mean little; ratios of runs that took turns d
 
 import random
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
+
+from bench.target import timer
 
 ROUNDS = 9
 WARM_UP = 2
@@ -98,7 +99,7 @@ class Row:
 def interleaved(
     sides: Mapping[str, Side],
     rounds: int = ROUNDS,
-    clock: Callable[[], float] = time.perf_counter,
+    timed: Callable[[Callable[[], object]], float] | None = None,
     fresh: Callable[[], tuple[Any, ...]] = tuple,
     prepared: Mapping[str, Callable[..., Callable[[], object]]] | None = None,
     *,
@@ -108,10 +109,10 @@ def interleaved(
 
     Every round gets arguments of its own from `fresh`, the same for all sides: a pattern that was seen before is not
     dynamic. Each round has an order of its own: what the side before leaves in the caches would favour always the
-    same. What `prepared` makes of the arguments, outside of its time, comes last. `clock` may be `time.thread_time`
-    where sides run on one thread: others of the machine then count less. `cold`: no side finds anything in the caches,
-    where which side ran before would decide.
+    same. What `prepared` makes of the arguments, outside of its time, comes last. `timed` counts the milliseconds of a
+    call. `cold`: no side finds anything in the caches, where which side ran before would decide.
     """
+    timed = timed or timer()
     elsewhere = torch.zeros(COLD_BYTES if cold else 0, dtype=torch.uint8)
     taken: dict[str, list[float]] = {name: [] for name in (*sides, *(prepared or {}))}
     for number in range(rounds + WARM_UP):
@@ -124,10 +125,9 @@ def interleaved(
                 # A part of a call never runs with threads asleep and code forgotten.
                 run()
             elsewhere += 1
-            start = clock()
-            run()
+            spent = timed(run)
             if number >= WARM_UP:
-                taken[name].append((clock() - start) * 1e3)
+                taken[name].append(spent)
     return {name: Times(min(ms), statistics.median(ms), max(ms)) for name, ms in taken.items()}
 
 

@@ -22,7 +22,6 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional
 
-import pit_mlir
 from bench.family import Dtypes, Granularities, Run, Zeros, block_of, chosen, need, positive, share, start
 from bench.machine import limits
 from bench.protocol import DTYPES, OURS, Case, Row, Side
@@ -112,9 +111,9 @@ def measure(run: Run, layer: Layer, shares: list[float]) -> None:
         "dense": lambda: dense_twin(model, args),
         "premasked": lambda: lambda x, _: x @ whole if layer.transposed else functional.linear(x, whole),
     }
-    sides = {OURS: pit_mlir.compile(model, args)} | run.others(peers)
+    sides = {OURS: run.compile(model, args)} | run.others(peers)
     segment = int(layer.transposed)
-    listed = index_of(args[1], segment=segment, axis=1 - segment, block=1 if layer.repeated else 32)
+    listed = index_of(run, args[1], segment=segment, axis=1 - segment, block=1 if layer.repeated else 32)
     read = limits().read_ms((whole.numel() + args[1].numel()) * whole.element_size())
     flops = 2.0 * layer.tokens * layer.inputs * layer.outputs
     for zeros in shares:

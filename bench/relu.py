@@ -100,8 +100,8 @@ def measure(
         "gather": lambda: partial(gathered, model.columns),
         "gather_kn": lambda: partial(gathered, model.columns.contiguous()),
     }
-    sides = {OURS: pit_mlir.compile(model, example, options=options)} | run.others(peers)
-    listed = index_of(example[0], segment=0, axis=1, block=min(tokens, 32))
+    sides = {OURS: run.compile(model, example, options=options)} | run.others(peers)
+    listed = index_of(run, example[0], segment=0, axis=1, block=min(tokens, 32))
     exact = model.columns.double()
     for text, zeros in patterns:
         case = Case(f"down projection {lies}", f"{tokens}x{inputs}x{outputs}", dtype, zeros, text)

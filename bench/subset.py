@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from bench.machine import machine_name
 from bench.results import RESULTS
+from bench.target import target_named, tensors_on
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,21 +33,28 @@ class Part:
     about: str
     words: str
 
-    def command(self) -> list[str]:
-        """What is run."""
-        path = RESULTS / machine_name() / f"{self.name}.json"
+    def command(self, folder: Path, more: Sequence[str]) -> list[str]:
+        """What is run; rows go to `folder`, `more` are options for every part."""
         family, *options = shlex.split(self.words)
-        return [sys.executable, "-m", f"bench.{family}", *options, "--json", str(path)]
+        path = folder / f"{self.name}.json"
+        return [sys.executable, "-m", f"bench.{family}", *options, *more, "--json", str(path)]
 
 
-def parts(only: str) -> list[Part]:
-    """The parts whose name holds a word of `only`, all if it is empty, in the order of subset.toml."""
+def parts(only: str, table: str = "subset") -> list[Part]:
+    """The parts of a table whose name holds a word of `only`, all if it is empty, in the order of its file."""
 
     def wanted(name: str) -> bool:
         return not only.split() or any(word in name for word in only.split())
 
-    table = tomllib.loads(Path(__file__).with_name("subset.toml").read_text())["part"]
-    return [Part(part["name"], part["about"], part["command"]) for part in table if wanted(part["name"])]
+    listed = tomllib.loads(Path(__file__).with_name(f"{table}.toml").read_text())["part"]
+    return [Part(part["name"], part["about"], part["command"]) for part in listed if wanted(part["name"])]
+
+
+def shared_options(target: str, programs: Path | None, *, make: bool) -> list[str]:
+    """What every part is told of where our side runs."""
+    options = [] if target == "cpu" else ["--target", target]
+    options += [] if programs is None else ["--programs", str(programs.absolute())]
+    return options + (["--make"] if make else [])
 
 
 def main(
@@ -53,17 +62,23 @@ def main(
     minutes: Annotated[float, typer.Option(help="No part is started after so many.")] = 10.0,
     listed: Annotated[bool, typer.Option("--list", help="Print the commands, run nothing.")] = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures at the end.")] = True,
+    table: Annotated[str, typer.Option(help="Which parts: subset.toml, or gpu.toml.")] = "subset",
+    target: Annotated[str, typer.Option(help="What our side is compiled for: cpu, cuda, ..")] = "cpu",
+    programs: Annotated[Path | None, typer.Option(help="Compiled programs.", metavar="FOLDER")] = None,
+    make: Annotated[bool, typer.Option("--make", help="Write them there, and measure nothing.")] = False,
 ) -> None:
     """Runs all parts, then draws the figures."""
     console = Console(soft_wrap=True)
-    chosen = parts(only)
+    chosen = parts(only, table)
     if not chosen:
-        raise SystemExit(
-            f"--only {only}: expected part of one of {', '.join(part.name for part in parts(''))}"
-        )
+        names = ", ".join(part.name for part in parts("", table))
+        raise SystemExit(f"--only {only}: expected part of one of {names}")
+    with tensors_on(target_named(target), make=make or listed):
+        folder = RESULTS / machine_name()
+    more = shared_options(target, programs, make=make)
     begin, told = time.monotonic(), list[str]()
     for number, part in enumerate(chosen, 1):
-        command = f"python -m bench.{' '.join(part.words.split())}"
+        command = f"python -m bench.{' '.join([*part.words.split(), *more])}"
         if listed:
             console.print(f"{part.name:12} {command}", highlight=False)
             continue
@@ -75,7 +90,7 @@ def main(
         console.print(command, style="dim", highlight=False)
         started = time.monotonic()
         try:
-            code = subprocess.run(part.command(), cwd=ROOT, check=False).returncode
+            code = subprocess.run(part.command(folder, more), cwd=ROOT, check=False).returncode
         except KeyboardInterrupt:
             told.append(f"{part.name}: interrupted")
             break
@@ -87,9 +102,9 @@ def main(
             told.append(f"{part.name}: ended with {code}, see above")
     if listed:
         return
-    if figures:
+    if figures and target == "cpu":
         subprocess.run([sys.executable, "-m", "bench.figures"], cwd=ROOT, check=False)
-    console.print(f"{(time.monotonic() - begin) / 60:.1f} minutes, rows in {RESULTS / machine_name()}")
+    console.print(f"{(time.monotonic() - begin) / 60:.1f} minutes, rows in {folder}")
     for line in told:
         console.print(line, style="red")
     raise typer.Exit(1 if told else 0)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import pit_mlir
+from bench.family import Run
 from pit_mlir.passes.pipelines import rewrite_pipeline
 
 TYPES = {
@@ -48,20 +49,22 @@ def dense_twin(
         return pit_mlir.compile(model, args, options=options)
 
 
-def index_of(x: torch.Tensor, *, segment: int, axis: int, block: int) -> Callable[..., Any]:
+def index_of(run: Run, x: torch.Tensor, *, segment: int, axis: int, block: int) -> Callable[..., Any]:
     """What makes the index of a matrix like `x`: a list along `axis` for each `block` neighbours along `segment`."""
-    return listing(x, segments=f": {segment}", axis=axis, block=block, values="")
+    return listing(run, x, segments=f": {segment}", axis=axis, block=block, values="")
 
 
-def keys_of(x: torch.Tensor, values: int) -> Callable[..., Any]:
+def keys_of(run: Run, x: torch.Tensor, values: int) -> Callable[..., Any]:
     """What lists the rows of integers like `x` (row, choice) that hold 0, 1, .. `values` - 1."""
-    return listing(x, segments="", axis=0, block=1, values=f"values = {values} : i64, ")
+    return listing(run, x, segments="", axis=0, block=1, values=f"values = {values} : i64, ")
 
 
-def listing(x: torch.Tensor, **words: Any) -> Callable[..., Any]:
+def listing(run: Run, x: torch.Tensor, **words: Any) -> Callable[..., Any]:
     """A program that makes an index of a tensor like `x`, which it is called with; of `x` itself without."""
     shape = "x".join(map(str, x.shape))
-    program = pit_mlir.compile(INDEX.format(shape=shape, type=TYPES[x.dtype], **words))
+    program = run.compile(INDEX.format(shape=shape, type=TYPES[x.dtype], **words))
+    if x.is_cuda:
+        return lambda now=x: program(now)
     return lambda now=x: torch.from_numpy(program(as_array(now)))
 
 

@@ -210,10 +210,43 @@ def test_tables_are_rows(measured: Path) -> None:
         goals.with_table("", "experts", "")
 
 
-def test_every_part_of_make_bench_has_a_family_and_a_name_of_its_own() -> None:
+@pytest.mark.parametrize("table", ["subset", "gpu"])
+def test_every_part_has_a_family_and_a_name_of_its_own(table: str) -> None:
     from bench import subset
 
-    parts = subset.parts("")
+    parts = subset.parts("", table)
     assert len({part.name for part in parts}) == len(parts)
     for part in parts:
         assert (Path(subset.__file__).parent / f"{part.words.split()[0]}.py").exists()
+
+
+def test_programs_are_made_here_and_measured_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"matmul --shape 33x64x7 --granularity 1x1 --zeros 0.5 --peer torch --rounds 1 --target emulator --programs {tmp_path}"
+    assert run(f"{words} --make", monkeypatch) == 0
+    assert "the programs of 1 cases" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.pit"))) == 2  # the product, and the index alone
+
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr("pit_mlir.compile", forbidden)
+    rows = tmp_path / "rows.json"
+    assert run(f"{words} --json {rows}", monkeypatch) == 0
+    assert [row["target"] for row in json.loads(rows.read_text())] == ["emulator:sm_80"]
+    assert run(f"{words.replace('33x64x7', '32x64x7')}", monkeypatch) == 1  # nobody made that one
+
+
+def test_a_target_that_is_not_here_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, told in (
+        ("index --target cuda:sm_1", "chips: sm_80"),
+        ("index --make", "--programs with it"),
+        ("index --target cuda:sm_90a", "--make compiles without one"),
+    ):
+        if torch.cuda.is_available() and "90a" in words:
+            continue
+        assert run(words, monkeypatch) == 2
+        assert told in capsys.readouterr().err
