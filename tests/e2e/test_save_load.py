@@ -18,6 +18,7 @@ import pit_mlir as pit
 from pit_mlir import program_file
 from pit_mlir.container import Container, packed
 from pit_mlir.errors import InputError, PitError, PlatformError, UnsupportedError
+from pit_mlir.tools import compile_command, run_command
 
 
 class Pair(NamedTuple):
@@ -367,3 +368,39 @@ def test_loading_needs_no_compiler(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "float32 [3, 16], 0 to" in done.stdout
+
+
+NET = """
+import torch
+from torch import nn
+
+model = nn.Linear(4, 3).eval()
+inputs = (torch.ones(2, 4),)
+"""
+
+
+def test_the_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(NET)
+    np.savez("call.npz", input=np.ones((2, 4), np.float32))
+    options = pit.CompileOptions()
+    assert compile_command.run("net.py", None, (), None, options, weights=True) == 0
+    assert "net.pit: 0.0 MiB for cpu" in capsys.readouterr().out
+    assert run_command.run("net.pit", None, None, 1) == 0
+    assert "takes input: float32 [2, 4]" in capsys.readouterr().out
+    assert run_command.run("net.pit", "call.npz", "answer.npz", 2) == 0
+    assert "answer: float32 [2, 3]," in capsys.readouterr().out
+    assert np.load("answer.npz")["answer"].shape == (2, 3)
+    np.savez("call.npz", other=np.ones(1))
+    for arguments in (("net.py", None), ("net.pit", "call.npz"), ("net.pit", "none.npz")):
+        assert run_command.run(*arguments, None, 1) == 1
+    told = capsys.readouterr().err
+    for text in (
+        "net.py: error: is no file of pit_mlir",
+        "got the arguments ['other'], the program takes ['input']",
+    ):
+        assert text in told
+    assert compile_command.run("net.py", "no/net.pit", (), None, options, weights=True) == 1
+    assert compile_command.run("net.py", None, (), "cuda:sm_1", options, weights=True) == 1

@@ -1,5 +1,6 @@
 // Programs on a device that is none: memory by streams, results, graphs, failures in the middle of a call.
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -23,8 +24,9 @@ class Host final : public pit::Device {
   int32_t ordinal() const override { return 0; }
   bool isSynchronous() const override { return false; }
   bool begin(const pit::Span *spans, int64_t count) override {
-    spanBytes = 0;
-    for (int64_t i = 0; i < count; ++i) spanBytes += spans[i].bytes;
+    uint64_t sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += spans[i].bytes;
+    spanBytes = sum;
     return true;
   }
   void end() override {}
@@ -33,7 +35,12 @@ class Host final : public pit::Device {
   void *allocateOnHost(uint64_t bytes) override { return std::malloc(bytes); }
   void freeOnHost(void *memory) override { std::free(memory); }
   bool copy(void *to, const void *from, uint64_t bytes, void *) override {
-    std::memcpy(to, from, bytes);
+    if (bytes == sizeof(int32_t)) {
+      // The word of the checks, as a device writes it while the host reads it.
+      __atomic_store_n(static_cast<int32_t *>(to), *static_cast<const int32_t *>(from), __ATOMIC_RELAXED);
+    } else {
+      std::memcpy(to, from, bytes);
+    }
     return true;
   }
   bool fill(void *to, uint8_t value, uint64_t bytes, void *) override {
@@ -56,7 +63,7 @@ class Host final : public pit::Device {
   }
 
   bool isFull = false, capturing = false, failing = false;
-  uint64_t spanBytes = 0;
+  std::atomic<uint64_t> spanBytes = 0;
   int unloaded = 0;
 };
 
@@ -162,6 +169,7 @@ void failuresEndTheCall(Host &device) {
 }
 
 int taken = 0;
+pit::Loaded *volatile captured = nullptr;  // stays until the process ends: no leak
 
 void graphsKeepNothing(Host &device) {
   pit::Loaded *loaded = load(device);
@@ -179,10 +187,7 @@ void graphsKeepNothing(Host &device) {
   const int before = device.unloaded;
   pit_device_unload(loaded);
   CHECK(device.unloaded == before);
-  // For the leak check: what a graph may use stays until the process ends.
-  static pit::Loaded *captured;
   captured = loaded;
-  CHECK(captured != nullptr);
   pit_device_set_allocator(&device, nullptr, nullptr);
 }
 
