@@ -1,6 +1,6 @@
 """`pit-select-tiles`: contractions become one operation each, with what stands around them and their tiles."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ from pit_mlir.passes.contractions.alternatives import name_of, offer
 from pit_mlir.passes.contractions.blocks import choose_block
 from pit_mlir.passes.contractions.form import form
 from pit_mlir.passes.contractions.join import join_users
+from pit_mlir.passes.contractions.parts import part
 from pit_mlir.passes.rules.functions import functions_of
 
 Absorb = Callable[[ContractOp], ContractOp | None]
@@ -33,6 +34,7 @@ STEPS: tuple[tuple[str, Absorb], ...] = (
     ("a gather while packing", absorb_read),
     # Then what becomes of the sums, the scatter last: nothing can follow it.
     ("element-wise work on its results", absorb_epilogue),
+    ("a gather while packing", absorb_read),
     ("a scatter on store", absorb_write),
 )
 
@@ -56,6 +58,7 @@ class SelectTiles(Pass):
         "num-contracts": "Contractions formed",
         "num-absorbed": "Operations that became part of a contraction",
         "num-lists": "Lists offered to contractions",
+        "num-parted": "Contractions taken apart, as their results are read in slices of columns",
         "num-joined": "Element-wise operations joined with the next one, so that a contraction can take them",
     }
 
@@ -88,17 +91,27 @@ def select_tiles(block: ir.Block, report: Report, choice: str = "", chip: str = 
     report.count("num-contracts", len(formed))
     for made in formed:
         grown = grow(made, report)
-        if choice or not chip:
-            grown = offer(grown, open_indices, choice)
-        offered = [one for one in alternatives_of(grown.operation) if one is not None]
-        report.count("num-lists", len(offered))
-        if len(offered) > 1:
-            names = ", ".join(map(name_of, offered))
-            text = (
-                f"each call counts the live micro-tiles {names}, and follows the list that costs least, or none; "
-                f"costs: {database().origin}"
-            )
-            report.remark(location_text(grown.operation.location), text, topic="kernel")
+        parts = [] if chip else part(grown)
+        report.count("num-parted", 1 if parts else 0)
+        for one in [grow(one, report) for one in parts] or [grown]:
+            offer_lists(one, open_indices, choice, chip, report)
+
+
+def offer_lists(
+    op: ContractOp, open_indices: Sequence[ir.Value], choice: str, chip: str, report: Report
+) -> None:
+    """Gives `op` the lists that it may follow."""
+    if choice or not chip:
+        op = offer(op, open_indices, choice)
+    offered = [one for one in alternatives_of(op.operation) if one is not None]
+    report.count("num-lists", len(offered))
+    if len(offered) > 1:
+        names = ", ".join(map(name_of, offered))
+        text = (
+            f"each call counts the live micro-tiles {names}, and follows the list that costs least, or none; "
+            f"costs: {database().origin}"
+        )
+        report.remark(location_text(op.operation.location), text, topic="kernel")
 
 
 def drop_marks(block: ir.Block) -> None:

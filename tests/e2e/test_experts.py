@@ -144,6 +144,47 @@ def test_places_of_experts(style: type[torch.nn.Module], tokens: int) -> None:
         assert f"-> tensor<{tokens}x5x4xf32>" not in str(compiled.ir)
 
 
+class Merged(torch.nn.Module):
+    """Gate and up of an expert in one weight: its halves, or its even and odd rows, with biases and clamps."""
+
+    def __init__(self, experts: int, chosen: int, *, alternating: bool) -> None:
+        super().__init__()
+        self.router = torch.nn.Linear(DIM, experts)
+        self.up = torch.nn.Parameter(torch.randn(experts, 2 * HIDDEN, DIM) * DIM**-0.5)
+        self.bias = torch.nn.Parameter(torch.randn(experts, 2 * HIDDEN))
+        self.down = torch.nn.Parameter(torch.randn(experts, DIM, HIDDEN) * HIDDEN**-0.5)
+        self.chosen, self.alternating = chosen, alternating
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights, chosen = self.router(x).softmax(-1).topk(self.chosen, -1)
+        one_hot = torch.nn.functional.one_hot(chosen, len(self.up)).to(x.dtype)
+        hidden = torch.einsum("td,ehd->eth", x, self.up)
+        if self.alternating:
+            hidden = hidden + self.bias[:, None]
+            gate, up = hidden[..., ::2].clamp(max=7.0), hidden[..., 1::2].clamp(-7.0, 7.0)
+            hidden = gate * torch.sigmoid(1.702 * gate) * (up + 1)
+        else:
+            gate, up = hidden.chunk(2, -1)
+            hidden = torch.nn.functional.silu(gate) * up
+        out = torch.einsum("eth,edh->etd", hidden, self.down)
+        return torch.einsum("etd,te->td", out, (one_hot * weights[..., None]).sum(1))
+
+
+@pytest.mark.parametrize(
+    ("alternating", "freeze"), [(False, False), (True, True)], ids=["halves", "alternating, frozen"]
+)
+def test_gate_and_up_in_one_weight(alternating: bool, freeze: bool) -> None:
+    """Both are computed by one kernel, which reads each where it lies; no product of both is in memory."""
+    torch.manual_seed(7)
+    model = Merged(5, 2, alternating=alternating).eval()
+    tokens = torch.export.Dim("tokens", min=0, max=4096)
+    options = pit.CompileOptions(freeze=freeze)
+    compiled = pit.compile(model, (torch.randn(12, DIM),), dynamic_shapes=({0: tokens},), options=options)
+    assert "computed with its sibling" in str(compiled.explain())
+    for count in (12, 1, 7, 127, 0):
+        assert_equal(compiled, model, torch.randn(count, DIM), 1e-5)
+
+
 def test_rows_of_a_table_are_no_experts() -> None:
     """An embedding is looked up, a row for each token, and not sorted by its number."""
 

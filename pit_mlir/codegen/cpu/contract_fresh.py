@@ -7,8 +7,8 @@ before the next panel. That is what few rows need that have their columns for th
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import Index, add, ceil_div, compare, loop, minimum, mul, select, sub
+from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.codegen.cpu.build import Index, add, ceil_div, compare, loop, minimum, mul, select, sub, value
 from pit_mlir.codegen.cpu.contract_ahead import NextBlock, block_from
 from pit_mlir.codegen.cpu.contract_columns import Shared
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task, scratch
@@ -50,10 +50,10 @@ class FreshForm(PanelledForm):
         for frame, factor, buffers, behind in zip(frames, factors, products, after, strict=True):
             with loop(0, section.count) as number:
                 step = add(section.first, number)
-                self.pack_panel(frame, task, buffers, factor, panel, step)
                 has_step = compare("slt", add(number, 1), section.count)
                 beside = self.block(frame, factor, task, panel, add(step, 1), has_step)
                 following = None if beside is None or behind is None else beside.otherwise(behind)
+                self.pack_panel(frame, task, buffers, factor, panel, step, following)
                 self.multiply_step(buffers, panel, 0, step, mul(number, section.size), following)
 
     def block(
@@ -64,9 +64,16 @@ class FreshForm(PanelledForm):
         return block_from(frame, factor, task, column, first, exists)
 
     def pack_panel(
-        self, frame: Frame, task: Task, buffers: Buffers, factor: Factor, panel: Index, step: Index
+        self,
+        frame: Frame,
+        task: Task,
+        buffers: Buffers,
+        factor: Factor,
+        panel: Index,
+        step: Index,
+        following: NextBlock | None,
     ) -> None:
-        """Packs `step` of a panel of `factor`, the columns of `frame`."""
+        """Packs `step` of a panel of `factor`, the columns of `frame`, and asks for the `following` one."""
         tile, axis = self.tile, frame.depth_axes[0]
         first, column = mul(step, tile.depth), mul(panel, tile.width)
         count = minimum(tile.depth, sub(frame.steps, first))
@@ -77,8 +84,15 @@ class FreshForm(PanelledForm):
             )
         )
 
+        def ask(inside: Index, step: Index) -> None:
+            assert following is not None, "asked for where there is one"
+            view = following.view
+            place = add(mul(inside, following.distance), mul(step, view.strides[axis]))
+            memref.prefetch(view.buffer, [value(add(view.base, place))], False, 2, True)
+
         def pack(part: Factor, start: Index, some: Index) -> None:
             target = Panels(buffers.columns, tile.width, 0, start, tile.lanes)
-            target.pack_along(part, frame.column_axis, wide, axis, some)
+            asks = None if following is None else ask
+            target.pack_along(part, frame.column_axis, wide, axis, some, asks)
 
         in_parts(frame, here, first, count, pack)

@@ -312,20 +312,42 @@ class Panels:
 
             vectors(count, self.lanes, body)
 
-    def pack_along(self, factor: Factor, column: int, count: Index, depth: int, steps: Index) -> None:
-        """Packs `count` columns at the first `steps` places of axis `depth`, whichever way they lie."""
+    def pack_along(
+        self,
+        factor: Factor,
+        column: int,
+        count: Index,
+        depth: int,
+        steps: Index,
+        ask: Callable[[Index, Index], None] | None = None,
+    ) -> None:
+        """Packs `count` columns at the first `steps` places of axis `depth`, whichever way they lie.
+
+        Where they lie along the depth, `ask(column, step)` may ask for what is packed later, for each vector read.
+        """
         if lies_across(factor, column, depth):
-            self.pack_transposed(factor, column, count, depth, steps)
+            self.pack_transposed(factor, column, count, depth, steps, ask)
         else:
             self.pack(factor, column, count, steps, lambda view, step: mul(step, view.strides[depth]))
 
-    def pack_transposed(self, factor: Factor, column: int, count: Index, depth: int, steps: Index) -> None:
+    def pack_transposed(
+        self,
+        factor: Factor,
+        column: int,
+        count: Index,
+        depth: int,
+        steps: Index,
+        ask: Callable[[Index, Index], None] | None = None,
+    ) -> None:
         """As `pack`, from sources that are contiguous along axis `depth`."""
         with loop(0, count, self.lanes) as first:
 
             def block(step: ir.Value, mask: ir.Value | None) -> None:
                 place = self.place(step, first)
                 at = factor.moved(lambda view: mul(step, view.strides[depth]))
+                for number in range(self.lanes if ask is not None and mask is None else 0):
+                    assert ask is not None, "there is something to ask for"
+                    ask(add(first, number), step)
                 square = transposed_square(at, depth, mask, column, first, count, self.lanes)
                 for number, packed in enumerate(square):
                     vector.store(packed, self.buffer, [value(add(place, number * self.width))])

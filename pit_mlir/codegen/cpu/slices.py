@@ -14,7 +14,7 @@ def slice_in_place(source: ir.Value) -> ir.Operation | None:
     shape, whole = (list(ir.RankedTensorType(value.type).shape) for value in (source, maker.operands[0]))
     # Of a column the last dimension is dropped: that of the slice is another one, be it of the same size.
     keeps_last = len(shape) == len(whole) or list(maker.attributes["static_sizes"])[-1] != 1
-    is_in_rows = bool(shape) and shape[-1] == whole[-1] and set(maker.attributes["static_strides"]) == {1}
+    is_in_rows = bool(shape) and shape[-1] == whole[-1] and list(maker.attributes["static_strides"])[-1] == 1
     return maker if is_in_rows and keeps_last else None
 
 
@@ -45,6 +45,8 @@ def is_even(source: ir.Value, dim: int) -> bool:
     if len(kept) != rank or is_part(maker.operands[0]):
         return False
     outer, inner = kept[dim], kept[dim + 1]
+    if list(maker.attributes["static_strides"])[outer] != 1:
+        return False
     is_whole = sizes[inner] == whole[inner] and not ir.ShapedType.is_dynamic_size(whole[inner])
     return is_whole and all(size == 1 for size in whole[outer + 1 : inner])
 

@@ -94,9 +94,9 @@ def absorb_write(op: ContractOp) -> ContractOp | None:
 
 
 def absorb_read(op: ContractOp) -> ContractOp | None:
-    """Takes in a `pit.sread` of an operand: its rows are gathered while they are packed."""
+    """Takes in a `pit.sread` of an operand: its rows are gathered while they are packed, or where sums are finished."""
     header = Header.of(op)
-    for reader in elements(op.operation.regions[0].blocks[0]):
+    for reader in (reader for block in blocks_of(op) for reader in elements(block)):
         read = owner(reader.operation.operands[0])
         if read is None or read.name != "pit.sread":
             continue
