@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pit_mlir.bindings import ir, memref, vector
 from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.build import Index, value
-
-ALIGNMENT = 16
-"""Bytes that a thread moves at once; buffers begin at multiples of it."""
+from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 
 WHOLE = 1 << 40
 """The nominal size of a flat buffer: addresses are computed inside of the tensor, nothing reads the size."""
@@ -29,31 +28,20 @@ def flat_buffer(buffer: ir.Value) -> tuple[ir.Value, list[Index]]:
     return memref.reinterpret_cast(whole, given[0], [], [value(WHOLE)], [], [0], [size], [1]), strides
 
 
-def bytes_of(type_: ir.Type) -> int:
-    """The size of an element in memory."""
-    return 8 if isinstance(type_, ir.IndexType) else max(8, width_of(type_)) // 8
-
-
-def width_of(type_: ir.Type) -> int:
-    """The bits of a number."""
-    assert isinstance(type_, ir.FloatType | ir.IntegerType), f"numbers have a width, {type_} has none"
-    return type_.width
-
-
 def is_aligned(lanes: int, element: ir.Type, offsets: Sequence[Index]) -> bool:
     """Whether vectors of `lanes` elements at any sum of multiples of `offsets` can be moved as a whole.
 
-    They are then a multiple or a part of 16 bytes, and begin at a multiple of their size.
+    They are then a multiple or a part of 16 bytes, and begin at a multiple of their size, as buffers do of 16 bytes.
     """
     size = bytes_of(element)
-    step = min(ALIGNMENT, lanes * size)
+    step = min(CHUNK_BYTES, lanes * size)
     return all(isinstance(offset, int) and offset * size % step == 0 for offset in offsets)
 
 
 def load_vector(buffer: ir.Value, at: Sequence[Index], lanes: int) -> ir.Value:
     """`lanes` neighbouring elements from `at` on, which is aligned as `is_aligned` says."""
     element = ir.MemRefType(buffer.type).element_type
-    alignment = min(ALIGNMENT, lanes * bytes_of(element))
+    alignment = min(CHUNK_BYTES, lanes * bytes_of(element))
     places = [value(place) for place in at]
     return vector.load(ir.VectorType.get([lanes], element), buffer, places, alignment=alignment)
 
@@ -61,5 +49,5 @@ def load_vector(buffer: ir.Value, at: Sequence[Index], lanes: int) -> ir.Value:
 def store_vector(given: ir.Value, buffer: ir.Value, at: Sequence[Index]) -> None:
     """Writes neighbouring elements from `at` on, which is aligned as `is_aligned` says."""
     type_ = ir.VectorType(given.type)
-    alignment = min(ALIGNMENT, type_.shape[0] * bytes_of(type_.element_type))
+    alignment = min(CHUNK_BYTES, type_.shape[0] * bytes_of(type_.element_type))
     vector.store(given, buffer, [value(place) for place in at], alignment=alignment)

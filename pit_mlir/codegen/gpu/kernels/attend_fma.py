@@ -13,7 +13,8 @@ from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.attend_pack import Operand
 from pit_mlir.codegen.cpu.attention import Attention, Rows
 from pit_mlir.codegen.cpu.build import Index, value
-from pit_mlir.codegen.gpu.flat import bytes_of, is_aligned, load_vector
+from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.gpu.flat import is_aligned, load_vector
 from pit_mlir.codegen.gpu.kernels.attend_task import StartOf, State, Task, Widths, larger
 from pit_mlir.codegen.gpu.launch import SHARED_BYTES, Grid, barrier, shuffle
 

@@ -9,8 +9,10 @@ from pit_mlir.codegen.cpu.brackets import allocate_like, give, private_copy, rea
 from pit_mlir.codegen.cpu.build import Index, value
 from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.rows import combined, compact, same_rows, usable_rows
-from pit_mlir.codegen.gpu.flat import ALIGNMENT, bytes_of, load_vector, store_vector
+from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.gpu.flat import load_vector, store_vector
 from pit_mlir.codegen.gpu.launch import each
+from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 
 
@@ -160,4 +162,4 @@ def vector_lanes(type_: ir.Type, axis: Sequence[int]) -> int:
     if not is_vector or last in axis or tensor.is_dynamic_dim(last):
         return 1
     size = bytes_of(element)
-    return ALIGNMENT // size if tensor.shape[last] * size % ALIGNMENT == 0 and tensor.shape[last] else 1
+    return CHUNK_BYTES // size if tensor.shape[last] * size % CHUNK_BYTES == 0 and tensor.shape[last] else 1

@@ -10,8 +10,8 @@ from pit_mlir.codegen.cpu import build
 from pit_mlir.codegen.cpu.brackets import give, private_copy, read, sizes
 from pit_mlir.codegen.cpu.build import Index, compare, value, when
 from pit_mlir.codegen.cpu.sort import inlined, truth
+from pit_mlir.codegen.gpu.build import bytes_of
 from pit_mlir.codegen.gpu.checks import check_word, fail
-from pit_mlir.codegen.gpu.flat import bytes_of
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 
