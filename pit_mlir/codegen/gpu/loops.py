@@ -19,6 +19,7 @@ from pit_mlir.codegen.cpu.build import (
 )
 from pit_mlir.codegen.cpu.loops import has_unit_stride, ordered_as_output, relax
 from pit_mlir.codegen.cpu.nest import Nest, collapsed, mentions
+from pit_mlir.codegen.gpu.block_sums import LONGEST_OF_WARP, across_block, partial_buffers
 from pit_mlir.codegen.gpu.bodies import Combination, combinations, copy_body
 from pit_mlir.codegen.gpu.elementwise import emit_elementwise
 from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, across_warp, each, launch
@@ -26,8 +27,6 @@ from pit_mlir.codegen.gpu.sizes import device_extents
 
 SHORTEST_LINE = 16
 """Terms of a sum that lanes share; of fewer each thread takes those of its own point."""
-LONGEST_OF_WARP = 2048
-"""Terms of a sum that one warp takes; more are for all warps of a block."""
 
 
 def emit(nest: Nest) -> None:
@@ -77,20 +76,28 @@ def emit_serial(nest: Nest, outer: Sequence[int], reductions: Sequence[int]) -> 
 def emit_lanes(
     nest: Nest, outer: Sequence[int], reductions: Sequence[int], combined: Sequence[Combination]
 ) -> None:
-    """A warp for each point of the outputs: its lanes take terms in turn, and combine what they have."""
+    """A warp or a block for each point of the outputs: threads take terms in turn, and combine what they have."""
     sizes = [nest.extents[d] for d in outer]
-    points = product(sizes)
-    per_block = THREADS // WARP
+    points, terms = product(sizes), product([nest.extents[d] for d in reductions])
+    is_block = isinstance(terms, int) and terms > LONGEST_OF_WARP
+    per_block = 1 if is_block else THREADS // WARP
     with launch(blocks_for(points, per_block)) as grid:
-        first = add(mul(grid.block, per_block), grid.warp)
+        partials = partial_buffers(grid, [nest]) if is_block else {}
+        first = grid.block if is_block else add(mul(grid.block, per_block), grid.warp)
+        thread, threads = (grid.thread, THREADS) if is_block else (grid.lane, WARP)
         with loop(first, points, mul(grid.blocks, per_block)) as number:
             coordinates: list[Index] = [0] * len(nest.extents)
             place(coordinates, outer, delinearize(number, sizes))
             neutral = [one.neutral() for one in combined]
-            partial = fold_terms(nest, reductions, coordinates, neutral, grid.lane, WARP)
-            whole = [across_warp(v, one.apply) for v, one in zip(partial, combined, strict=True)]
-            # One lane alone reads what it then writes.
-            with when(is_less(grid.lane, 1)):
+            partial = fold_terms(nest, reductions, coordinates, neutral, thread, threads)
+            whole = [
+                across_block(grid, number, one, partials[number.type])
+                if is_block
+                else across_warp(number, one.apply)
+                for number, one in zip(partial, combined, strict=True)
+            ]
+            # One thread alone reads what it then writes.
+            with when(is_less(thread, 1)):
                 initial = initial_values(nest, coordinates)
                 finals = [one.apply(a, b) for one, a, b in zip(combined, initial, whole, strict=True)]
                 store_values(nest, coordinates, finals)

@@ -27,12 +27,10 @@ from pit_mlir.codegen.cpu.build import (
 from pit_mlir.codegen.cpu.loops import ordered_as_output, relax
 from pit_mlir.codegen.cpu.nest import Nest, position
 from pit_mlir.codegen.cpu.row_fusion import are_rows, is_allocated, looked_up, row_iterators, users
+from pit_mlir.codegen.gpu.block_sums import LONGEST_OF_WARP, across_block, partial_buffers
 from pit_mlir.codegen.gpu.bodies import Combination, combinations, copy_body
-from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, Grid, across_warp, barrier, launch
+from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, Grid, across_warp, launch
 from pit_mlir.codegen.gpu.sizes import comes_from_device
-
-LONGEST_OF_WARP = 1024
-"""Elements of a row that one warp takes; a longer one is for all warps of a block."""
 
 
 def rows_in_common(nests: Sequence[Nest]) -> int:
@@ -155,17 +153,6 @@ def emit_rows(nests: Sequence[Nest], count: int, ops: Collection[ir.Operation]) 
             store_row(row, [b for b in row.written if not is_passing(b, ops)], count)
 
 
-def partial_buffers(grid: Grid, nests: Sequence[Nest]) -> dict[ir.Type, ir.Value]:
-    """Shared memory for a number of each warp, for every type that is summed up."""
-    types = dict.fromkeys(
-        ir.MemRefType(operand.type).element_type
-        for nest in nests
-        if len(nest.parallels()) < len(nest.extents)
-        for operand in nest.operands[nest.inputs :]
-    )
-    return {type_: grid.shared([grid.warps], type_) for type_ in types}
-
-
 def is_passing(buffer: ir.Value, ops: Collection[ir.Operation]) -> bool:
     """Whether only `ops` use `buffer`, all of which is theirs."""
     return is_allocated(buffer) and is_contiguous(buffer) and all(user in ops for user in users(buffer))
@@ -214,19 +201,9 @@ def reduced(row: Row, nest: Nest, inside: Sequence[int], coordinates: Sequence[I
 
 def across(row: Row, number: ir.Value, combination: Combination) -> ir.Value:
     """`number` of all threads that share the row, combined, in each of them."""
-    number = across_warp(number, combination.apply)
-    if not row.is_block:
-        return number
-    shared = row.partials[number.type]
-    # The block may still read what was there before.
-    barrier()
-    with when(is_less(row.grid.lane, 1)):
-        memref.store(number, shared, [row.grid.warp])
-    barrier()
-    whole = memref.load(shared, [value(0)])
-    for warp in range(1, row.grid.warps):
-        whole = combination.apply(whole, memref.load(shared, [value(warp)]))
-    return whole
+    if row.is_block:
+        return across_block(row.grid, number, combination, row.partials[number.type])
+    return across_warp(number, combination.apply)
 
 
 Written = Mapping[ir.Value, Element | ir.Value]
