@@ -20,6 +20,12 @@ BIN = Path(sys.executable).parent
 SANITIZERS = {"address": "address,undefined", "thread": "thread"}
 LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
 PYTHON_TESTS = ("tests/unit/test_runtime_library.py", "tests/unit/test_engine.py")
+# ThreadSanitizer would take fibers for one thread whose stack jumps.
+EMULATOR_TESTS = (
+    "tests/gpu/test_emulator_copies.py",
+    "tests/gpu/test_emulator_reports.py",
+    "tests/gpu/test_emulator_warp.py",
+)
 GUARDED_TESTS = (
     "tests/unit/test_contract_sparse.py",
     "tests/unit/test_contract_segments.py",
@@ -93,7 +99,8 @@ def sanitize(name: str) -> bool:
         "LD_PRELOAD": " ".join(libraries),
         "PIT_RUNTIME_LIBRARY": str(build / "libpit_runtime.so"),
     }
-    return bool(run(sys.executable, "-m", "pytest", *PYTHON_TESTS, environment=environment)) or bool(native)
+    tests = (*PYTHON_TESTS, *(EMULATOR_TESTS if name == "address" else ()))
+    return bool(run(sys.executable, "-m", "pytest", *tests, environment=environment)) or bool(native)
 
 
 def found(library: str) -> str:

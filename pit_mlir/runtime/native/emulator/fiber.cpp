@@ -6,10 +6,12 @@
 #include <cstdint>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define LEAVE(keep, stack, bytes) __sanitizer_start_switch_fiber(keep, stack, bytes)
 #define ARRIVE(kept, stack, bytes) __sanitizer_finish_switch_fiber(kept, stack, bytes)
 #else
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)0)
 #define LEAVE(keep, stack, bytes) ((void)0)
 #define ARRIVE(kept, stack, bytes) ((void)0)
 #endif
@@ -19,7 +21,7 @@ namespace {
 constexpr size_t kPage = 4096;
 }
 
-#if defined(__x86_64__)
+#if defined(PIT_OWN_SWITCH)
 // void pit_switch_stacks(void **leave, void *enter): keeps what a call preserves on the stack that is left.
 // pit_enter_fiber is where a new fiber begins: its function and argument wait in registers that a call preserves.
 extern "C" void pit_switch_stacks(void **leave, void *enter);
@@ -69,9 +71,10 @@ bool Fiber::start(void (*body)(void *), void *argument) {
     stack_ = static_cast<char *>(mapped);
     if (mprotect(stack_, kPage, PROT_NONE) != 0) return false;
   }
+  ASAN_UNPOISON_MEMORY_REGION(stack_ + kPage, kStack - kPage);
   body_ = body;
   argument_ = argument;
-#if defined(__x86_64__)
+#if defined(PIT_OWN_SWITCH)
   // What pit_switch_stacks pops (r15 r14 r13 r12 rbx rbp) and where it returns to; the stack is aligned then.
   auto **top = reinterpret_cast<void **>(stack_ + kStack) - 9;
   std::fill_n(top, 9, nullptr);
@@ -103,7 +106,7 @@ void Fiber::begin(void *fiber) {
 
 void Fiber::resume() {
   LEAVE(&fakeOutside_, stack_, kStack);
-#if defined(__x86_64__)
+#if defined(PIT_OWN_SWITCH)
   pit_switch_stacks(&outside_, inside_);
 #else
   swapcontext(&outside_, &inside_);
@@ -113,7 +116,7 @@ void Fiber::resume() {
 
 void Fiber::suspend() {
   LEAVE(&fakeInside_, outsideStack_, outsideBytes_);
-#if defined(__x86_64__)
+#if defined(PIT_OWN_SWITCH)
   pit_switch_stacks(&inside_, outside_);
 #else
   swapcontext(&inside_, &outside_);

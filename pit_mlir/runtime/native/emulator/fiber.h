@@ -3,7 +3,10 @@
 
 #include <cstddef>
 
-#if !defined(__x86_64__)
+// Elsewhere, and for tests, as the C library does it.
+#if defined(__x86_64__) && !defined(PIT_PORTABLE_FIBERS)
+#define PIT_OWN_SWITCH
+#else
 #include <ucontext.h>
 #endif
 
@@ -37,7 +40,7 @@ class Fiber {
   char *stack_ = nullptr;                              // its lowest page may not be touched
   void (*body_)(void *) = nullptr;
   void *argument_ = nullptr;
-#if defined(__x86_64__)
+#if defined(PIT_OWN_SWITCH)
   void *inside_ = nullptr, *outside_ = nullptr;  // stack pointers of who waits
 #else
   ucontext_t inside_, outside_;
