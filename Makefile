@@ -2,6 +2,7 @@
 # make test   everything: checks, unit, end-to-end and lit tests, one summary at the end
 # make fuzz   random programs and mutated text until Ctrl-C; N=1000 for so many of each, SEED=7 to choose where they begin
 # make bench  ten minutes of benchmarks against torch, zentorch and others, into bench/results, and their figures; ONLY=moe for some
+# make emulate  the end-to-end tests again, for a GPU, in the emulator; ONLY="test_experts or test_models" for some
 # make check  format, lint, types, import law, size budget
 # make sanitize  libpit_runtime with ASan and UBSan, with TSan, with guard pages, and their tests
 # make format puts the sources into the format that `make check` asks for
@@ -16,7 +17,7 @@ STAMPS := build/stamps
 NATIVE := CMakeLists.txt $(wildcard pit_mlir/runtime/native/*)
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: demo test fuzz bench sanitize check format setup clean
+.PHONY: demo test emulate fuzz bench sanitize check format setup clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -24,6 +25,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python tests/run_all.py
+
+emulate: setup
+	@PIT_TARGET=emulator $(BIN)/python -m pytest -n auto $(if $(ONLY),-k "$(ONLY)") tests/e2e
 
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz all $(if $(N),--n $(N)) $(if $(SEED),--seed $(SEED))

@@ -123,6 +123,7 @@ def test_options_of_another_type(options: object) -> None:
         pit.compile(Small().eval(), (torch.randn(5, 7),), options=options)  # type: ignore[arg-type]
 
 
+@pytest.mark.cpu
 def test_deterministic_programs_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     from pit_mlir.passes.pit_check_determinism import CheckDeterminism
 

@@ -259,6 +259,7 @@ def test_dead_columns_are_not_read() -> None:
         assert_close(ours(x, mask), expected)
 
 
+@pytest.mark.cpu
 def test_full_lists_are_left() -> None:
     """With almost everything live the kernel runs as if there were no list: it multiplies what is not listed by 0."""
     model, masks = STYLES["float product, 32x1"]
