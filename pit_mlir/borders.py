@@ -180,7 +180,7 @@ class TorchBorder:
         for argument, value in zip(arguments, values, strict=True):
             dtype, shape = self._expected[argument]
             if not isinstance(value, torch.Tensor):
-                raise mismatch(argument, f"{type(value).__name__} {value!r}")
+                raise mismatch(argument, f"{type(value).__name__} {value!r}", self._device)
             fits = value.dtype is dtype and self._is_here(value) and value.layout is torch.strided
             if (
                 not fits

@@ -144,7 +144,9 @@ def build(
     else:
         bound, artifact = bound_torch_model(model, args, kwargs, dynamic_shapes, sparsity, plan, show)
     show("done", 1, 1)
-    settings = Settings(plan.target, is_text(model), plan.options.freeze, plan.options.check_finite)
+    # numpy has no arrays on a GPU.
+    arrays = is_text(model) and plan.target.kind != "cuda"
+    settings = Settings(plan.target, arrays, plan.options.freeze, plan.options.check_finite)
     explained = replace(artifact, explanation=artifact.explanation.renewed(title_of(model)))
     compiled = assemble(bound, explained, settings)
     if plan.options.freeze:

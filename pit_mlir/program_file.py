@@ -22,7 +22,7 @@ from pit_mlir.plain import Plain, restored
 from pit_mlir.runtime.cross import device_of
 from pit_mlir.runtime.library import VERSION
 from pit_mlir.snapshot import Snapshot
-from pit_mlir.target import host
+from pit_mlir.target import Target, host
 
 KIND = "program"
 X86_INSTRUCTIONS = (
@@ -38,6 +38,12 @@ class Machine:
 
     architecture: str
     instructions: tuple[str, ...]
+
+    @staticmethod
+    def of(target: Target) -> "Machine":
+        """What a program for `target` that is compiled here needs: for a GPU, plain instructions are enough."""
+        here = Machine.here()
+        return Machine(here.architecture, ()) if target.kind == "cuda" else here
 
     @staticmethod
     def here() -> "Machine":
@@ -125,7 +131,7 @@ def save(compiled: CompiledModule, path: str | Path, *, weights: bool) -> None:
         "kind": KIND,
         "writer": __version__,
         "runtime": VERSION,
-        "machine": plain.of(Machine.here(), "machine"),
+        "machine": plain.of(Machine.of(compiled.target), "machine"),
         "program": plain.of(saved, "program"),
         "call": call_to_data(model.call),
     }

@@ -12,10 +12,12 @@ from pit_mlir.runtime.library import library, library_path
 from pit_mlir.runtime.machine_code import is_loadable
 from pit_mlir.runtime.memref import ELEMENTS, Signature, TensorType
 from pit_mlir.runtime.program import INTERFACE, Code, Program
-from pit_mlir.target import CPU, Target
+from pit_mlir.target import CPU, Target, host
 
 CHECKS_ATTRIBUTE = "pit.checks"
 KERNELS_ATTRIBUTE = "pit.kernels"
+PLAIN_INSTRUCTIONS = {"x86_64": ("x86-64", "+sse2"), "aarch64": ("generic", "+neon")}
+"""What LLVM calls the oldest processor of an architecture, and a feature of it."""
 CUBIN = 2
 """How `gpu.binary` numbers the format of machine code; others hold PTX."""
 
@@ -73,7 +75,24 @@ def build_code(
     )
     signature = signature_of(ir.TypeAttr(function.attributes["function_type"]).value)
     run_pipeline(module, target_pipeline(target, deterministic=deterministic), report)
+    if target.kind == "cuda":
+        use_plain_instructions(module)
     return code_of(module, signature, take_kernels(module, target) if target.is_gpu else None)
+
+
+def use_plain_instructions(module: ir.Module) -> None:
+    """Has the functions of `module` use what every processor of this architecture has.
+
+    The host code of a program for a GPU does little but launch, and runs on whatever machine the GPU is in.
+    """
+    cpu, features = PLAIN_INSTRUCTIONS[host().architecture]
+    with module.context:
+        for op in module.body.operations:
+            if op.operation.name == "llvm.func":
+                op.operation.attributes["target_cpu"] = ir.StringAttr.get(cpu)
+                op.operation.attributes["target_features"] = ir.Attribute.parse(
+                    f'#llvm.target_features<["{features}"]>'
+                )
 
 
 def take_kernels(module: ir.Module, target: Target) -> Kernels:

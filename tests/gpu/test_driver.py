@@ -1,5 +1,6 @@
 """The runtime on a driver without a GPU: launches, memory, graphs, checks, and each failure of the driver."""
 
+import dataclasses
 import gc
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ import pytest
 from host_programs import add_code, add_kernel
 from stub_driver import StubDriver, build
 
+import pit_mlir
+from pit_mlir import program_file
 from pit_mlir.errors import InputError, PlatformError
 from pit_mlir.runtime import device as devices
 from pit_mlir.runtime.device import Device, Image, Kernels, best_image
@@ -326,3 +329,41 @@ def test_calls_from_several_threads(driver: StubDriver, gpu: Device, code: Code)
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+EXP = """func.func @main(%x: tensor<?xf32>) -> tensor<?xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?xf32>
+  %e = tensor.empty(%n) : tensor<?xf32>
+  %y = linalg.exp ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}"""
+
+
+def test_programs_in_files(driver: StubDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program for a GPU runs on any processor; its file has code for the chip, and PTX for others."""
+    path = tmp_path / "exp.pit"
+    pit_mlir.compile(EXP, target="cuda:sm_80").save(path)
+    bare = dataclasses.replace(program_file.host(), features=frozenset())
+    monkeypatch.setattr(program_file, "host", lambda: bare)
+    for chip, begin in ((8, "\x7fELF"), (9, "//"), (10, "//")):
+        driver.native.stub_chip(chip, 0)
+        devices.gpu.cache_clear()
+        driver.log()
+        loaded = pit_mlir.load(path)
+        assert driver.log()[0].startswith(f"load {begin}")
+        with pytest.raises(
+            InputError, match=r"ndarray .*; the program was compiled for float32 of shape .* on cuda:0"
+        ):
+            loaded(np.ones(3, np.float32))
+    driver.native.stub_chip(7, 5)
+    devices.gpu.cache_clear()
+    with pytest.raises(
+        PlatformError,
+        match=r"fits GPU 0 .stub 0., which is an sm_75: there is cubin for sm_80, ptx for sm_80",
+    ):
+        pit_mlir.load(path)
+    driver.native.stub_devices(0)
+    devices.gpu.cache_clear()
+    with pytest.raises(PlatformError, match=r"exp.pit: looking for GPU 0: CUDA_ERROR_NO_DEVICE"):
+        pit_mlir.load(path)
