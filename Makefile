@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMPS := build/stamps
-NATIVE := CMakeLists.txt $(wildcard pit_mlir/runtime/native/*)
+NATIVE := CMakeLists.txt $(wildcard pit_mlir/runtime/native/* pit_mlir/runtime/native/*/*)
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .PHONY: demo test emulate fuzz bench sanitize check format setup clean
