@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pit_mlir.errors import InputError, PassError, PitError, PlatformError, UnsupportedError
+from pit_mlir.errors import InputError, KernelError, PassError, PitError, PlatformError, UnsupportedError
 from pit_mlir.log import configure as _configure_log
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "CompileOptions",
     "CompiledModule",
     "InputError",
+    "KernelError",
     "Padding",
     "PassError",
     "PitError",
