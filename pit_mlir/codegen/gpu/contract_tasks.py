@@ -157,10 +157,10 @@ class Tasks:
                 yield Task(outer, row, rows, first, columns, part)
 
     def strip_of(self, coordinates: dict[int, Index]) -> Index:
-        """The number of the strip of columns of a segment."""
+        """The number of the strip of columns of a segment; where one list is for all columns, they are one strip."""
         plan = self.frame.plan
         [number] = plan.of_role("column")
-        return next(coordinates[p] for p in plan.axes[number].iterators if p in coordinates)
+        return next((coordinates[p] for p in plan.axes[number].iterators if p in coordinates), 0)
 
 
 def find_segment(frame: Frame, tile: Index, rows: int, grid: Grid) -> tuple[ir.Value, ir.Value]:
