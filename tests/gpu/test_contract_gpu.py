@@ -220,3 +220,38 @@ def test_no_register_is_spilled(equation: str, sizes: dict[str, int], type_: str
     assert {name: (one.spill_stores, one.spill_loads) for name, one in use.items()} == dict.fromkeys(
         use, (0, 0)
     )
+
+
+def test_channels_are_listed_inside_of_windows() -> None:
+    """An entry stands for all places of its channel, in the images and in the weights."""
+    window = "affine_map<(n, c, x, i, y, j) -> (n, c, x + i, y + j)>"
+    maps = [
+        f"affine_map<(n, f, x, y, c, i, j) -> ({dims})>"
+        for dims in ("n, c, x, i, y, j", "f, c, i, j", "n, f, x, y")
+    ]
+    shapes = [f"tensor<{dims}xf32>" for dims in ("2x9x4x3x5x2", "5x9x3x2", "2x5x4x5")]
+    kinds = ", ".join(f"#linalg.iterator_type<{k}>" for k in ["parallel"] * 4 + ["reduction"] * 3)
+    compiled = program(f"""
+func.func @main(%x: tensor<2x9x6x6xf32>, %w: {shapes[1]}, %c: {shapes[2]}, %mask: tensor<9xf32>) -> {shapes[2]} {{
+  %I = "pit.detect"(%mask) {{segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64}}
+      : (tensor<9xf32>) -> !pit.index
+  %v = "pit.window"(%x) {{map = {window}, operandSegmentSizes = array<i32: 1, 0>}} : (tensor<2x9x6x6xf32>) -> {shapes[0]}
+  %q = "pit.contract"(%c, %I) ({{
+    %a = "pit.element"(%v) {{map = {maps[0]}, compact = false}} : ({shapes[0]}) -> f32
+    %b = "pit.element"(%w) {{map = {maps[1]}, compact = false}} : ({shapes[1]}) -> f32
+    "pit.yield"(%a, %b) : (f32, f32) -> ()
+  }}, {{
+  ^bb0(%s: f32):
+    "pit.yield"(%s) : (f32) -> ()
+  }}) {{indexing_maps = [{maps[2]}], iterator_types = [{kinds}], group = array<i64: 4>, block = array<i64>,
+       compact = false, combine = "store"}} : ({shapes[2]}, !pit.index) -> {shapes[2]}
+  return %q : {shapes[2]}
+}}""")
+    rng = np.random.default_rng(2)
+    mask = (np.arange(9) % 4 == 1).astype(np.float32)
+    images = (rng.standard_normal((2, 9, 6, 6)) * mask[:, None, None]).astype(np.float32)
+    weights = rng.standard_normal((5, 9, 3, 2)).astype(np.float32)
+    [actual] = compiled.run_numpy(images, weights, np.zeros((2, 5, 4, 5), np.float32), mask)
+    windows = np.lib.stride_tricks.sliding_window_view(images.astype(float), (3, 2), (2, 3))
+    expected = np.einsum("ncxyij,fcij->nfxy", windows, weights.astype(float))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)

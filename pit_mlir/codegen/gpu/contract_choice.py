@@ -21,7 +21,9 @@ def may_choose(plan: ContractPlan) -> bool:
     That is for sure where the listed factor is plain values; what a mask leaves out is read by nobody.
     """
     maker = owner(narrow_factor(plan.factors[0]) or plan.factors[0])
-    return plan.listed == "depth" and maker is not None and isinstance(maker.opview, ElementOp)
+    if plan.listed != "depth" or plan.has_tables or plan.lists_part:
+        return False
+    return maker is not None and isinstance(maker.opview, ElementOp)
 
 
 def follows_list(frame: Frame, grid: Grid, cost: float) -> ir.Value:

@@ -81,10 +81,7 @@ class Staging:
         self.frame, self.side, self.factor, self.captured, self.grid = frame, side, factor, captured, grid
         self.views = frame.views_of(readers)
         self.last = frame.depth_axes[-1]
-        self.is_listed = (
-            frame.plan.listed == "depth"
-            and frame.plan.axes[self.last].iterators[-1:] == (frame.plan.group[-1:])
-        )
+        self.is_listed = frame.listed_depth == self.last
         self.element = stored_element(factor.type)
         self.across = self.lies_across()
         lines, width = (depth, extent) if self.across else (extent, depth)
