@@ -85,3 +85,24 @@ func.func @constants(%y: memref<4xf32>) {
   }
   return
 }
+
+// -----
+
+// The size of a part of a buffer is what the part was made with.
+
+// CHECK-LABEL: func.func @part
+// CHECK-SAME: %{{.*}}: memref<1xindex>, %[[BOUND:.*]]: index
+// CHECK: memref.alloc(%[[BOUND]]) : memref<?x48xf32>
+// CHECK: memref.alloc(%[[BOUND]]) : memref<?x2x8xf32>
+func.func @part(%total: memref<1xindex>, %bound: index) {
+  %c0 = arith.constant 0 : index
+  %loaded = memref.load %total[%c0] : memref<1xindex>
+  %size = arith.minui %loaded, %bound : index
+  %x = memref.alloc(%size) : memref<?x48xf32>
+  %part = memref.subview %x[0, 0] [%size, 16] [1, 1] : memref<?x48xf32> to memref<?x16xf32, strided<[48, 1]>>
+  %heads = memref.expand_shape %part [[0], [1, 2]] output_shape [%size, 2, 8]
+      : memref<?x16xf32, strided<[48, 1]>> into memref<?x2x8xf32, strided<[48, 8, 1]>>
+  %rows = memref.dim %heads, %c0 : memref<?x2x8xf32, strided<[48, 8, 1]>>
+  %y = memref.alloc(%rows) : memref<?x2x8xf32>
+  return
+}

@@ -12,7 +12,7 @@ from pit_mlir.codegen.cpu.row_fusion import users
 from pit_mlir.codegen.gpu.checks import check_word
 from pit_mlir.codegen.gpu.copies import emit_copy
 from pit_mlir.codegen.gpu.launch import launch
-from pit_mlir.codegen.gpu.sizes import CASTS, MINIMA, bound, comes_from_device, is_computed
+from pit_mlir.codegen.gpu.sizes import CASTS, MINIMA, bound, comes_from_device, is_computed, size_of
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.walk import has_any, operations
@@ -76,22 +76,17 @@ def on_host(function: ir.Operation) -> Iterator[ir.Operation]:
 
 
 def fold_sizes(function: ir.Operation) -> None:
-    """Sizes of buffers become what they were allocated with, before that becomes a bound."""
-    dynamic = ir.ShapedType.get_dynamic_size()
+    """Sizes of buffers and of views of them become what they were made with, before that becomes a bound."""
     for op in operations(function, "memref.dim"):
         buffer, dim = op.operands
-        while not isinstance(buffer.owner, ir.Block) and buffer.owner.operation.name == "memref.cast":
-            buffer = buffer.owner.operation.operands[0]
         constant = None if isinstance(dim.owner, ir.Block) else dim.owner.operation
-        maker = None if isinstance(buffer.owner, ir.Block) else buffer.owner.operation
-        if maker is None or maker.name != "memref.alloc" or constant is None:
+        if constant is None or constant.name != "arith.constant":
             continue
-        if constant.name != "arith.constant":
-            continue
-        number = ir.IntegerAttr(constant.attributes["value"]).value
-        shape = ir.MemRefType(buffer.type).shape
-        if shape[number] == dynamic:
-            op.results[0].replace_all_uses_with(maker.operands[shape[:number].count(dynamic)])
+        with ir.InsertionPoint(op), op.location:
+            size = size_of(buffer, ir.IntegerAttr(constant.attributes["value"]).value)
+            if size is not None:
+                op.results[0].replace_all_uses_with(value(size))
+        if size is not None:
             op.erase()
 
 

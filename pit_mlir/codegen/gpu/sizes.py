@@ -34,6 +34,38 @@ def is_computed(op: ir.Operation) -> bool:
     return op.name.startswith(ARITHMETIC) or op.name in VIEWS or op.name == "memref.dim"
 
 
+SIZES: Mapping[str, tuple[str, int]] = {
+    "memref.alloc": ("", 0),
+    "memref.expand_shape": ("static_output_shape", 1),
+    "memref.reinterpret_cast": ("static_sizes", 2),
+    "memref.subview": ("static_sizes", 2),
+}
+"""Operations that are given the sizes of their result: the attribute with the known ones, and which segment of the
+operands has the others."""
+
+
+def size_of(buffer: ir.Value, dim: int) -> Index | None:
+    """The size of `buffer` along `dim` as whoever made it was given it; None where it was not."""
+    type_, dynamic = ir.MemRefType(buffer.type), ir.ShapedType.get_dynamic_size()
+    if type_.shape[dim] != dynamic:
+        return type_.shape[dim]
+    maker = None if isinstance(buffer.owner, ir.Block) else buffer.owner.operation
+    if maker is None:
+        return None
+    if maker.name == "memref.cast":
+        return size_of(maker.operands[0], dim)
+    if maker.name not in SIZES:
+        return None
+    attribute, segment = SIZES[maker.name]
+    sizes = list(maker.attributes[attribute]) if attribute else list(type_.shape)
+    if len(sizes) != type_.rank:
+        return None
+    first = segment
+    if "operandSegmentSizes" in maker.attributes:
+        first = sum(list(maker.attributes["operandSegmentSizes"])[:segment])
+    return sizes[dim] if sizes[dim] != dynamic else maker.operands[first + sizes[:dim].count(dynamic)]
+
+
 def device_extents(nest: Nest) -> set[int]:
     """The iterators of `nest` whose extents only the device knows: buffers have room for more behind them."""
     return {
