@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from torch_mlir.dialects import func as func
     from torch_mlir.dialects import gpu as gpu
     from torch_mlir.dialects import linalg as linalg
-    from torch_mlir.dialects import llvm as llvm
     from torch_mlir.dialects import math as math
     from torch_mlir.dialects import memref as memref
     from torch_mlir.dialects import nvgpu as nvgpu
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from torch_mlir.dialects import vector as vector
     from torch_mlir.dialects import x86 as x86
     from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
+
+    # Its types are made in C++, of which checkers see nothing.
+    llvm: Any
 
 # The modules of dialects take 10 to 60 ms each to import, which a tool that starts often should not pay for all.
 _LAZY = {

@@ -195,7 +195,7 @@ class _Form:
 
     constants: _Constants
     device: torch.device
-    autocast: torch.dtype | None
+    autocast: str | None
     dtypes: tuple[torch.dtype | None, ...]
     axes: tuple[tuple[int | str, ...], ...]
     transposed: tuple[bool, ...]

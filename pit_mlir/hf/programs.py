@@ -65,9 +65,9 @@ def is_traced() -> bool:
     return torch.compiler.is_dynamo_compiling() or is_tracing(torch)
 
 
-def autocast() -> torch.dtype | None:
+def autocast() -> str | None:
     """What torch.autocast casts to at the moment: a program is compiled under the autocast it is called under."""
-    return autocast_type(torch)
+    return autocast_type(torch, "cpu")
 
 
 def refuse_gradients(what: str, tensors: Iterable[Tensor]) -> None:
