@@ -16,13 +16,23 @@ def assemble(model: BoundModel, artifact: Artifact, settings: Settings) -> Compi
     snapshot: Snapshot | None = None
     if settings.freeze:
         prepare = None if artifact.prepare is None else program_of(artifact.prepare, settings.target)
-        snapshot = Snapshot(prepare, {*artifact.used, *returned_weights(model.interface)}, border)
+        used = {*artifact.used, *returned_weights(model.interface)} - states(model.interface)
+        snapshot = Snapshot(prepare, used, border)
     return CompiledModule(program, model, border, artifact, settings, snapshot)
 
 
 def returned_weights(interface: Interface) -> set[int]:
     """The numbers of the weights that the model returns as they are, or writes somewhere."""
     values = (*interface.outputs, *(back.value for back in interface.write_backs))
-    returned = {value.argument for value in values if isinstance(value, ArgumentOutput)}
+    return weights_among(interface, {value.argument for value in values if isinstance(value, ArgumentOutput)})
+
+
+def states(interface: Interface) -> set[int]:
+    """The numbers of the weights that calls write to, which are never frozen."""
+    return weights_among(interface, {back.argument for back in interface.write_backs})
+
+
+def weights_among(interface: Interface, arguments: set[int]) -> set[int]:
+    """The numbers, counted among weights, of those `arguments` that are weights."""
     weights = [number for number, a in enumerate(interface.arguments) if a.kind == "weight"]
-    return {order for order, number in enumerate(weights) if number in returned}
+    return {order for order, number in enumerate(weights) if number in arguments}

@@ -153,6 +153,8 @@ class CompiledModule:
             # The tensors themselves, of which `values` may be contiguous copies.
             tensors = self._ordered(originals or self._model.weights.read(), given)
             self._verify_apart(tensors)
+            if self._snapshot is not None:
+                self._take_states(values, tensors)
         sizes = self._sizes(values) if self._is_dynamic else {}
         passed = [*values, *prepared]
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
@@ -271,6 +273,13 @@ class CompiledModule:
         if self._settings.check_finite:
             verify_finite(self._border, arguments, admitted)
         return admitted
+
+    def _take_states(self, values: list[Any], tensors: Sequence[Any]) -> None:
+        """Puts what the model writes to into `values`: no snapshot knows what the last call left there."""
+        for back in self._write_backs:
+            argument = self._arguments[back.argument]
+            if argument.kind == "weight":
+                [values[back.argument]] = self._admit([argument], [tensors[back.argument]])
 
     def _verify_apart(self, tensors: Sequence[Any]) -> None:
         """Raises `InputError` for an input that shares memory with another argument, if one of them is written to.

@@ -17,7 +17,8 @@ class CompileOptions:
     """Options of `pit_mlir.compile`.
 
     `freeze`: the program works on a snapshot of the weights. What depends on weights alone is computed once, and
-    again by `CompiledModule.refresh()`; weights may be stored in another layout. Off, weights are read live.
+    again by `CompiledModule.refresh()`; weights may be stored in another layout. Off, weights are read live, as is in
+    any case what the model itself writes to, such as a cache of keys and values.
 
     `floats`: "real" lets the compiler reorder sums as if floats were real numbers, as every fast matrix product
     does; "strict" forbids it, which leaves few reductions that can be made sparse.

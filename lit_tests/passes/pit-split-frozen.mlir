@@ -64,3 +64,18 @@ func.func @main(%w: tensor<?xf32> {pit.kind = "weight"}, %x: tensor<?x1xf32> {pi
   %y = arith.addf %v, %x : tensor<?x1xf32>
   return %y : tensor<?x1xf32>
 }
+
+// -----
+
+// What calls write to is read at each call; @prepare takes it as it takes all weights, and computes nothing with it.
+// CHECK-LABEL: func.func @prepare
+// CHECK-SAME: (%[[STATE:.*]]: tensor<8xf32>, %[[B:.*]]: tensor<8xf32>) -> tensor<8xf32>
+// CHECK-NOT: %[[STATE]]
+// CHECK-LABEL: func.func @main
+// CHECK: arith.addf
+func.func @main(%state: tensor<8xf32> {pit.kind = "state"}, %b: tensor<8xf32> {pit.kind = "weight"})
+    -> (tensor<8xf32>, tensor<8xf32>) {
+  %sum = arith.addf %state, %b : tensor<8xf32>
+  %square = arith.mulf %b, %b : tensor<8xf32>
+  return %sum, %square : tensor<8xf32>, tensor<8xf32>
+}

@@ -154,7 +154,7 @@ def import_captured(captured: CapturedModel, context: ir.Context) -> ImportedMod
         further = drop_results(function, len(plan.results))
         put_checks(function, checks, further[: len(checks)])
         put_marks(function, marks, further[len(checks) :])
-        _describe_arguments(function, arguments)
+        _describe_arguments(function, arguments, {back.argument for back in plan.write_backs})
     fold_sizes(module, function, arguments, symbols.ranges, lambda pipeline: run(pipeline, module, graph))
 
     interface = Interface(
@@ -239,13 +239,17 @@ def _argument(graph: fx.Graph, spec: InputSpec, symbols: Symbols) -> Argument:
     return Argument(name, "input" if is_input else "weight", DTYPES[value.dtype], shape)
 
 
-def _describe_arguments(function: func.FuncOp, arguments: Sequence[Argument]) -> None:
-    """Puts `pit.name` and `pit.kind` on the arguments of `@main`."""
+def _describe_arguments(function: func.FuncOp, arguments: Sequence[Argument], written: set[int]) -> None:
+    """Puts `pit.name` and `pit.kind` on the arguments of `@main`; a weight that is `written` to is a state."""
+    kinds = [
+        "state" if number in written and argument.kind == "weight" else argument.kind
+        for number, argument in enumerate(arguments)
+    ]
     function.attributes["arg_attrs"] = ir.ArrayAttr.get(
         [
             ir.DictAttr.get(
-                {"pit.kind": ir.StringAttr.get(argument.kind), "pit.name": ir.StringAttr.get(argument.name)}
+                {"pit.kind": ir.StringAttr.get(kind), "pit.name": ir.StringAttr.get(argument.name)}
             )
-            for argument in arguments
+            for kind, argument in zip(kinds, arguments, strict=True)
         ]
     )

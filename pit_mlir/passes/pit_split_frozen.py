@@ -25,9 +25,9 @@ DIALECTS = ("linalg.", "tensor.", "arith.", "math.", "tm_tensor.")
 class SplitFrozen(Pass):
     """Move what depends on weights alone from @main into @prepare, whose results @main takes.
 
-    A weight is an argument of @main with `pit.kind = "weight"`. @prepare takes all of them, in order; @main gets
-    one more argument, `pit.kind = "prepared"`, for each result of @prepare. A module of which nothing depends on
-    weights alone stays as it is.
+    A weight is an argument of @main with `pit.kind = "weight"`, or "state" where calls write to it: then nothing that
+    depends on it moves. @prepare takes all of them, in order; @main gets one more argument, `pit.kind = "prepared"`,
+    for each result of @prepare. A module of which nothing depends on weights alone stays as it is.
     """
 
     name: ClassVar[str] = "pit-split-frozen"
@@ -73,13 +73,13 @@ def captured(op: ir.Operation) -> Iterator[tuple[ir.Operation, int, ir.Value]]:
                 yield from captured(inner.operation)
 
 
-def weight_numbers(function: func.FuncOp) -> list[int]:
-    """Which arguments of `function` are weights."""
+def numbers_of(function: func.FuncOp, *kinds: str) -> list[int]:
+    """Which arguments of `function` are of one of `kinds`."""
     attributes = [ir.DictAttr(attribute) for attribute in function.arg_attrs]
     return [
         number
         for number, named in enumerate(attributes)
-        if "pit.kind" in named and ir.StringAttr(named["pit.kind"]).value == "weight"
+        if "pit.kind" in named and ir.StringAttr(named["pit.kind"]).value in kinds
     ]
 
 
@@ -100,8 +100,8 @@ class Split:
     def of(main: func.FuncOp) -> "Split":
         """The split of `main`; nothing is changed yet."""
         arguments = list(main.arguments)
-        split = Split(main, [arguments[number] for number in weight_numbers(main)])
-        decided = set(split.weights)
+        split = Split(main, [arguments[number] for number in numbers_of(main, "weight", "state")])
+        decided = {arguments[number] for number in numbers_of(main, "weight")}
         known: set[ir.Value] = set()
         operations = [op.operation for op in main.entry_block.operations]
         for op in operations:

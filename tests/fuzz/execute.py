@@ -14,7 +14,7 @@ from pit_mlir.errors import PassError, PitError
 from pit_mlir.frontend.padding import Padding
 from pit_mlir.options import CompileOptions
 from pit_mlir.passes.pipelines import rewrite_pipeline
-from pit_mlir.passes.pit_split_frozen import weight_numbers
+from pit_mlir.passes.pit_split_frozen import numbers_of
 from pit_mlir.passes.runner import run_pipeline
 from pit_mlir.runtime.engine import build_program
 from pit_mlir.runtime.library import library
@@ -104,7 +104,7 @@ def execute(program: programs.Program) -> tuple[str, list[np.ndarray]]:
         machines, weights = [], []
         if program.freeze:
             functions = {op.attributes["sym_name"].value: op for op in module.body.operations}
-            weights = weight_numbers(functions["main"])
+            weights = numbers_of(functions["main"], "weight", "state")
             if "prepare" in functions:
                 alone = ir.Module.create()
                 alone.body.append(functions["prepare"])
