@@ -32,6 +32,7 @@ from pit_mlir.frontend.source import keep_model_frames, model_line
 from pit_mlir.frontend.symbols import Symbols
 from pit_mlir.frontend.views import clean_views
 from pit_mlir.frontend.weights import weight_source
+from pit_mlir.frontend.wide_factors import widen_factors
 from pit_mlir.passes.interrupts import interrupts_deferred
 
 aten = torch.ops.aten
@@ -138,6 +139,7 @@ def import_captured(captured: CapturedModel, context: ir.Context) -> ImportedMod
     drop_softmax_guards(graph)
     count_from_end(graph)
     widen_integers(graph)
+    widen_factors(graph)
     clean_views(graph)
     values: Sequence[Any] = output.args[0]  # type: ignore[assignment]
     numbers = {spec.arg.name: number for number, spec in enumerate(specs)}
