@@ -30,6 +30,17 @@ _LONGEST_HEADER = 1 << 30
 _CHUNK = 1 << 22
 
 
+def _umask() -> int:
+    """The permissions that new files lack; the system tells only whoever sets others."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
+"""As it was when this module was imported: asking for it later would change it for a moment in all threads."""
+
+
 def write_container(file: IO[bytes], data: Any, parts: Mapping[str, Buffer]) -> None:
     """Writes `data`, which JSON can hold, and `parts`."""
     views = {name: memoryview(part).cast("B") for name, part in parts.items()}
@@ -150,6 +161,8 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open(descriptor, "wb") as file:
             yield file
+            # What the user lets others read of new files, they may read of this one.
+            os.fchmod(descriptor, 0o666 & ~_UMASK)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):

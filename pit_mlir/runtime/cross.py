@@ -27,7 +27,7 @@ class AbsentProgram(Program):
         images = ", ".join(f"{image.kind} for {image.chip}" for image in kernels.images) if kernels else ""
         raise PlatformError(
             f"this program was compiled for a GPU ({images or 'no kernels'}) and there is none to run it: "
-            f"{self._reason}; target='emulator' runs its kernels on this processor, slowly"
+            f"{self._reason}"
         )
 
 

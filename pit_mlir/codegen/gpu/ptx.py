@@ -141,9 +141,16 @@ def libdevice() -> Path | None:
 
 
 def ptxas() -> Path | None:
-    """The assembler: `$PIT_PTXAS`, that of the package nvidia-cuda-nvcc, or one on the path."""
+    """The assembler: `$PIT_PTXAS`, that of the package nvidia-cuda-nvcc, or one on the path.
+
+    Raises `PlatformError` where the variable names none.
+    """
     chosen = os.environ.get(PTXAS_VARIABLE)
     if chosen:
+        if shutil.which(chosen) is None:
+            raise PlatformError(
+                f"${PTXAS_VARIABLE} is {chosen!r}, expected a program: unset it, or name NVIDIA's ptxas"
+            )
         return Path(chosen)
     on_path = shutil.which("ptxas")
     return nvidia_file("bin", "ptxas") or (Path(on_path) if on_path else None)
@@ -164,7 +171,8 @@ def assemble(text: str, chip: str) -> tuple[bytes, dict[str, KernelUse]]:
             with open(descriptor, "w") as file:
                 file.write(text)
             raise PassError(
-                f"ptxas refuses the kernels for {chip}; the PTX is in {kept}\n{done.stderr.strip()}"
+                f"{tool} refuses the kernels for {chip} and ends with {done.returncode}; the PTX is in {kept}\n"
+                f"{(done.stderr or done.stdout).strip()}"
             )
         return target.read_bytes(), dict(uses(done.stderr))
 
