@@ -212,7 +212,10 @@ class ContractPlan:
         roles = roles_of(kinds, carried[0], carried[1])
         if listed == "rows" and is_in_strips(plan, roles, [*(a for a in accesses.values() if a), result]):
             plan, strip = replace(plan, listed="strips"), strip_of(group, block)
-            roles = ["outer" if p in group[:-1] and p != strip else role for p, role in enumerate(roles)]
+            # Of the rows, only those that are listed are a list's; the others have the same one.
+            apart = {p for p, role in enumerate(roles) if role == "row"} | set(group)
+            apart -= {strip, group[-1]}
+            roles = ["outer" if p in apart else role for p, role in enumerate(roles)]
         elif listed == "rows":
             # What rows and columns share is the segment of a row: the columns are those of its key.
             keys = set(group) & carried[1]

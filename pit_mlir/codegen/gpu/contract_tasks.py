@@ -60,9 +60,7 @@ class Tasks:
     def is_key(self, axis: int) -> bool:
         """Whether the coordinate of an outer axis is that of a segment."""
         plan = self.frame.plan
-        if plan.listed == "strips":
-            return False
-        keys = plan.group[:-1] if plan.listed == "parts" else plan.keys
+        keys = plan.group[:-1] if plan.listed in ("strips", "parts") else plan.keys
         return plan.axes[axis].iterators[-1] in keys
 
     def most_row_tiles(self) -> Index:

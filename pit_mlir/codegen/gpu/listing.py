@@ -72,14 +72,22 @@ def count_parts(parts: Parts) -> None:
     assert parts.counts is not None
     with launch(parts.count) as grid:
         room = grid.shared([grid.warps], i32())
-        segment, part = build.delinearize(grid.block, [parts.bits.segments, parts.of_segment])
-        start = build.mul(part, PART)
-        stop = build.minimum(build.add(start, PART), parts.bits.bytes_of_segment)
-        base = build.mul(segment, parts.bits.bytes_of_segment)
-        found = ones_between(grid, parts.bits, build.add(base, start), build.add(base, stop))
-        _, whole = scan(grid, found, room)
-        with when(is_first(grid)):
-            memref.store(whole, parts.counts, [grid.block])
+        # The host launches as many blocks as there may be parts.
+        with when(build.is_less(grid.block, parts.count)):
+            count_part(grid, parts, room)
+
+
+def count_part(grid: Grid, parts: Parts, room: ir.Value) -> None:
+    """One block: how many bits are set in its part."""
+    assert parts.counts is not None
+    segment, part = build.delinearize(grid.block, [parts.bits.segments, parts.of_segment])
+    start = build.mul(part, PART)
+    stop = build.minimum(build.add(start, PART), parts.bits.bytes_of_segment)
+    base = build.mul(segment, parts.bits.bytes_of_segment)
+    found = ones_between(grid, parts.bits, build.add(base, start), build.add(base, stop))
+    _, whole = scan(grid, found, room)
+    with when(is_first(grid)):
+        memref.store(whole, parts.counts, [grid.block])
 
 
 def ones_between(grid: Grid, bits: Bits, start: Index, stop: Index) -> ir.Value:
