@@ -152,3 +152,22 @@ def test_hidden_layer_that_is_returned() -> None:
     x, mask = torch.randn(5, DIM), (torch.rand(5, HIDDEN) > 0.6).long()
     for found, expected in zip(pit.compile(model, (x, mask))(x, mask), model(x, mask), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("inference")
+@pytest.mark.parametrize(("axis", "size"), [(2, 5), (1, 3)], ids=["heads", "places of heads"])
+def test_heads_of_a_projection_are_masked(axis: int, size: int) -> None:
+    """What is listed for each token is one of the axes that the columns of the projection are taken apart into."""
+
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.value = nn.Linear(DIM, 15)
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return self.value(x).unflatten(-1, (5, 3)) * mask.unsqueeze(axis)
+
+    model, x, mask = Heads().eval(), torch.randn(7, DIM), (torch.rand(7, size) < 0.5).float()
+    compiled = pit.compile(model, (x, mask))
+    assert lists_of(compiled)[0] == 1
+    assert_near(compiled(x, mask), exact(model, x, mask), 1e-5)
