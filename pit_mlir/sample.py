@@ -120,13 +120,14 @@ class Choice:
         """The candidate that was followed."""
         return self.candidates[self.picked]
 
-    def done(self, work: "Work") -> "Work":
-        """What the candidate that was followed does, where `work` is what the last of the lists would do."""
+    def done(self, work: "Work", unlisted: int) -> "Work":
+        """What the candidate that was followed does, where `work` is what the last of the lists would do, and
+        `unlisted` what no list would: the dense model's, or that of the live rows."""
         *lists, dense = self.candidates
         if self.followed is dense:
-            return replace(work, done=work.dense)
+            return replace(work, done=unlisted)
         share = self.followed.places / lists[-1].places if lists[-1].places else 0.0
-        return replace(work, done=min(work.dense, round(work.done * share)))
+        return replace(work, done=min(unlisted, round(work.done * share)))
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,8 @@ def sample_of(exposure: Exposure, results: Sequence[Array], costs: str = "") -> 
     work = [work_of(work, lists, numbers) for work in exposure.work]
     choices = tuple(choice_of(one, results[one.result], costs) for one in exposure.choices)
     for exposed, choice in zip(exposure.choices, choices, strict=True):
-        work[exposed.work] = choice.done(work[exposed.work])
+        done, _ = extents_of(exposure.work[exposed.work], lists, numbers)
+        work[exposed.work] = choice.done(work[exposed.work], math.prod(done))
     return Sample(
         patterns,
         tuple(one if one.index is None else replace(one, index=pattern_numbers[one.index]) for one in work),
@@ -331,8 +333,10 @@ def heat_map(
     return tuple(tuple(round(float(share), 3) for share in row) for row in shares)
 
 
-def work_of(work: ExposedWork, lists: Sequence[Lists], numbers: Sequence[int]) -> Work:
-    """The multiply-adds of `work`, from the extents of its iterators and the lengths of its lists."""
+def extents_of(
+    work: ExposedWork, lists: Sequence[Lists], numbers: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """The extents of the iterators of `work`, as it runs without its own list, and in the dense model."""
     index = None if work.index is None else lists[work.index]
     listed = dict[int, int]()
     if index is not None and work.kind == "contraction":
@@ -348,6 +352,13 @@ def work_of(work: ExposedWork, lists: Sequence[Lists], numbers: Sequence[int]) -
             size = numbers[extent.place] if isinstance(extent, Number) else extent
             done.append(listed.get(position, 0) if size is None else size)
             dense.append(done[-1])
+    return done, dense
+
+
+def work_of(work: ExposedWork, lists: Sequence[Lists], numbers: Sequence[int]) -> Work:
+    """The multiply-adds of `work`, from the extents of its iterators and the lengths of its lists."""
+    index = None if work.index is None else lists[work.index]
+    done, dense = extents_of(work, lists, numbers)
     if work.kind == "attention":
         return attention_work(work, lists, done, dense)
     total = math.prod(dense)

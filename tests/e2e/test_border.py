@@ -112,7 +112,7 @@ def test_wrong_arguments_of_compile(arguments: tuple[Any, ...], message: str) ->
 
 
 def test_wrong_options_of_compile() -> None:
-    for options in ({"sparsity": "attention_mask"}, {"options": {"freeze": True}}, {"target": None}):
+    for options in ({"sparsity": "attention_mask"}, {"options": {"freeze": True}}, {"target": 3}):
         with pytest.raises(pit.InputError, match="expected"):
             pit.compile(tiny(), (X,), **options)
 

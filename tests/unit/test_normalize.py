@@ -57,8 +57,9 @@ def assert_same_results(text: str, entry: str, size: int = 3) -> str:
     return normal
 
 
-# Upstream has no code for these on tensors.
-RUNNABLE = [text for text in CASES if "softmax dim" not in text and "tm_tensor" not in text]
+# Upstream has no code for these on tensors, and calls a function for f16 that no library has everywhere.
+WITHOUT_CODE = ("softmax dim", "tm_tensor", "f16")
+RUNNABLE = [text for text in CASES if not any(word in text for word in WITHOUT_CODE)]
 
 
 @pytest.mark.parametrize("text", RUNNABLE, ids=function_name)
