@@ -66,9 +66,11 @@ class Subject:
         made = self.case.model(self.layers) if self.layers else self.case.model()  # type: ignore[call-arg]
         return made.eval()
 
-    def compile(self, run: Run, model: nn.Module, inputs: models.Inputs) -> pit.CompiledModule:
-        """Ours, as the model's user compiles it."""
-        return run.compile(model, inputs, sparsity=self.case.sparsity, options=self.options())
+    def compile(
+        self, model: nn.Module, inputs: models.Inputs, by: Callable[..., pit.CompiledModule] = pit.compile
+    ) -> pit.CompiledModule:
+        """Ours, as the model's user compiles it; `by` makes it."""
+        return by(model, inputs, sparsity=self.case.sparsity, options=self.options())
 
     def options(self) -> pit.CompileOptions:
         """What the compiler is told."""
@@ -117,8 +119,8 @@ def measure(run: Run, subject: Subject, with_memory: bool) -> None:
     model, inputs = subject.build(), case.inputs(generator)
     figures: dict[str, float] = {"layers": subject.layers}
     with empty_cache():
-        figures["compile s"], ours = seconds(lambda: subject.compile(run, model, inputs))
-        figures["again s"], _ = seconds(lambda: subject.compile(run, model, inputs))
+        figures["compile s"], ours = seconds(lambda: subject.compile(model, inputs, run.compile))
+        figures["again s"], _ = seconds(lambda: subject.compile(model, inputs, run.compile))
     figures["export s"], _ = seconds(lambda: torch.export.export(model, inputs))
     if subject.name == "tiny":
         # Calls that follow each other: one alone, with threads asleep and code forgotten, is what `pit_ms` has.
@@ -161,7 +163,7 @@ def main(
         for name, count in itertools.product(chosen(model, list(MODELS), "--model"), layers)
     ]
     # What is loaded once in a process is not what compiling one model costs.
-    Subject("tiny", 0, freeze).compile(run, nn.ReLU(), (torch.randn(8),))
+    Subject("tiny", 0, freeze).compile(nn.ReLU(), (torch.randn(8),), run.compile)
     for subject in run.each(list(dict.fromkeys(subjects))):
         run.attempt(subject, partial(measure, run, subject, memory))
 
