@@ -37,7 +37,7 @@ def shell(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["--list-passes"], ["--cse", "/dev/null"]])
-def test_start_is_cheap(words: list[str]) -> None:
+def test_start_loads_what_it_needs(words: list[str]) -> None:
     code = "import sys; from pit_mlir.tools.pit_mlir_opt import main; main(sys.argv[1:]); "
     # The bindings themselves import numpy.
     code += "print('|', *{'torch', 'z3', 'rich', 'typer'} & set(sys.modules))"
@@ -47,11 +47,6 @@ def test_start_is_cheap(words: list[str]) -> None:
     loaded = result.stdout.rpartition("|")[2].split()
     # What lists all passes loads them all, with the solver.
     assert loaded == [] or (words == ["--list-passes"] and "torch" not in loaded)
-    start = os.times()
-    subprocess.run([*COMMAND, *words], capture_output=True, timeout=60, check=False)
-    end = os.times()
-    used = end.children_user + end.children_system - start.children_user - start.children_system
-    assert used < 1.5, f"{used:.2f} s of processor time"
 
 
 def test_interrupt_ends_it_at_once() -> None:

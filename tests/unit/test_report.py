@@ -159,14 +159,15 @@ def test_page_and_text_say_what_was_chosen_and_why() -> None:
 
 def test_work_is_that_of_what_was_followed() -> None:
     work, chosen = Work("", "contraction", 640, 10_000, 0), choice("")
-    assert chosen.done(work).done == 640 * 30 * 8 // (20 * 32)
-    assert replace(chosen, picked=1).done(work).done == 640
-    assert replace(chosen, picked=2).done(work).done == 10_000
+    assert chosen.done(work, 10_000).done == 640 * 30 * 8 // (20 * 32)
+    assert chosen.done(work, 200).done == 200, "never more than without a list"
+    assert replace(chosen, picked=1).done(work, 10_000).done == 640
+    assert replace(chosen, picked=2).done(work, 10_000).done == 10_000
     nothing = replace(
         chosen,
         candidates=(chosen.candidates[0], replace(chosen.candidates[1], entries=0), chosen.candidates[2]),
     )
-    assert nothing.done(work).done == 0
+    assert nothing.done(work, 10_000).done == 0
 
 
 def test_links_lead_to_lines() -> None:
