@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, tensor
-from pit_mlir.codegen.cpu.checks import check
+from pit_mlir.codegen.checks import check
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import ir, tensor
+from pit_mlir.codegen.brackets import Lowering, give, private_copy, read
+from pit_mlir.codegen.checks import check
 from pit_mlir.codegen.cpu.attend import lower_attend
 from pit_mlir.codegen.cpu.block_mask import lower_block_mask
-from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
-from pit_mlir.codegen.cpu.checks import check
 from pit_mlir.codegen.cpu.contract import lower_contract
 from pit_mlir.codegen.cpu.contract_alternatives import is_deferred
 from pit_mlir.codegen.cpu.detect import lower_detect
@@ -18,7 +18,7 @@ from pit_mlir.codegen.cpu.rows import lower_size, lower_sread, lower_swrite
 from pit_mlir.codegen.cpu.scatter import lower_scatter
 from pit_mlir.codegen.cpu.segments import lower_generic
 from pit_mlir.codegen.cpu.sort import lower_sort
-from pit_mlir.codegen.cpu.windows import lower_window
+from pit_mlir.codegen.windows import lower_window
 from pit_mlir.diagnostics import Kernel, Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.walk import operations

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import func, ir
-from pit_mlir.codegen.cpu.build import move_here
-from pit_mlir.codegen.cpu.fingerprint import digest, is_constant, operation_lines
-from pit_mlir.codegen.cpu.outline import outline
+from pit_mlir.codegen.build import move_here
+from pit_mlir.codegen.fingerprint import digest, is_constant, operation_lines
+from pit_mlir.codegen.outline import outline
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.walk import outermost
 from pit_mlir.passes.base import Pass

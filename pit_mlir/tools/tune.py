@@ -24,13 +24,13 @@ from pit_mlir.analysis.cover import (
 )
 from pit_mlir.analysis.tiles import LEAST, MOST, UNITS
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.cpu.compress import moves_together
 from pit_mlir.codegen.cpu.contract_blocks import COMPRESSED, MOST_ROWS, PACKED
 from pit_mlir.codegen.cpu.contract_choice import MOVES_OF_PACKED, far, missed
 from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD
 from pit_mlir.codegen.cpu.contract_parts import BYTES_OF_SUMS, COLUMNS_OF_TASK
-from pit_mlir.codegen.cpu.index_buffers import WORD
+from pit_mlir.codegen.index_buffers import WORD
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.passes.pit_select_tiles import SelectTiles

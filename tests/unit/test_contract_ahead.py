@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.contract_access import Access
 from pit_mlir.codegen.cpu.contract_ahead import block_at
 from pit_mlir.codegen.cpu.contract_frame import Tile
 from pit_mlir.codegen.cpu.contract_pairs import pair_view

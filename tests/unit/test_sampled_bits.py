@@ -8,9 +8,9 @@ import pytest
 from contraction_text import poisoned
 
 from pit_mlir.bindings import arith, ir, tensor
-from pit_mlir.codegen.cpu.build import value
-from pit_mlir.codegen.cpu.index_buffers import MicroTile
+from pit_mlir.codegen.build import value
 from pit_mlir.codegen.cpu.sampled_bits import sample_of
+from pit_mlir.codegen.index_buffers import MicroTile
 from pit_mlir.dialect import make_context
 from pit_mlir.runtime.engine import build_program
 from pit_mlir.runtime.program import Program

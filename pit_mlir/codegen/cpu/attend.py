@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen import build
+from pit_mlir.codegen.attention import Attention, Blocks, Element, Ragged
+from pit_mlir.codegen.brackets import Lowering, allocate_like, give, read, sizes
 from pit_mlir.codegen.cpu.attend_kernel import emit_attend
-from pit_mlir.codegen.cpu.attention import Attention, Blocks, Element, Ragged
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, read, sizes
-from pit_mlir.codegen.cpu.fingerprint import block_lines, digest, is_constant
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
-from pit_mlir.codegen.cpu.outline import outline
+from pit_mlir.codegen.fingerprint import block_lines, digest, is_constant
+from pit_mlir.codegen.index_buffers import IndexBuffers
+from pit_mlir.codegen.outline import outline
 from pit_mlir.dialect.attend import AttendOp, indices_of
 from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.pit import int_array, integer

@@ -14,17 +14,8 @@ from functools import partial
 
 from pit_mlir.analysis.images import LOWEST_LIMIT
 from pit_mlir.bindings import arith, ir, linalg, math, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.attend_pack import (
-    Extra,
-    Format,
-    Operand,
-    pack_across,
-    pack_rows,
-    pack_transposed,
-    paired,
-)
-from pit_mlir.codegen.cpu.attention import (
+from pit_mlir.codegen import build
+from pit_mlir.codegen.attention import (
     Attention,
     Blocks,
     Rows,
@@ -34,12 +25,21 @@ from pit_mlir.codegen.cpu.attention import (
     segment_rows,
     truncated,
 )
-from pit_mlir.codegen.cpu.buffers import extent
-from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen.buffers import extent
+from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.cpu.attend_pack import (
+    Extra,
+    Format,
+    Operand,
+    pack_across,
+    pack_rows,
+    pack_transposed,
+    paired,
+)
 from pit_mlir.codegen.cpu.math import exp_bounded
-from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.codegen.cpu.panel import TALL, Panel, Product, transposed
-from pit_mlir.codegen.cpu.vectorize import evaluate
+from pit_mlir.codegen.outline import outline
+from pit_mlir.codegen.vectorize import evaluate
 from pit_mlir.target import Host
 
 QUERIES = 64

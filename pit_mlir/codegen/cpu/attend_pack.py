@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.attention import Attention, Element, Rows, as_stored, extended, stored_type
-from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen import build
+from pit_mlir.codegen.attention import Attention, Element, Rows, as_stored, extended, stored_type
+from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.cpu.loops import has_unit_stride
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
 from pit_mlir.codegen.cpu.panel import TALL, Panel, transposed
-from pit_mlir.codegen.cpu.vectorize import vector_type
+from pit_mlir.codegen.vectorize import vector_type
 from pit_mlir.target import Host
 
 

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu import build
+from pit_mlir.codegen import build
+from pit_mlir.codegen.attention import load_index
+from pit_mlir.codegen.brackets import Lowering, allocate, read
+from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.cpu.attend import captured_scalars, positions
-from pit_mlir.codegen.cpu.attention import load_index
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read
-from pit_mlir.codegen.cpu.build import Index
-from pit_mlir.codegen.cpu.checks import where_all
 from pit_mlir.codegen.cpu.detect import LIMIT
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
-from pit_mlir.codegen.cpu.intervals import Range, empty, evaluate, exactly, union
-from pit_mlir.codegen.cpu.vectorize import vector_type
+from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
+from pit_mlir.codegen.intervals import Range, empty, evaluate, exactly, union
+from pit_mlir.codegen.vectorize import vector_type
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.pit import int_array

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, math, memref, scf, vector, x86
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     choose,
@@ -22,8 +22,8 @@ from pit_mlir.codegen.cpu.build import (
     value,
 )
 from pit_mlir.codegen.cpu.contract_views import View
-from pit_mlir.codegen.cpu.index_buffers import WORD
 from pit_mlir.codegen.cpu.pack import Factor, Rows
+from pit_mlir.codegen.index_buffers import WORD
 from pit_mlir.target import Host
 
 ROWS_TOGETHER = 8

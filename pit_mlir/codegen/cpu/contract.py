@@ -8,25 +8,25 @@ through the epilogue to their places in the result.
 from collections.abc import Callable, Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, sizes
-from pit_mlir.codegen.cpu.buffers import extent, same
-from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, either, product, value
-from pit_mlir.codegen.cpu.checks import where_all
-from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.brackets import Lowering, allocate_like, give, private_copy, sizes
+from pit_mlir.codegen.buffers import extent, same
+from pit_mlir.codegen.build import Index, ceil_div, compare, either, product, value
+from pit_mlir.codegen.checks import where_all
+from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_alternatives import Alternative, Live, alternatives_of, live_of
 from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest, cost_of, numbers_of
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
 from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
-from pit_mlir.codegen.cpu.fingerprint import block_lines, constant_text, digest
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape
-from pit_mlir.codegen.cpu.outline import outline
-from pit_mlir.codegen.cpu.slices import is_even
-from pit_mlir.codegen.cpu.windows import read_windows
+from pit_mlir.codegen.fingerprint import block_lines, constant_text, digest
+from pit_mlir.codegen.index_buffers import IndexBuffers, IndexShape
+from pit_mlir.codegen.outline import outline
+from pit_mlir.codegen.slices import is_even
+from pit_mlir.codegen.windows import read_windows
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import owner
 from pit_mlir.errors import UnsupportedError

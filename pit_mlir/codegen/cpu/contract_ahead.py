@@ -7,7 +7,7 @@ multiplies, memory is idle. So the micro-kernel asks for some lines of the next 
 from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,

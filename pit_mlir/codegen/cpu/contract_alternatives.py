@@ -6,12 +6,12 @@ from typing import Any
 
 from pit_mlir.analysis.tiles import costs
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.brackets import Lowering, sizes
-from pit_mlir.codegen.cpu.build import Index, ceil_div, compare, mul, product, sum_over
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, IndexShape, MicroTile, Sample
+from pit_mlir.codegen.brackets import Lowering, sizes
+from pit_mlir.codegen.build import Index, ceil_div, compare, mul, product, sum_over
 from pit_mlir.codegen.cpu.live_bits import bytes_of_element
 from pit_mlir.codegen.cpu.row_bits import WORD, list_live, list_parts
 from pit_mlir.codegen.cpu.sampled_bits import all_bits, sample_of
+from pit_mlir.codegen.index_buffers import IndexBuffers, IndexShape, MicroTile, Sample
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp, is_by_key
 from pit_mlir.dialect.structured import owner

@@ -6,7 +6,7 @@ What a list names of the columns is read where it lies, and added to sums that s
 from dataclasses import replace
 
 from pit_mlir.bindings import ir, vector
-from pit_mlir.codegen.cpu.build import Index, add, floor_div, loop, mul, sub, value, zero
+from pit_mlir.codegen.build import Index, add, floor_div, loop, mul, sub, value, zero
 from pit_mlir.codegen.cpu.contract_frame import Task, scratch
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, SkinnyForm
 from pit_mlir.codegen.cpu.contract_views import index_at

@@ -8,7 +8,7 @@ the micro-kernel multiplies, or few times as many, so that rows share no zeros o
 from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, func, ir, memref
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,

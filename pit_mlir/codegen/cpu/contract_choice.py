@@ -23,7 +23,7 @@ from pit_mlir.analysis.cover import (
 )
 from pit_mlir.analysis.tiles import costs
 from pit_mlir.bindings import arith, ir, tensor
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pit_mlir.bindings import ir, vector
-from pit_mlir.codegen.cpu.build import Index, add, loop, minimum, mul, sub, value
+from pit_mlir.codegen.build import Index, add, loop, minimum, mul, sub, value
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task, scratch
 from pit_mlir.codegen.cpu.pack import transpose
 

@@ -5,7 +5,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -17,8 +17,8 @@ from pit_mlir.codegen.cpu.build import (
     product,
     value,
 )
-from pit_mlir.codegen.cpu.contract_access import Access
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at, view_of
 from pit_mlir.codegen.cpu.pack import Factor, computed
 from pit_mlir.dialect.yield_ import yielded

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.build import Index, add, ceil_div, compare, loop, minimum, mul, select, sub, value
+from pit_mlir.codegen.build import Index, add, ceil_div, compare, loop, minimum, mul, select, sub, value
 from pit_mlir.codegen.cpu.contract_ahead import NextBlock, block_from
 from pit_mlir.codegen.cpu.contract_columns import Shared
 from pit_mlir.codegen.cpu.contract_frame import Frame, Task, scratch

@@ -6,7 +6,7 @@ them where they lie.
 """
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     ceil_div,
     choose,

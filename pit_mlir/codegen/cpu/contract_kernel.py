@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from pit_mlir.codegen.cpu.build import compare, either
+from pit_mlir.codegen.build import compare, either
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_axpy import AxpyForm
 from pit_mlir.codegen.cpu.contract_blocks import BlocksForm
 from pit_mlir.codegen.cpu.contract_dot import DotForm
@@ -14,7 +15,6 @@ from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_panelled import PanelledForm
 from pit_mlir.codegen.cpu.contract_panels import is_panelled
 from pit_mlir.codegen.cpu.contract_parts import PartsForm
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_runs import RunsForm
 from pit_mlir.codegen.cpu.contract_skinny import SkinnyForm
 from pit_mlir.codegen.cpu.contract_stream import StreamForm

@@ -1,7 +1,7 @@
 """What of a contraction's rows is alive: rows that are zero throughout are left out of a task."""
 
 from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.cpu.build import Index, floor_div, fold, mul, sub, zero
+from pit_mlir.codegen.build import Index, floor_div, fold, mul, sub, zero
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.pack import Factor
 

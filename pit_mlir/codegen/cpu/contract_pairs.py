@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     floor_div,
     loop,
@@ -20,8 +20,8 @@ from pit_mlir.codegen.cpu.build import (
     sub,
     zero,
 )
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_frame import Factors, Frame
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import View, every_lane
 from pit_mlir.codegen.cpu.pack import Factor, Load, computed, lies_across
 from pit_mlir.dialect.structured import owner

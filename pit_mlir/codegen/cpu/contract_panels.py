@@ -5,12 +5,12 @@ Weights that are frozen are laid out once as the packed form would pack them in 
 """
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import Index, ceil_div, floor_div, mul, product
-from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.build import Index, ceil_div, floor_div, mul, product
+from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_columns import Shared, carried_axes
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_pairs import narrow_factors
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import recast
 from pit_mlir.dialect.panels import PanelMap
 from pit_mlir.target import Host

@@ -8,7 +8,7 @@ parts in order, so that a result is the same sum whatever the number of threads.
 from dataclasses import replace
 
 from pit_mlir.bindings import arith, ir, scf, vector
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,

@@ -5,7 +5,7 @@ is read in whole vectors; of a dead one nothing is read.
 """
 
 from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     delinearize,

@@ -7,7 +7,7 @@ that stay in the first-level cache.
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     floor_div,

@@ -11,7 +11,7 @@ from functools import reduce
 from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     choose,
@@ -26,7 +26,7 @@ from pit_mlir.codegen.cpu.build import (
     value,
     zero,
 )
-from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.contract_access import Access
 from pit_mlir.codegen.cpu.contract_frame import Factors, Frame, Task, index_at, scratch
 from pit_mlir.codegen.cpu.contract_packed import COLUMNS_OF_STEP, Buffers, PackedForm
 from pit_mlir.codegen.cpu.contract_views import View, every_lane, first_lanes

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,

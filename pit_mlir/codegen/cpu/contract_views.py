@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu.build import Index, add, flat, splat, value, zero
-from pit_mlir.codegen.cpu.contract_access import Access
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.build import Index, add, flat, splat, value, zero
+from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.tables import table
-from pit_mlir.codegen.cpu.windows import window_stride
+from pit_mlir.codegen.windows import window_stride
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate, read, sizes
-from pit_mlir.codegen.cpu.build import Index, loop, value
-from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import Lowering, allocate, read, sizes
+from pit_mlir.codegen.build import Index, loop, value
+from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.cpu.contract_views import flat_buffer
 from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
-from pit_mlir.codegen.cpu.detect_layout import Layout, layout_of
-from pit_mlir.codegen.cpu.fingerprint import digest
-from pit_mlir.codegen.cpu.index_buffers import WORD, IndexBuffers
 from pit_mlir.codegen.cpu.list_bits import PIECE, Buffers, Lists, Packing, count_ones, give_places, write
 from pit_mlir.codegen.cpu.live_bits import Bits, Piece, Source, fill
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
-from pit_mlir.codegen.cpu.outline import outline
 from pit_mlir.codegen.cpu.turned_bits import Strip, fill_turned, scratch, segments_at_once
+from pit_mlir.codegen.detect_layout import Layout, layout_of
+from pit_mlir.codegen.fingerprint import digest
+from pit_mlir.codegen.index_buffers import WORD, IndexBuffers
+from pit_mlir.codegen.outline import outline
 from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import iterators_of

@@ -5,11 +5,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate
-from pit_mlir.codegen.cpu.build import Index, loop, value, when
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, as_i32
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import Lowering, allocate
+from pit_mlir.codegen.build import Index, loop, value, when
 from pit_mlir.codegen.cpu.loops import chunks
+from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
 
 KEYS_OF_PART = 8192
 """Keys that take a thread ten times as long as waking it does."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, llvm, math, memref, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index, loop, value
-from pit_mlir.codegen.cpu.index_buffers import WORD, as_i32
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index, loop, value
 from pit_mlir.codegen.cpu.live_bits import Bits, Piece, i64
+from pit_mlir.codegen.index_buffers import WORD, as_i32
 from pit_mlir.target import Host
 
 PIECE = 64

@@ -1,8 +1,8 @@
 """`pit.lists` and `pit.choice` on buffers: what an index holds, and what was expected of it."""
 
 from pit_mlir.bindings import arith, ir, memref, tensor
-from pit_mlir.codegen.cpu.brackets import Lowering, give
-from pit_mlir.codegen.cpu.build import value
+from pit_mlir.codegen.brackets import Lowering, give
+from pit_mlir.codegen.build import value
 from pit_mlir.codegen.cpu.contract_alternatives import index_of
 
 

@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index, loop, value
-from pit_mlir.codegen.cpu.detect_layout import Dim, Layout
-from pit_mlir.codegen.cpu.index_buffers import WORD
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index, loop, value
+from pit_mlir.codegen.detect_layout import Dim, Layout
+from pit_mlir.codegen.index_buffers import WORD
 from pit_mlir.target import LINE_BYTES
 
 AHEAD = 8192

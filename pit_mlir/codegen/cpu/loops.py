@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.buffers import load, store
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.buffers import load, store
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -19,7 +19,7 @@ from pit_mlir.codegen.cpu.build import (
     product,
     value,
 )
-from pit_mlir.codegen.cpu.nest import Nest, mentions, position
+from pit_mlir.codegen.nest import Nest, mentions, position
 
 # Elements of simple work that one thread takes at once: about 10 us, ten times what waking a team costs.
 GRAIN = 32768

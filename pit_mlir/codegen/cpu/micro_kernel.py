@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pit_mlir.bindings import arith, func, ir, memref, scf, vector, x86
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     compare,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     choose,
@@ -26,7 +26,7 @@ from pit_mlir.codegen.cpu.build import (
     when,
 )
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at
-from pit_mlir.codegen.cpu.vectorize import constant, vector_type, widened
+from pit_mlir.codegen.vectorize import constant, vector_type, widened
 
 Load = Callable[[View], ir.Value]
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir, memref, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index
-from pit_mlir.codegen.cpu.vectorize import vector_type
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.vectorize import vector_type
 
 ROWS = 4
 """Rows of a register tile of several vectors."""

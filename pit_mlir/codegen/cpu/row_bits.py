@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, llvm, math, memref, vector
-from pit_mlir.codegen.cpu.brackets import allocate, read, sizes
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.brackets import allocate, read, sizes
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -30,9 +30,9 @@ from pit_mlir.codegen.cpu.build import (
     zero,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.index_buffers import WORD, IndexBuffers, MicroTile, RowBits, as_i32, floor_of
 from pit_mlir.codegen.cpu.live_bits import live_word
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.codegen.index_buffers import WORD, IndexBuffers, MicroTile, RowBits, as_i32, floor_of
 
 LANES = 8
 """Words of a vector: a row of bits is whole vectors of them."""

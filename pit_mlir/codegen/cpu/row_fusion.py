@@ -11,8 +11,8 @@ from dataclasses import replace
 from math import prod
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.cpu.buffers import VIEWS, is_contiguous, root, same
-from pit_mlir.codegen.cpu.build import Index, delinearize, loop, product
+from pit_mlir.codegen.buffers import VIEWS, is_contiguous, root, same
+from pit_mlir.codegen.build import Index, delinearize, loop, product
 from pit_mlir.codegen.cpu.loops import (
     body_cost,
     chunks,
@@ -22,7 +22,7 @@ from pit_mlir.codegen.cpu.loops import (
     ordered_as_output,
     rows_at_once,
 )
-from pit_mlir.codegen.cpu.nest import Nest, collapsed, position
+from pit_mlir.codegen.nest import Nest, collapsed, position
 
 # Shorter rows are better off in one long loop per operation.
 SHORTEST_ROW = 32

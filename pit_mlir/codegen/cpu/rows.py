@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, give, private_copy, read, sizes
-from pit_mlir.codegen.cpu.build import Index, loop, value
-from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import Lowering, allocate_like, give, private_copy, read, sizes
+from pit_mlir.codegen.build import Index, loop, value
+from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.cpu.contract_alternatives import index_of
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.codegen.index_buffers import IndexBuffers
 
 COMBINERS: dict[str, tuple[Callable[..., ir.Value], Callable[..., ir.Value]]] = {
     "add": (arith.addf, arith.addi),

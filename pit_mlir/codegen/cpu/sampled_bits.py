@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.brackets import allocate, read, sizes
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.brackets import allocate, read, sizes
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -29,10 +29,10 @@ from pit_mlir.codegen.cpu.build import (
     value,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.index_buffers import MicroTile, RowBits, Sample, floor_of
 from pit_mlir.codegen.cpu.live_bits import bytes_of_element, load_vector, word_of
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.codegen.cpu.row_bits import ELEMENTS_OF_WORK, LANES, WORD, Counts, counted_bits, row_bits
+from pit_mlir.codegen.index_buffers import MicroTile, RowBits, Sample, floor_of
 from pit_mlir.target import LINE_BYTES
 
 WINDOW = LANES * WORD

@@ -3,10 +3,10 @@
 from contextlib import ExitStack
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read, sizes
-from pit_mlir.codegen.cpu.build import Index, compare, loop, value, when
-from pit_mlir.codegen.cpu.checks import fail
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import Lowering, give, private_copy, read, sizes
+from pit_mlir.codegen.build import Index, compare, loop, value, when
+from pit_mlir.codegen.checks import fail
 from pit_mlir.codegen.cpu.sort import inlined, truth
 
 

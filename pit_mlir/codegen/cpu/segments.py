@@ -5,14 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import Lowering, give, private_copy, read
-from pit_mlir.codegen.cpu.buffers import extent, load, store
-from pit_mlir.codegen.cpu.build import Index, loop, move_here
-from pit_mlir.codegen.cpu.checks import where_all
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import Lowering, give, private_copy, read
+from pit_mlir.codegen.buffers import extent, load, store
+from pit_mlir.codegen.build import Index, loop, move_here
+from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.cpu.loops import chunks, is_used, rows_at_once
-from pit_mlir.codegen.cpu.nest import mentions, position
+from pit_mlir.codegen.index_buffers import IndexBuffers
+from pit_mlir.codegen.nest import mentions, position
 from pit_mlir.dialect.group import segment_blocks
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, scf
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate, give, private_copy, sizes
-from pit_mlir.codegen.cpu.build import Index, loop, value, when
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import Lowering, allocate, give, private_copy, sizes
+from pit_mlir.codegen.build import Index, loop, value, when
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.yield_ import yielded

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     delinearize,
@@ -16,7 +16,7 @@ from pit_mlir.codegen.cpu.build import (
     sub,
     value,
 )
-from pit_mlir.codegen.cpu.outline import outline
+from pit_mlir.codegen.outline import outline
 
 SPARE = 64
 """Entries behind the last one, all equal to it: vectors of offsets are read without a mask."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index, loop, value
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index, loop, value
 from pit_mlir.codegen.cpu.live_bits import (
     TILE,
     WORD,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.cpu.build import is_less, value, when
-from pit_mlir.codegen.cpu.nest import Nest
+from pit_mlir.codegen.build import is_less, value, when
 from pit_mlir.codegen.gpu.bodies import Combination
 from pit_mlir.codegen.gpu.launch import Grid, across_warp, barrier
+from pit_mlir.codegen.nest import Nest
 
 LONGEST_OF_WARP = 1024
 """Elements of a row that one warp takes; a longer one is for all warps of a block."""

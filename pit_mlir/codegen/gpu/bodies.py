@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import Index, value
-from pit_mlir.codegen.cpu.nest import Nest
+from pit_mlir.codegen.build import Index, value
+from pit_mlir.codegen.nest import Nest
 
 NEUTRAL: Mapping[str, float | int | str] = {
     "arith.addf": 0.0,

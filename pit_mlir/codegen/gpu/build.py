@@ -1,7 +1,7 @@
 """Small builders that only kernels need, beside those for loops and index arithmetic."""
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu.build import Index, add, floor_div, mul, remainder, value
+from pit_mlir.codegen.build import Index, add, floor_div, mul, remainder, value
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES, SharedTile
 
 

@@ -1,8 +1,8 @@
 """Conditions that kernels check: the first failure in the program's order is kept in a word in the device's memory."""
 
 from pit_mlir.bindings import arith, func, ir, memref
-from pit_mlir.codegen.cpu.build import value
-from pit_mlir.codegen.cpu.checks import check_number, enclosing_module
+from pit_mlir.codegen.build import value
+from pit_mlir.codegen.checks import check_number, enclosing_module
 from pit_mlir.dialect.location import location_text
 
 WORD_FUNCTION = "pit_gpu_check_word"

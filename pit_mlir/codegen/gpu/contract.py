@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping
 
 from pit_mlir.analysis.gpu_chips import chip_of
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.brackets import allocate_like, give, private_copy, sizes
-from pit_mlir.codegen.cpu.buffers import extent
-from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen.brackets import allocate_like, give, private_copy, sizes
+from pit_mlir.codegen.buffers import extent
+from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_alternatives import Alternative, alternatives_of
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
-from pit_mlir.codegen.cpu.windows import read_windows
 from pit_mlir.codegen.gpu.contract_choice import follows_list, may_choose, negated
 from pit_mlir.codegen.gpu.contract_frame import Frame
 from pit_mlir.codegen.gpu.contract_tiles import tile_of, wgmma_tile_of
@@ -19,6 +17,8 @@ from pit_mlir.codegen.gpu.kernels.contract_parts import emit_parts
 from pit_mlir.codegen.gpu.kernels.contract_wgmma import emit_specialized
 from pit_mlir.codegen.gpu.launch import Grid
 from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.codegen.index_buffers import IndexBuffers
+from pit_mlir.codegen.windows import read_windows
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
 

@@ -2,8 +2,8 @@
 host. Both are launched; the blocks of the one that is dearer exit at once."""
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import Index, add, compare, fold, minimum, mul, product, select, sub, value
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.build import Index, add, compare, fold, minimum, mul, product, select, sub, value
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame
 from pit_mlir.codegen.gpu.contract_tiles import narrow_factor

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.cpu.build import Index, add, delinearize, dot, flat, floor_div, mul, product, value
-from pit_mlir.codegen.cpu.contract_access import Access
-from pit_mlir.codegen.cpu.contract_plan import Axis, ContractPlan
+from pit_mlir.codegen.build import Index, add, delinearize, dot, flat, floor_div, mul, product, value
+from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_plan import Axis, ContractPlan
 from pit_mlir.codegen.cpu.contract_views import FLAT_SIZE
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
 from pit_mlir.codegen.gpu.build import bytes_of, index_at
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
+from pit_mlir.codegen.index_buffers import IndexBuffers
 
 
 @dataclass(frozen=True, eq=False)

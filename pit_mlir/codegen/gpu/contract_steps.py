@@ -1,6 +1,6 @@
 """The steps that a task of a contraction takes along the depth: all of it, or what a list says of it."""
 
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,

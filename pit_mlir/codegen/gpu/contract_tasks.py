@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -25,11 +25,11 @@ from pit_mlir.codegen.cpu.build import (
     value,
     when,
 )
-from pit_mlir.codegen.cpu.index_buffers import as_i32
 from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task
 from pit_mlir.codegen.gpu.contract_tiles import GpuTile, WgmmaTile
 from pit_mlir.codegen.gpu.launch import WARP, Grid, across_warp, shuffle
+from pit_mlir.codegen.index_buffers import as_i32
 
 BAND = 8
 """Tiles of rows whose tiles of columns are computed together: both factors' parts are then read from the cache."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.gpu.build import bytes_of
 from pit_mlir.codegen.gpu.contract_frame import Frame, View
 from pit_mlir.codegen.gpu.instr import mbarrier, wgmma

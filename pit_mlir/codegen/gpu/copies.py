@@ -5,8 +5,8 @@ from pit_mlir.bindings import ir, linalg
 
 def emit_copy(source: ir.Value, target: ir.Value) -> None:
     """Builds the kernel that copies `source` to `target`, of one shape."""
-    from pit_mlir.codegen.cpu.nest import nest_of
     from pit_mlir.codegen.gpu.loops import emit
+    from pit_mlir.codegen.nest import nest_of
     from pit_mlir.dialect.structured import Structured
 
     identity = ir.AffineMap.get_identity(ir.MemRefType(source.type).rank)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir, vector
-from pit_mlir.codegen.cpu.buffers import coordinates_of, is_contiguous, load, store
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.buffers import coordinates_of, is_contiguous, load, store
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -17,9 +17,9 @@ from pit_mlir.codegen.cpu.build import (
     mul,
     product,
 )
-from pit_mlir.codegen.cpu.nest import Nest, mentions, position
 from pit_mlir.codegen.gpu.bodies import copy_body
 from pit_mlir.codegen.gpu.launch import each
+from pit_mlir.codegen.nest import Nest, mentions, position
 
 ACCESS_BYTES = 16
 """What one instruction reads or writes at most."""

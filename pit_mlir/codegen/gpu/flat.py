@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir, memref, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index, value
 from pit_mlir.codegen.gpu.build import bytes_of
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pit_mlir.bindings import arith, gpu, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index, value
 
 WARP = 32
 """Threads that run together."""

@@ -7,12 +7,12 @@ many bits are set before, which is counted by the block itself where bits are fe
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, math, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import allocate
-from pit_mlir.codegen.cpu.build import Index, value, when
-from pit_mlir.codegen.cpu.index_buffers import as_i32
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import allocate
+from pit_mlir.codegen.build import Index, value, when
 from pit_mlir.codegen.gpu.launch import THREADS, Grid, launch, scan
 from pit_mlir.codegen.gpu.live import BYTE, Bits
+from pit_mlir.codegen.index_buffers import as_i32
 
 PART = 8 * THREADS
 """Bytes of a part: a block goes through it in eight steps."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index, value
-from pit_mlir.codegen.cpu.detect_layout import Dim, Layout
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index, value
 from pit_mlir.codegen.cpu.live_bits import bits_of
+from pit_mlir.codegen.detect_layout import Dim, Layout
 from pit_mlir.codegen.gpu.flat import is_aligned, load_vector
 from pit_mlir.codegen.gpu.launch import each
 

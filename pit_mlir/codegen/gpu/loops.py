@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.buffers import load, store
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.buffers import load, store
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -18,12 +18,12 @@ from pit_mlir.codegen.cpu.build import (
     when,
 )
 from pit_mlir.codegen.cpu.loops import has_unit_stride, ordered_as_output, relax
-from pit_mlir.codegen.cpu.nest import Nest, collapsed, mentions
 from pit_mlir.codegen.gpu.block_sums import LONGEST_OF_WARP, across_block, partial_buffers
 from pit_mlir.codegen.gpu.bodies import Combination, combinations, copy_body
 from pit_mlir.codegen.gpu.elementwise import emit_elementwise
 from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, across_warp, each, launch
 from pit_mlir.codegen.gpu.sizes import device_extents
+from pit_mlir.codegen.nest import Nest, collapsed, mentions
 
 SHORTEST_LINE = 16
 """Terms of a sum that lanes share; of fewer each thread takes those of its own point."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers
+from pit_mlir.codegen.index_buffers import IndexBuffers
 
 
 @dataclass

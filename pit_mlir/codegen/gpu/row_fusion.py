@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.cpu.buffers import is_contiguous, load, root, store
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.buffers import is_contiguous, load, root, store
+from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
@@ -25,12 +25,12 @@ from pit_mlir.codegen.cpu.build import (
     when,
 )
 from pit_mlir.codegen.cpu.loops import ordered_as_output, relax
-from pit_mlir.codegen.cpu.nest import Nest, position
 from pit_mlir.codegen.cpu.row_fusion import are_rows, is_allocated, looked_up, row_iterators, users
 from pit_mlir.codegen.gpu.block_sums import LONGEST_OF_WARP, across_block, partial_buffers
 from pit_mlir.codegen.gpu.bodies import Combination, combinations, copy_body
 from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, Grid, across_warp, launch
 from pit_mlir.codegen.gpu.sizes import comes_from_device
+from pit_mlir.codegen.nest import Nest, position
 
 
 def rows_in_common(nests: Sequence[Nest]) -> int:

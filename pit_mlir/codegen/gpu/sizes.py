@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.buffers import VIEWS
-from pit_mlir.codegen.cpu.build import Index, add, ceil_div, floor_div, maximum, minimum, mul, sub
-from pit_mlir.codegen.cpu.nest import Nest
+from pit_mlir.codegen.buffers import VIEWS
+from pit_mlir.codegen.build import Index, add, ceil_div, floor_div, maximum, minimum, mul, sub
+from pit_mlir.codegen.nest import Nest
 
 ARITHMETIC = ("arith.", "math.", "affine.apply", "affine.min", "affine.max")
 CASTS = frozenset({"arith.index_cast", "arith.index_castui", "arith.extui", "arith.extsi"})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.element import elements, operand_element

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pit_mlir.analysis.expressions import constant_of
 from pit_mlir.bindings import arith, ir
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.dialect.bodies import copied, maker_of, needed
 from pit_mlir.dialect.contract import ContractOp, contract
 from pit_mlir.dialect.element import element, operand_element

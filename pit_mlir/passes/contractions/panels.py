@@ -6,11 +6,11 @@ from math import prod
 from typing import TypeVar
 
 from pit_mlir.bindings import func, ir, tensor
-from pit_mlir.codegen.cpu.build import zero
-from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.build import zero
+from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_panels import panels_for
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.slices import VIEWS
+from pit_mlir.codegen.slices import VIEWS
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.element import element
 from pit_mlir.dialect.location import location_text

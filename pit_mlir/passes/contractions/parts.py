@@ -7,10 +7,10 @@ of one product. Each part is then a contraction like any other.
 from dataclasses import replace
 
 from pit_mlir.bindings import ir, tensor
-from pit_mlir.codegen.cpu.contract_access import Access
+from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_kernel import multiplies_siblings
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.slices import slice_in_place
+from pit_mlir.codegen.slices import slice_in_place
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.element import ElementOp, elements
 from pit_mlir.dialect.structured import owner, projection

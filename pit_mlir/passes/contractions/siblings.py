@@ -3,8 +3,8 @@
 from collections.abc import Hashable
 
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_kernel import multiplies_siblings
-from pit_mlir.codegen.cpu.contract_plan import ContractPlan
 from pit_mlir.dialect.bodies import copied, maker_of
 from pit_mlir.dialect.contract import ContractOp, contract
 from pit_mlir.dialect.element import ElementOp, elements

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, llvm, nvvm
-from pit_mlir.codegen.cpu.build import Index, add, mul, value
+from pit_mlir.codegen.build import Index, add, mul, value
 
 BYTES = 8
 """What a barrier takes."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir, nvgpu, vector
-from pit_mlir.codegen.cpu.build import Index, value, zero
+from pit_mlir.codegen.build import Index, value, zero
 from pit_mlir.codegen.gpu.layout import MMA_COLUMNS, MMA_DEPTH, MMA_ROWS
 
 MATRICES = 4

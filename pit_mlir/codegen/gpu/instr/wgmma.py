@@ -7,7 +7,7 @@ begin at multiples of 1024 bytes. PTX ISA 8.x, "Asynchronous warpgroup level mat
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, llvm, nvvm
-from pit_mlir.codegen.cpu.build import Index, add, value
+from pit_mlir.codegen.build import Index, add, value
 from pit_mlir.codegen.gpu.layout import WAVE_BYTES
 
 ROWS, DEPTH = 64, 16

@@ -1,9 +1,9 @@
 """`pit.check` and `pit.mark`."""
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.brackets import read
-from pit_mlir.codegen.cpu.build import compare, when
-from pit_mlir.codegen.cpu.checks import check
+from pit_mlir.codegen.brackets import read
+from pit_mlir.codegen.build import compare, when
+from pit_mlir.codegen.checks import check
 from pit_mlir.codegen.gpu.checks import check_word, fail
 from pit_mlir.codegen.gpu.launch import WARP, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering

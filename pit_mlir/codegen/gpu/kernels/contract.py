@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from pit_mlir.analysis.gpu_chips import Chip
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     compare,

@@ -8,7 +8,7 @@ from math import prod
 from typing import Protocol
 
 from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.cpu.build import Index, add, compare, floor_div, mul, remainder, zero
+from pit_mlir.codegen.build import Index, add, compare, floor_div, mul, remainder, zero
 from pit_mlir.codegen.cpu.contract_frame import plus
 from pit_mlir.codegen.gpu.build import load_chunk, place_in, store_chunk
 from pit_mlir.codegen.gpu.instr import mma

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.build import Index, add, compare, value, when
+from pit_mlir.codegen.build import Index, add, compare, value, when
 from pit_mlir.codegen.gpu.build import evaluated
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.kernels.contract_cores import Row

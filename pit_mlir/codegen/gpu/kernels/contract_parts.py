@@ -3,7 +3,7 @@ get to sums in memory, which pass through the epilogue when all are there."""
 
 from pit_mlir.analysis.gpu_chips import Chip
 from pit_mlir.bindings import linalg, memref
-from pit_mlir.codegen.cpu.build import Index, add, compare, delinearize, flat, mul, product, value, when, zero
+from pit_mlir.codegen.build import Index, add, compare, delinearize, flat, mul, product, value, when, zero
 from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.contract_tiles import tile_of

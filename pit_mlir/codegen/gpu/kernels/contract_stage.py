@@ -11,7 +11,7 @@ from math import gcd
 from typing import Literal
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     compare,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pit_mlir.analysis.gpu_chips import Chip
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.cpu.build import (
+from pit_mlir.codegen.build import (
     Index,
     add,
     compare,

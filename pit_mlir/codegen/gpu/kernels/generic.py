@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import give, private_copy, read
-from pit_mlir.codegen.cpu.buffers import load, store
-from pit_mlir.codegen.cpu.build import Index, move_here, value
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import give, private_copy, read
+from pit_mlir.codegen.buffers import load, store
+from pit_mlir.codegen.build import Index, move_here, value
 from pit_mlir.codegen.cpu.loops import is_used
-from pit_mlir.codegen.cpu.nest import position
 from pit_mlir.codegen.cpu.segments import Ragged, extents_of, usable_segments
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.codegen.nest import position
 from pit_mlir.dialect.group import segment_blocks
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured

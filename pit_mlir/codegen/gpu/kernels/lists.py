@@ -1,8 +1,8 @@
 """`pit.lists`: the buffers of an index are its results."""
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu.brackets import allocate, give
-from pit_mlir.codegen.cpu.build import compare, value, when
+from pit_mlir.codegen.brackets import allocate, give
+from pit_mlir.codegen.build import compare, value, when
 from pit_mlir.codegen.gpu.launch import WARP, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 

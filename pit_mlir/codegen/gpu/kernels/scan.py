@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import allocate_like, give, private_copy, read, sizes
-from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import allocate_like, give, private_copy, read, sizes
+from pit_mlir.codegen.build import Index, value
 from pit_mlir.codegen.cpu.sort import inlined
 from pit_mlir.codegen.gpu.launch import THREADS, barrier, each, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering

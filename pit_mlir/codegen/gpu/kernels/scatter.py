@@ -6,9 +6,9 @@ Else there is one for each place in a window, which walks over the updates in th
 from collections.abc import Sequence
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.brackets import give, private_copy, read, sizes
-from pit_mlir.codegen.cpu.build import Index, compare, value, when
+from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import give, private_copy, read, sizes
+from pit_mlir.codegen.build import Index, compare, value, when
 from pit_mlir.codegen.cpu.sort import inlined, truth
 from pit_mlir.codegen.gpu.build import bytes_of
 from pit_mlir.codegen.gpu.checks import check_word, fail

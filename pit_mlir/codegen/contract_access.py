@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.slices import is_even
+from pit_mlir.codegen.slices import is_even
 from pit_mlir.dialect.panels import PanelMap, element_positions
 from pit_mlir.dialect.window import is_window
 

@@ -1,8 +1,8 @@
 """`pit.window` on buffers: the windows are read where their source lies."""
 
 from pit_mlir.bindings import bufferization, ir, memref
-from pit_mlir.codegen.cpu.brackets import Lowering, allocate_like, read, read_in_place, sizes
-from pit_mlir.codegen.cpu.build import Index, dot
+from pit_mlir.codegen.brackets import Lowering, allocate_like, read, read_in_place, sizes
+from pit_mlir.codegen.build import Index, dot
 from pit_mlir.dialect.structured import owner
 from pit_mlir.dialect.window import window_coefficients
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from pit_mlir.bindings import arith, func, ir
-from pit_mlir.codegen.cpu.build import Index, select, when
+from pit_mlir.codegen.build import Index, select, when
 from pit_mlir.dialect.location import location_text
 
 CHECKS_ATTRIBUTE = "pit.checks"

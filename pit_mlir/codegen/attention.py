@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.buffers import extent
-from pit_mlir.codegen.cpu.build import Index
-from pit_mlir.codegen.cpu.vectorize import vector_type
+from pit_mlir.codegen import build
+from pit_mlir.codegen.buffers import extent
+from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.vectorize import vector_type
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import bufferization, ir, linalg, memref
-from pit_mlir.codegen.cpu.build import Index, value
-from pit_mlir.codegen.cpu.index_buffers import IndexBuffers, Sample
-from pit_mlir.codegen.cpu.slices import slice_in_place, strided_buffer
+from pit_mlir.codegen.build import Index, value
+from pit_mlir.codegen.index_buffers import IndexBuffers, Sample
+from pit_mlir.codegen.slices import slice_in_place, strided_buffer
 from pit_mlir.dialect.structured import owner
 from pit_mlir.target import Host
 

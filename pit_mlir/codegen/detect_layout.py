@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pit_mlir.codegen.cpu import build
-from pit_mlir.codegen.cpu.build import Index
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index
 
 Role = Literal["segment", "axis", "rest"]
 

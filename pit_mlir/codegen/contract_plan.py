@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.contract_access import Access, are_neighbours, carried_by, lies_evenly
+from pit_mlir.codegen.contract_access import Access, are_neighbours, carried_by, lies_evenly
 from pit_mlir.dialect.element import ElementOp, elements
 from pit_mlir.dialect.structured import projection
 from pit_mlir.dialect.yield_ import yielded

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import affine, arith, ir, memref
-from pit_mlir.codegen.cpu.build import Index, value
+from pit_mlir.codegen.build import Index, value
 
 VIEWS = frozenset(
     f"memref.{name}"

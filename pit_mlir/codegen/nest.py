@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pit_mlir.bindings import affine, arith, ir, memref
-from pit_mlir.codegen.cpu.buffers import extent, is_contiguous, same
-from pit_mlir.codegen.cpu.build import Index, compare, product, value
-from pit_mlir.codegen.cpu.checks import where_all
+from pit_mlir.codegen.buffers import extent, is_contiguous, same
+from pit_mlir.codegen.build import Index, compare, product, value
+from pit_mlir.codegen.checks import where_all
 from pit_mlir.dialect.structured import Structured
 
 
