@@ -5,13 +5,15 @@ database; each peer is the same program forced to one candidate: a list for micr
 64 steps of a row, or `dense`.
 No side finds anything in the caches, so that what ran before it does not decide.
 The *regret* is what `pit` takes over the best of the candidates, counting and choosing included; a note names the best
-of each case, its regret, and the worst regret of all.
+of each case, its regret, and the worst regret of all. Part of it is what the machine does meanwhile: the note says as
+well what was followed, and what that takes over the best where it is forced.
 """
 
 import itertools
 import re
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 import typer
@@ -63,6 +65,13 @@ def regret(row: Row) -> tuple[str, float]:
     return best, row.ours.median / medians[best] - 1
 
 
+def followed(side: Side, draw: Callable[[], tuple[Tensor, ...]]) -> str:
+    """What a call of our `side` follows on arguments like those that were measured."""
+    sample = cast(pit_mlir.CompiledModule, side).explain(*draw()).sample
+    assert sample is not None, "explain() was given arguments"
+    return sample.choices[0].followed.name
+
+
 def main(
     run: Run,
     shape: Annotated[list[str], typer.Option(help="MxKxN. Repeat for more.")] = [
@@ -88,6 +97,7 @@ def main(
     patterns = [(text, block_of(text), share(value, "--zeros")) for text in granularity for value in zeros]
     kinds = list(itertools.product(chosen(dtype, list(DTYPES), "--dtype"), map(shape_of, shape)))
     found: list[float] = []
+    picked: list[float] = []
 
     def work(name: str, sizes: tuple[int, int, int]) -> None:
         type_, example = DTYPES[name], fresh(sizes, (1, 1), 0.5, DTYPES[name])
@@ -104,10 +114,17 @@ def main(
             if any(candidate in row.times for candidate in CANDIDATES):
                 best, over = regret(row)
                 found.append(over)
-                run.notes[f"{case}: best {best}, regret {over:+.0%}"] = None
+                note = f"{case}: best {best}, regret {over:+.0%}"
+                if (name_ := followed(sides[OURS], draw)) in row.times:
+                    picked.append(row.times[name_].median / row.times[best].median - 1)
+                    note += f"; followed {name_}, {picked[-1]:+.0%} where forced"
+                run.notes[note] = None
 
     for name, sizes in run.each(kinds, lambda kind: f"{kind[0]} {kind[1]}"):
         run.attempt(f"{name} {sizes}", partial(work, name, sizes))
+    if picked:
+        small = sum(over <= 0.1 for over in picked)
+        run.notes[f"what was followed is within 10 % in {small} of {len(picked)} cases"] = None
     if found:
         small = sum(over <= 0.1 for over in found)
         run.notes[f"worst regret {max(found):+.0%}; at most 10 % in {small} of {len(found)} cases"] = None

@@ -138,9 +138,10 @@ def dense_terms(
     return [*terms, column] if packed else terms
 
 
-def streamed_terms(many: N, few: N, steps: N, bytes_: N) -> list[Term[N]]:
+def streamed_terms(many: N, few: N, steps: N, bytes_: N, *, turned: bool) -> list[Term[N]]:
     """Few rows: `many` columns of `bytes_` an element are read where they lie, at each of `steps` of the depth."""
-    return [Term("byte", (many, steps, bytes_)), Term("streamed", (many, few, steps))]
+    products = "streamed_turned" if turned else "streamed"
+    return [Term("byte", (many, steps, bytes_)), Term(products, (many, few, steps))]
 
 
 PHASES: tuple[str, ...] = ("list", "operands", "products", "memory")
@@ -155,7 +156,7 @@ def phase_of(unit: str) -> str:
         return "list"
     if unit in _MEMORY:
         return "memory"
-    is_product = unit.startswith(("listed_", "dense")) or unit in ("added", "streamed")
+    is_product = unit.startswith(("listed_", "dense")) or unit in ("added", "streamed", "streamed_turned")
     return "products" if is_product else "operands"
 
 

@@ -41,6 +41,7 @@ UNITS: Mapping[str, str] = {
     "far": "a byte that comes from memory, not from the last-level cache",
     "byte": "reading a byte of columns that are streamed for few rows",
     "streamed": "a multiply-add of columns that are streamed",
+    "streamed_turned": "the same where they lie along the depth",
 }
 """The work whose cost is known, and what it is."""
 FORMAT = 3

@@ -184,7 +184,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
 
     if form.is_dense:
         if shape in FEW_SHAPES:
-            return streamed_terms(shape.columns, shape.rows, shape.steps, 4)
+            return streamed_terms(shape.columns, shape.rows, shape.steps, 4, turned=form.is_turned)
         far_bytes = far_of(of_rows, shape.steps)
         return dense_terms(
             shape.rows, panels(shape), shape.steps, far_bytes, pairs=pairs, turned=form.is_turned
@@ -232,7 +232,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
             row=0,
             packed=0 if is_lying else once if is_shared else often,
             lying=lying,
-            missed=number(missed(lying, of_columns, cache)),
+            missed=number(missed(lying, entries, possible, of_columns, cache)),
             multiplied=often * multiplied_rows(form),
             far=far_of(read, 0) + moves * far_of(0, entries),
             turned=form.is_turned,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pit_mlir.analysis import tiles
-from pit_mlir.analysis.cover import Listed, dead_share, dense_terms, listed_terms, price
+from pit_mlir.analysis.cover import Listed, Term, dead_share, dense_terms, listed_terms, price
 from pit_mlir.analysis.tiles import (
     MEASURED,
     SHIPPED,
@@ -21,8 +21,9 @@ from pit_mlir.analysis.tiles import (
     save,
     shipped,
 )
+from pit_mlir.codegen.cpu.contract_choice import missed
 from pit_mlir.errors import InputError
-from pit_mlir.tools.tune import CASES, COMMON, Measured, solve, terms_of
+from pit_mlir.tools.tune import CASES, COMMON, Measured, longer, solve, terms_of
 
 HEIGHTS = (8, 16, 32)
 COSTS = {
@@ -122,6 +123,24 @@ def test_more_zeros_never_bring_dense_back(granularity: int, few: float, more: f
         assert cost(height, granularity, more) <= cost(height, granularity, few) * (1 + 1e-12)
     if chosen(granularity, few) is not None:
         assert chosen(granularity, more) is not None
+
+
+def test_columns_that_come_from_memory() -> None:
+    """None of what a fourth of the cache holds; of more the rest, half of it where all steps are listed."""
+    cache = 32 << 20
+    assert missed(1 << 20, 1, 1000, cache // 4, cache) == 0
+    assert missed(1 << 20, 0, 1000, cache, cache) == 3 << 18
+    assert missed(1 << 20, 1000, 1000, cache, cache) == 3 << 17
+    assert missed(0, 0, 0, 0, cache) == 0
+
+
+def test_what_is_done_meanwhile_counts_as_far_as_it_is_longer() -> None:
+    waiting = Term("missed", (10,))
+    prices = {"missed": 3.0, "listed_8": 1.0}
+    assert price([Term("listed_8", (20,), waiting)], prices) == 30.0
+    assert price([Term("listed_8", (50,), waiting)], prices) == 50.0
+    assert longer(Term("listed_8", (20,), waiting), prices).unit == "missed"
+    assert longer(Term("listed_8", (50,), waiting), prices).unit == "listed_8"
 
 
 def test_costs_are_found_again() -> None:
