@@ -55,6 +55,7 @@ def library() -> ctypes.CDLL:
         "pit_reset_peak_bytes": (None, []),
         "pit_set_cache_limit": (u64, [u64]),
         "pit_use_openmp_runtime": (ctypes.c_bool, []),
+        "pit_publish_code": (None, [pointer, pointer]),
         "pit_run_team": (i32, [i32, pointer, pointer]),
     }
     _declare(loaded, signatures)

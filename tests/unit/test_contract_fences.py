@@ -22,6 +22,7 @@ class Fences:
         self.broken: list[int] = []
         self.freed = 0
         self.runtime = library()
+        self.pit_publish_code = self.runtime.pit_publish_code
         self.replaced: dict[str, Any] = {
             "_mlir_memref_to_llvm_alloc": ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint64)(self.alloc),
             "_mlir_memref_to_llvm_free": ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.free),

@@ -16,6 +16,7 @@ from pit_mlir.passes import pit_lower_to_cpu
 from pit_mlir.passes.pipelines import cpu_pipeline
 from pit_mlir.passes.pit_select_tiles import SelectTiles
 from pit_mlir.passes.runner import run_pipeline
+from pit_mlir.runtime.machine_code import is_loadable
 from pit_mlir.target import host, with_vectors
 
 
@@ -63,11 +64,13 @@ def test_neon(monkeypatch: pytest.MonkeyPatch, type_: str) -> None:
     llvmlite.initialize_all_targets()
     llvmlite.initialize_all_asmprinters()
     target = llvmlite.Target.from_triple("aarch64-unknown-linux-gnu")
-    machine = target.create_target_machine(cpu="neoverse-n1", opt=3)
+    machine = target.create_target_machine(cpu="neoverse-n1", opt=3, codemodel="large", jit=True)
     compiled = llvmlite.parse_assembly(text)
     compiled.triple, compiled.data_layout = machine.triple, str(machine.target_data)
     elf = machine.emit_object(compiled)
     assert elf[:4] == b"\x7fELF" and int.from_bytes(elf[18:20], "little") == 183, "an object for aarch64"
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert is_loadable(elf), "so that it can be stored"
     assembly = machine.emit_assembly(compiled)
     kernel = re.search(
         r"^pit_micro_dense_f32_14x2x4p\d+:$(.*?)^\.Lfunc_end", assembly, re.DOTALL | re.MULTILINE

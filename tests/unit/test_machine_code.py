@@ -9,7 +9,8 @@ import pytest
 from jit import elementwise, program
 
 from pit_mlir.errors import UnsupportedError
-from pit_mlir.runtime.machine_code import _RELOCATION, MachineCode, _ObjectFile, is_loadable
+from pit_mlir.runtime.elf import ObjectFile
+from pit_mlir.runtime.machine_code import MachineCode, is_loadable
 from pit_mlir.runtime.program import Code, Program
 
 EXP = elementwise("%q = math.exp %a : f64", "f64")
@@ -79,7 +80,7 @@ def test_no_page_can_be_both_written_and_run(code: Code) -> None:
 
 def first_relocation(content: bytes) -> int:
     """Where the first relocation of a section that is placed stands in the file."""
-    file = _ObjectFile(content)
+    file = ObjectFile(content)
     return next(s.offset for s in file.sections if s.kind == 4 and file.sections[s.info].is_placed)
 
 
@@ -107,13 +108,13 @@ def test_distances(code: Code) -> None:
     """R_X86_64_PC64: how far a symbol lies from the place that says so."""
     content = bytearray(code.object_file)
     place = first_relocation(content)
-    (entry,) = np.frombuffer(content, _RELOCATION, 1, place)
+    entry = next(table for _, table in ObjectFile(bytes(content)).relocations())[0]
     struct.pack_into("<I", content, place + 8, 24)
     sides = [MachineCode(bytes(c)) for c in (code.object_file, content)]
     starts = [side.address("main..omp_par") for side in sides]
     where = [start + int(entry["offset"]) for start in starts]
-    section = _ObjectFile(code.object_file).sections[
-        _ObjectFile(code.object_file).symbols()[entry["symbol"]].section
+    section = ObjectFile(code.object_file).sections[
+        ObjectFile(code.object_file).symbols()[entry["symbol"]].section
     ]
     assert section.is_placed
     absolute, distance = (int(np.ctypeslib.as_array(as_words(w), (1,))[0]) for w in where)
