@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.brackets import Lowering, allocate_like, give, private_copy, sizes
-from pit_mlir.codegen.buffers import extent, same
-from pit_mlir.codegen.build import Index, ceil_div, compare, either, product, value
-from pit_mlir.codegen.checks import where_all
+from pit_mlir.codegen.build import compare, either, value
 from pit_mlir.codegen.contract_access import Access
 from pit_mlir.codegen.contract_plan import ContractPlan
+from pit_mlir.codegen.contract_sizes import Sizes
 from pit_mlir.codegen.cpu.contract_alternatives import Alternative, Live, alternatives_of, live_of
 from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest, cost_of, numbers_of
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
@@ -136,10 +135,9 @@ def call_arguments(plan: ContractPlan, index: IndexBuffers | None, result: ir.Va
 def operand_arguments(plan: ContractPlan, index: IndexShape | None, result: ir.Value) -> list[ir.Value]:
     """What the kernel takes but for the buffers of an index: extents of the axes, operands, captured scalars."""
     buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
-    arguments = [value(size) for size in axis_extents(plan, buffers, result, index)]
-    extents = {
-        position: sizes[0] for position, sizes in iterator_sizes(plan, buffers, result, index)[0].items()
-    }
+    known = Sizes.of(plan, buffers, result, index)
+    arguments = [value(size) for size in known.where_equal(known.of_axes)]
+    extents = {position: alike[0] for position, alike in known.iterators.items()}
     for access in (*plan.read_accesses, plan.result):
         flat, base, strides = flat_buffer(result if access is plan.result else buffers[access.source])
         arguments += view_arguments(plan, access, flat, base, strides, extents)
@@ -164,48 +162,6 @@ def index_arguments(plan: ContractPlan, index: IndexBuffers | None) -> list[ir.V
         words, _, [pitch, _] = flat_buffer(index.bits)
         arguments += [words, value(pitch)]
     return arguments + [value(size) for size in index.extents]
-
-
-def axis_extents(
-    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexShape | None
-) -> list[Index]:
-    """How far each axis of the plan runs; all 0, and a failed check, if operands disagree at run time."""
-    known, rows = iterator_sizes(plan, buffers, result, index)
-    fits = [
-        compare("eq", size, alike[0])
-        for alike in (*known.values(), rows)
-        for size in alike[1:]
-        if not same(size, alike[0])
-    ]
-    extents = [
-        rows[0]
-        if plan.listed == "rows" and axis.role == "row"
-        else product([known[p][0] for p in axis.iterators])
-        for axis in plan.axes
-    ]
-    return where_all(fits, extents, "sizes of the operands of a contraction differ", plan.op)
-
-
-def iterator_sizes(
-    plan: ContractPlan, buffers: dict[ir.Value, ir.Value], result: ir.Value, index: IndexShape | None
-) -> tuple[dict[int, list[Index]], list[Index]]:
-    """The sizes of each iterator, and of the rows of a list, as every operand and the index have them."""
-    found: dict[int, list[Index]] = {}
-    rows: list[Index] = [] if index is None else [index.total]
-    for access, buffer in [(plan.result, result), *((a, buffers[a.source]) for a in plan.read_accesses)]:
-        for dimension, position in enumerate(access.dimensions):
-            is_rows = access.compact and position in plan.group
-            known = rows if is_rows else found.setdefault(position, [])
-            known.append(extent(buffer, dimension))
-    if index is not None and plan.listed == "rows":
-        for position, count in zip(plan.group, index.extents, strict=True):
-            found.setdefault(position, []).append(count)
-    if index is not None and plan.listed in ("depth", "parts", "strips"):
-        for number, (position, count) in enumerate(zip(plan.group, index.extents, strict=True)):
-            block = plan.block[number] if number < len(plan.block) else 1
-            # Segments are counted in blocks, so they are compared as such.
-            found[-1 - number] = [count, ceil_div(found[position][0], block)]
-    return found, rows
 
 
 def call_kernel(

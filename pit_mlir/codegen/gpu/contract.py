@@ -1,13 +1,12 @@
 """`pit.contract` for GPUs: a kernel of its own for each, in the place of the operation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from pit_mlir.analysis.gpu_chips import chip_of
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.brackets import allocate_like, give, private_copy, sizes
-from pit_mlir.codegen.buffers import extent
-from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.contract_plan import ContractPlan
+from pit_mlir.codegen.contract_sizes import Sizes
 from pit_mlir.codegen.cpu.contract_alternatives import Alternative, alternatives_of
 from pit_mlir.codegen.gpu.contract_choice import follows_list, may_choose, negated
 from pit_mlir.codegen.gpu.contract_frame import Frame
@@ -39,8 +38,10 @@ def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
     buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
     chip = chip_of(lowering.chip)
 
+    [fit] = Sizes.of(plan, buffers, result, index).where_equal([1])
+
     def frame_of(plan: ContractPlan, index: IndexBuffers | None) -> Frame:
-        return Frame(plan, buffers, result, iterator_extents(plan, buffers, result, index), index)
+        return Frame(plan, buffers, result, Sizes.of(plan, buffers, result, index).extents, index, fit)
 
     frame = frame_of(plan, index)
     if may_choose(plan) and "always" not in operation.attributes:
@@ -85,21 +86,3 @@ def unfit(plan: ContractPlan) -> str:
     if any(access.panels is not None for access in plan.read_accesses):
         return "reads weights in panels"
     return ""
-
-
-def iterator_extents(
-    plan: ContractPlan, buffers: Mapping[ir.Value, ir.Value], result: ir.Value, index: IndexBuffers | None
-) -> dict[int, Index]:
-    """How far each iterator runs: as some operand has it, a number where one knows it."""
-    found: dict[int, Index] = {}
-    for access, buffer in [(plan.result, result), *((a, buffers[a.source]) for a in plan.read_accesses)]:
-        for dimension, position in enumerate(access.dimensions):
-            if access.compact and position in plan.group:
-                continue
-            size = extent(buffer, dimension)
-            if isinstance(size, int) or position not in found:
-                found[position] = size
-    if index is not None and plan.listed == "rows":
-        for position, size in zip(plan.group, index.extents, strict=True):
-            found.setdefault(position, size)
-    return found

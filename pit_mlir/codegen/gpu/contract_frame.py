@@ -52,7 +52,10 @@ class Task:
 
 
 class Frame:
-    """What the kernel of `plan` reads and writes: `buffers` by tensor, `result`, and `index`, which it follows."""
+    """What the kernel of `plan` reads and writes: `buffers` by tensor, `result`, and `index`, which it follows.
+
+    `fit` is 0 where sizes of operands disagree in a call, and then nothing is done; else 1.
+    """
 
     def __init__(
         self,
@@ -61,8 +64,9 @@ class Frame:
         result: ir.Value,
         extents: Mapping[int, Index],
         index: IndexBuffers | None,
+        fit: Index = 1,
     ) -> None:
-        self.plan, self.index = plan, index
+        self.plan, self.index, self.fit = plan, index, fit
         self.iterators = extents
         views = {access: view_of(access, buffers[access.source]) for access in plan.read_accesses}
         self.result = view_of(plan.result, result)

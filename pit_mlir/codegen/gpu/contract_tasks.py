@@ -53,9 +53,8 @@ class Tasks:
         columns = minimum(self.strip, frame.columns) if plan.listed == "strips" else frame.columns
         self.columns = ceil_div(columns, tile.columns)
         self.row_tiles = self.most_row_tiles()
-        self.most = product([*(frame.extents[a] for a in self.free), self.row_tiles, self.columns])
-        if in_order:
-            self.most = product([*(frame.extents[a] for a in self.free), self.columns])
+        free = [frame.extents[a] for a in self.free]
+        self.most = product([frame.fit, *free, *([] if in_order else [self.row_tiles]), self.columns])
 
     def is_key(self, axis: int) -> bool:
         """Whether the coordinate of an outer axis is that of a segment."""

@@ -33,7 +33,7 @@ def emit_parts(frame: Frame, chip: Chip, lowering: GpuLowering) -> None:
                         add_to(sums, at, total)
 
     emit_contract(frame, tile_of(frame), chip, lowering, end=end)
-    with each(product(extents)) as number:
+    with each(mul(product(extents), frame.fit)) as number:
         *outer, row, column = delinearize(number, extents)
 
         def at(view: View) -> Index:
