@@ -78,9 +78,9 @@ def test_no_page_can_be_both_written_and_run(code: Code) -> None:
     pytest.fail("the code is nowhere")
 
 
-def first_relocation(content: bytes) -> int:
+def first_relocation(content: bytes | bytearray) -> int:
     """Where the first relocation of a section that is placed stands in the file."""
-    file = ObjectFile(content)
+    file = ObjectFile(bytes(content))
     return next(s.offset for s in file.sections if s.kind == 4 and file.sections[s.info].is_placed)
 
 
