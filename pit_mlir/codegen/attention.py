@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen import build
-from pit_mlir.codegen.buffers import extent
+from pit_mlir.codegen.brackets import read
+from pit_mlir.codegen.buffers import extent, has_unit_stride, load_index
 from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.fingerprint import is_constant
+from pit_mlir.codegen.index_buffers import IndexBuffers
 from pit_mlir.codegen.vectorize import vector_type
+from pit_mlir.dialect.attend import AttendOp, indices_of
+from pit_mlir.dialect.element import elements
+from pit_mlir.dialect.pit import int_array, integer
+from pit_mlir.dialect.structured import projection
 
 
 @dataclass(frozen=True)
@@ -170,11 +178,6 @@ def segment_rows(
     return load_index(attention.ragged.begin, segment), count, count
 
 
-def load_index(buffer: ir.Value, position: Index) -> ir.Value:
-    """The i32 at `position` of `buffer` as an `index`."""
-    return arith.index_cast(ir.IndexType.get(), memref.load(buffer, [build.value(position)]))
-
-
 def stored_type(buffer: ir.Value) -> ir.Type:
     """The type in which elements of `buffer` are kept for vectors: a vector of i1 in memory would be packed bits."""
     element_type = ir.MemRefType(buffer.type).element_type
@@ -198,3 +201,95 @@ def truncated(values: ir.Value, type_: ir.Type) -> ir.Value:
     """A vector in the narrower float type `type_`."""
     given = ir.VectorType(values.type)
     return values if given.element_type == type_ else arith.truncf(vector_type(type_, given.shape[0]), values)
+
+
+def attention_of(op: AttendOp, indices: Mapping[ir.Value, IndexBuffers], result: ir.Value) -> Attention:
+    """The view of `op` whose tensors are buffers, as are its `indices`."""
+    body = op.operation.regions[0].blocks[0]
+    query, key, value = list(op.operation.operands)[:3]
+    rows, keys = indices_of(op.operation)
+    reads = [
+        Element(
+            element.operation.results[0], read(element.source), positions(element.operation.attributes["map"])
+        )
+        for element in elements(body)
+    ]
+    return Attention(
+        body,
+        (read(query), read(key), read(value), result),
+        tuple(positions(map_) for map_ in op.operation.attributes["indexing_maps"]),
+        frozenset(int_array(op, "compact")),
+        integer(op, "batch"),
+        tuple(int_array(op, "segments")),
+        tuple(reads),
+        {scalar: scalar for scalar in captured_scalars(body)},
+        None if rows is None else lists_of(indices[rows]),
+        None if keys is None else blocks_of(op, indices[keys]),
+        "guarded" in op.operation.attributes,
+    )
+
+
+def lists_of(index: IndexBuffers) -> Ragged:
+    """What a kernel needs of an index."""
+    return Ragged(index.begin, index.count, index.entries)
+
+
+def blocks_of(op: AttendOp, index: IndexBuffers) -> Blocks:
+    """The blocks of keys that `op` looks at."""
+    along = build.value(index.extents[-2])
+    return Blocks(lists_of(index), along, tuple(int_array(op, "keys")), "lowest" in op.operation.attributes)
+
+
+def positions(map_: ir.Attribute) -> tuple[int, ...]:
+    """The iterators a map of a `pit.attend` selects; its verifier has seen that it selects."""
+    selected = projection(ir.AffineMapAttr(map_).value)
+    assert selected is not None, "the verifier saw to it"
+    return selected
+
+
+def captured_scalars(body: ir.Block) -> list[ir.Value]:
+    """What the body uses of scalars made outside of it; constants are not captured but made anew."""
+    inside = set(body.arguments)
+    found: dict[ir.Value, None] = {}
+    for op in body.operations:
+        operation = op.operation
+        if operation.name != "pit.element":
+            outside = [operand for operand in operation.operands if operand not in inside]
+            found.update((scalar, None) for scalar in outside if not is_constant(scalar))
+        inside.update(operation.results)
+    return list(found)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Query, key, value or result `number` of `attention` at one `point` of the batch, as rows of `width` elements."""
+
+    attention: Attention
+    point: Sequence[Index]
+    number: int
+    width: Index
+
+    @property
+    def buffer(self) -> ir.Value:
+        """The buffer that holds it."""
+        return self.attention.buffers[self.number]
+
+    @property
+    def type(self) -> ir.Type:
+        """The type of an element."""
+        return ir.MemRefType(self.buffer.type).element_type
+
+    @cached_property
+    def has_rows(self) -> bool:
+        """Whether the elements of a row are neighbours in memory."""
+        last = self.attention.positions[self.number][-1]
+        return last >= self.attention.batch + 2 and has_unit_stride(self.buffer)
+
+    def place(self, rows: Rows, row: Index, inner: Index) -> list[ir.Value]:
+        """Where element `inner` of the `row`-th of `rows` is."""
+        attention = self.attention
+        along = rows.number(row) if self.number in attention.compact else attention.position(rows, row)
+        values = dict(enumerate(self.point))
+        values |= dict.fromkeys((attention.batch, attention.batch + 1), along)
+        values |= dict.fromkeys((attention.batch + 2, attention.batch + 3), inner)
+        return [build.value(values[position]) for position in attention.positions[self.number]]

@@ -1,9 +1,10 @@
 """Buffers as loops see them: extents, layout, and elements through an indexing map."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pit_mlir.bindings import affine, arith, ir, memref
-from pit_mlir.codegen.build import Index, value
+from pit_mlir.codegen import build
+from pit_mlir.codegen.build import Index, flat, value
 
 VIEWS = frozenset(
     f"memref.{name}"
@@ -82,6 +83,56 @@ def store(element: ir.Value, buffer: ir.Value, map_: ir.AffineMap, coordinates: 
     memref.store(element, buffer, coordinates_of(map_, coordinates))
 
 
-def boolean(truth: bool) -> ir.Value:
-    """An `i1` constant."""
-    return arith.constant(ir.IntegerType.get_signless(1), int(truth))
+def has_unit_stride(operand: ir.Value) -> bool:
+    """Whether neighbours along the last dimension are neighbours in memory, as far as the type tells."""
+    strides, _ = ir.MemRefType(operand.type).get_strides_and_offset()
+    return bool(strides) and strides[-1] == 1
+
+
+def is_allocated(buffer: ir.Value) -> bool:
+    """Whether the program makes `buffer` itself, and on the heap."""
+    maker = buffer.owner
+    return not isinstance(maker, ir.Block) and maker.operation.name == "memref.alloc"
+
+
+def users(buffer: ir.Value) -> Iterator[ir.Operation]:
+    """The operations that read or write `buffer`, or views of it; asking for a size is neither."""
+    for use in buffer.uses:
+        user = use.owner.operation
+        if user.name in VIEWS:
+            yield from users(user.results[0])
+        elif user.name != "memref.dim":
+            yield user
+
+
+def load_index(buffer: ir.Value, position: Index) -> ir.Value:
+    """The i32 at `position` of `buffer` as an `index`."""
+    return arith.index_cast(ir.IndexType.get(), memref.load(buffer, [build.value(position)]))
+
+
+def metadata(buffer: ir.Value) -> tuple[ir.Value, Index, list[Index]]:
+    """The memory that `buffer` lies in, where it begins there, and its strides: numbers where the type has them."""
+    memory, offset, *others = memref.ExtractStridedMetadataOp(buffer).operation.results
+    known_strides, known_offset = ir.MemRefType(buffer.type).get_strides_and_offset()
+    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
+    strides: list[Index] = [
+        known if known != dynamic else given
+        for known, given in zip(known_strides, others[len(known_strides) :], strict=True)
+    ]
+    return memory, offset if known_offset == dynamic else known_offset, strides
+
+
+FLAT_SIZE = 1 << 40
+"""The nominal size of a flat buffer: addresses are computed inside the tensor, nothing reads the size."""
+
+
+def flattened(buffer: ir.Value) -> tuple[ir.Value, Index, list[Index]]:
+    """All that `buffer` lies in as a flat buffer, where it begins there, and its strides."""
+    memory, offset, strides = metadata(buffer)
+    dynamic = ir.ShapedType.get_dynamic_size()
+    type_ = flat(ir.MemRefType(buffer.type).element_type)
+    return (
+        memref.reinterpret_cast(type_, memory, [], [value(FLAT_SIZE)], [], [0], [dynamic], [1]),
+        offset,
+        strides,
+    )

@@ -1,4 +1,4 @@
-"""Small builders for loops, index arithmetic and vectors, used by everything that generates CPU code.
+"""Small builders for loops, index arithmetic and vectors, used by everything that generates code.
 
 An `Index` is a Python integer where the value is known, else an SSA value of type `index`; arithmetic folds what it
 can, so that generated code holds no `x * 1`.
@@ -227,3 +227,28 @@ def move_here(op: ir.Operation) -> None:
         point.block.append(op)
     else:
         op.move_before(point.ref_operation.operation)
+
+
+def bytes_of(element: ir.Type) -> int:
+    """The bytes of an element in memory."""
+    if isinstance(element, ir.IndexType):
+        return 8
+    bits = (
+        ir.IntegerType(element).width if isinstance(element, ir.IntegerType) else ir.FloatType(element).width
+    )
+    return -(-bits // 8)
+
+
+def truth_type() -> ir.Type:
+    """The type of a truth value."""
+    return ir.IntegerType.get_signless(1)
+
+
+def truth(given: bool) -> ir.Value:
+    """A truth value that is known."""
+    return arith.constant(truth_type(), int(given))
+
+
+def is_truth(type_: ir.Type) -> bool:
+    """Whether `type_` is i1."""
+    return type_ == ir.IntegerType.get_signless(1)

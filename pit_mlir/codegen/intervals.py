@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir
+from pit_mlir.codegen.build import is_truth, truth
 
 WIDE = 64
 """Bits in which integers are computed."""
@@ -109,16 +110,6 @@ def bounds(type_: ir.Type) -> tuple[int, int]:
     """The smallest and the largest number of an integer type or `index`."""
     width = WIDE if isinstance(type_, ir.IndexType) else ir.IntegerType(type_).width
     return -(2 ** (width - 1)), 2 ** (width - 1) - 1
-
-
-def is_truth(type_: ir.Type) -> bool:
-    """Whether `type_` is i1."""
-    return type_ == ir.IntegerType.get_signless(1)
-
-
-def truth(value: bool) -> ir.Value:
-    """The constant true or false."""
-    return arith.constant(ir.IntegerType.get_signless(1), int(value))
 
 
 def integer(value: int) -> ir.Value:

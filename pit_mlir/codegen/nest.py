@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pit_mlir.bindings import affine, arith, ir, memref
-from pit_mlir.codegen.buffers import extent, is_contiguous, same
+from pit_mlir.codegen.buffers import extent, has_unit_stride, is_contiguous, same
 from pit_mlir.codegen.build import Index, compare, product, value
 from pit_mlir.codegen.checks import where_all
 from pit_mlir.dialect.structured import Structured
@@ -169,3 +169,26 @@ def collapse_operand(
     ]
     result = ir.MemRefType.get(shape, type_.element_type, memory_space=type_.memory_space)  # pyright: ignore[reportArgumentType]
     return memref.collapse_shape(result, operand, reassociation), new_map
+
+
+def innermost(nest: Nest, parallels: Sequence[int], candidates: Sequence[int]) -> int:
+    """The one of `candidates` over which most operands are contiguous; a short one only if there is no other."""
+
+    def penalty(iterator: int) -> tuple[int, bool, int]:
+        strided = 0
+        for operand, map_ in zip(nest.operands, nest.maps, strict=True):
+            results = list(map_.results)
+            used = [e for e in results if mentions(e, iterator)]
+            if used and not (len(used) == 1 and mentions(results[-1], iterator) and has_unit_stride(operand)):
+                strided += 1
+        size = nest.extents[iterator]
+        short = 4 if isinstance(size, int) and size < 4 else 0
+        return strided + short, iterator in parallels and len(parallels) < len(nest.extents), -iterator
+
+    return min(candidates, key=penalty)
+
+
+def ordered_as_output(nest: Nest, iterators: Sequence[int]) -> list[int]:
+    """`iterators` in the order of the first output's dimensions."""
+    order = [position(expression) for expression in nest.output_maps[0].results]
+    return sorted(iterators, key=order.index)

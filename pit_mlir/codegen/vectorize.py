@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pit_mlir.bindings import ir, vector
+from pit_mlir.bindings import arith, ir, vector
 from pit_mlir.dialect.location import location_text
 from pit_mlir.errors import UnsupportedError
 
@@ -65,3 +65,9 @@ def widened(value: ir.Value, known: dict[ir.Value, ir.Value], lanes: int) -> ir.
     if isinstance(scalar.type, ir.VectorType):
         return scalar
     return vector.broadcast(vector_type(scalar.type, lanes), scalar)
+
+
+def plus(left: ir.Value, right: ir.Value) -> ir.Value:
+    """The sum of two vectors."""
+    is_float = isinstance(ir.VectorType(left.type).element_type, ir.FloatType)
+    return arith.addf(left, right) if is_float else arith.addi(left, right)

@@ -2,7 +2,8 @@
 
 from pit_mlir.bindings import bufferization, ir, memref
 from pit_mlir.codegen.brackets import Lowering, allocate_like, read, read_in_place, sizes
-from pit_mlir.codegen.build import Index, dot
+from pit_mlir.codegen.buffers import metadata
+from pit_mlir.codegen.build import dot
 from pit_mlir.dialect.structured import owner
 from pit_mlir.dialect.window import window_coefficients
 
@@ -16,16 +17,11 @@ def read_windows(source: ir.Value) -> ir.Value:
 def windows_of(op: ir.Operation) -> ir.Value:
     """The windows of `op`, a `pit.window`, as a strided view of the buffer of its source."""
     buffer = read(op.operands[0])
-    type_, result = ir.MemRefType(buffer.type), ir.RankedTensorType(op.results[0].type)
-    given = list(memref.ExtractStridedMetadataOp(buffer).operation.results)
-    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
-    known, _ = type_.get_strides_and_offset()
-    strides: list[Index] = [
-        number if number != dynamic else stride
-        for number, stride in zip(known, given[2 + type_.rank :], strict=True)
-    ]
+    result = ir.RankedTensorType(op.results[0].type)
+    _, _, strides = metadata(buffer)
     rows = window_coefficients(op.attributes["map"].value)
     steps = [dot([row[dim] for row in rows], strides) for dim in range(result.rank)]
+    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
     static = [step if isinstance(step, int) else dynamic for step in steps]
     layout = ir.StridedLayoutAttr.get(0, static)
     return memref.reinterpret_cast(

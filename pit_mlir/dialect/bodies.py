@@ -4,6 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 
 from pit_mlir.bindings import ir
 from pit_mlir.dialect.structured import Structured, owner
+from pit_mlir.dialect.yield_ import yielded
 
 
 def maker_of(value: ir.Value, body: ir.Block) -> ir.Operation | None:
@@ -50,3 +51,8 @@ def substitute(operation: ir.Operation, known: Mapping[ir.Value, ir.Value]) -> N
     for number, operand in enumerate(operation.operands):
         if operand in known:
             operation.operands[number] = known[operand]
+
+
+def inlined(block: ir.Block, arguments: Sequence[ir.Value]) -> list[ir.Value]:
+    """A copy of a straight-line block at the insertion point; returns what it yields."""
+    return copied(yielded(block), block, dict(zip(block.arguments, arguments, strict=True)))

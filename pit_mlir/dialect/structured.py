@@ -177,3 +177,8 @@ def owner(value: ir.Value) -> ir.Operation | None:
     """The operation that makes `value`; None for a block argument."""
     maker = value.owner
     return None if isinstance(maker, ir.Block) else maker.operation
+
+
+def is_used(value: ir.Value) -> bool:
+    """Whether anything reads `value`."""
+    return next(iter(value.uses), None) is not None

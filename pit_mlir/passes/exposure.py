@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import arith, ir, tensor
+from pit_mlir.codegen.contract_alternatives import alternatives_of
 from pit_mlir.codegen.cpu.contract import candidates_of
-from pit_mlir.codegen.cpu.contract_alternatives import alternatives_of
 from pit_mlir.dialect.attend import AttendOp, indices_of
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.choice import choice

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.loops import emit
-from pit_mlir.codegen.cpu.row_fusion import emit_rows, is_transparent, rows_in_common
+from pit_mlir.codegen.cpu.row_fusion import emit_rows
 from pit_mlir.codegen.nest import Nest, collapsed, nest_of
+from pit_mlir.codegen.row_groups import is_transparent, rows_in_common
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.structured import Structured
 from pit_mlir.dialect.walk import operations

@@ -7,10 +7,10 @@ from typing import ClassVar
 from pit_mlir.bindings import ir, tensor
 from pit_mlir.codegen.brackets import Lowering, give, private_copy, read
 from pit_mlir.codegen.checks import check
+from pit_mlir.codegen.contract_alternatives import is_deferred
 from pit_mlir.codegen.cpu.attend import lower_attend
 from pit_mlir.codegen.cpu.block_mask import lower_block_mask
 from pit_mlir.codegen.cpu.contract import lower_contract
-from pit_mlir.codegen.cpu.contract_alternatives import is_deferred
 from pit_mlir.codegen.cpu.detect import lower_detect
 from pit_mlir.codegen.cpu.detect_keys import lower_segment
 from pit_mlir.codegen.cpu.lists import lower_choice, lower_lists

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.build import add, ceil_div, delinearize, move_here, mul, product, sub, value
-from pit_mlir.codegen.cpu.row_fusion import is_transparent
 from pit_mlir.codegen.gpu.copies import emit_copy
 from pit_mlir.codegen.gpu.launch import each, launch
 from pit_mlir.codegen.gpu.loops import emit
 from pit_mlir.codegen.gpu.row_fusion import emit_rows, has_sums, rows_in_common
 from pit_mlir.codegen.nest import Nest, nest_of
+from pit_mlir.codegen.row_groups import is_transparent
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.structured import Structured
 from pit_mlir.dialect.walk import has_any, operations, outermost

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pit_mlir.analysis.tiles import database
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.cpu.contract_alternatives import alternatives_of
+from pit_mlir.codegen.contract_alternatives import alternatives_of
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import DetectOp

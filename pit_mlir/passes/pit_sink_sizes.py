@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import arith, ir, memref, scf
-from pit_mlir.codegen.buffers import root
+from pit_mlir.codegen.buffers import root, users
 from pit_mlir.codegen.build import move_here, value
 from pit_mlir.codegen.checks import FAILED_FUNCTION
-from pit_mlir.codegen.cpu.row_fusion import users
 from pit_mlir.codegen.gpu.checks import check_word
 from pit_mlir.codegen.gpu.copies import emit_copy
 from pit_mlir.codegen.gpu.launch import launch

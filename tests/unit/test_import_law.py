@@ -35,6 +35,8 @@ GATES = {
     "transformers": ("hf",),
 }
 """Packages that only some of our modules may import."""
+MACHINES = ("cpu", "gpu", "emulator")
+"""Parts of `codegen` that know nothing of each other: what two of them need stands above all."""
 
 
 def module_name(path: Path) -> str:
@@ -63,6 +65,10 @@ def breaches(name: str, tree: ast.AST) -> Iterator[str]:
         part = rest.split(".")[0]
         if top == "pit_mlir" and LEVEL.get(part, -1) > own:
             yield f"line {line}: {imported} stands to the right of {name}"
+        if part == "codegen" and name.startswith("codegen."):
+            machine, own_machine = rest.split(".")[1], name.split(".")[1]
+            if machine in MACHINES and machine != own_machine:
+                yield f"line {line}: {imported} is for another machine than {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
@@ -82,6 +88,12 @@ def test_a_breach_is_found() -> None:
     source = "def f():\n    from pit_mlir.passes.base import Pass\n    import torch.fx\n    import z3\n"
     assert len(list(breaches("dialect.size", ast.parse(source)))) == 3
     assert not list(breaches("compile", ast.parse("import torch\nfrom pit_mlir.passes import base")))
+    kernels = ast.parse(
+        "from pit_mlir.codegen.cpu.rows import lower_sread\nfrom pit_mlir.codegen import build\n"
+    )
+    assert len(list(breaches("codegen.gpu.kernels.rows", kernels))) == 1
+    assert len(list(breaches("codegen.rows", kernels))) == 1
+    assert not list(breaches("codegen.cpu.lists", kernels))
 
 
 @pytest.mark.parametrize(

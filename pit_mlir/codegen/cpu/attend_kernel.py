@@ -20,17 +20,16 @@ from pit_mlir.codegen.attention import (
     Blocks,
     Rows,
     batch_extents,
-    load_index,
     longest_rows,
     segment_rows,
     truncated,
 )
-from pit_mlir.codegen.buffers import extent
-from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.buffers import extent, load_index
+from pit_mlir.codegen.build import Index, truth
 from pit_mlir.codegen.cpu.attend_pack import (
     Extra,
     Format,
-    Operand,
+    VectorOperand,
     pack_across,
     pack_rows,
     pack_transposed,
@@ -123,7 +122,7 @@ class Block:
         depth = extent(attention.buffers[0], attention.positions[0].index(batch + 2))
         width = extent(attention.buffers[2], attention.positions[2].index(batch + 3))
         self.operands = [
-            Operand(attention, point, number, size)
+            VectorOperand(attention, point, number, size)
             for number, size in enumerate((depth, depth, width, width))
         ]
         self.steps = build.ceil_div(depth, self.format.depth)
@@ -191,7 +190,7 @@ class Block:
                 arith.ori(carried[0], arith.cmpf(arith.CmpFPredicate.OLE, self.state.load(0, row), limit))
             ]
 
-        false = arith.constant(ir.IntegerType.get_signless(1), 0)
+        false = truth(False)
         return build.fold(0, used, 1, [false], step)[0]
 
     def attend_to(self, rows: Rows, keys: Index, start: Index) -> None:

@@ -6,9 +6,9 @@ from functools import cached_property
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import Attention, Element, Rows, as_stored, extended, stored_type
+from pit_mlir.codegen.attention import Attention, Element, Operand, Rows, as_stored, extended, stored_type
+from pit_mlir.codegen.buffers import has_unit_stride
 from pit_mlir.codegen.build import Index
-from pit_mlir.codegen.cpu.loops import has_unit_stride
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
 from pit_mlir.codegen.cpu.panel import TALL, Panel, transposed
 from pit_mlir.codegen.vectorize import vector_type
@@ -63,42 +63,12 @@ def paired(low: ir.Value, high: ir.Value) -> ir.Value:
 
 
 @dataclass(frozen=True)
-class Operand:
-    """Query, key, value or result `number` of `attention` at one `point` of the batch, as rows of `width` elements."""
-
-    attention: Attention
-    point: Sequence[Index]
-    number: int
-    width: Index
-
-    @property
-    def buffer(self) -> ir.Value:
-        """The buffer that holds it."""
-        return self.attention.buffers[self.number]
-
-    @property
-    def type(self) -> ir.Type:
-        """The type of an element."""
-        return ir.MemRefType(self.buffer.type).element_type
-
-    @cached_property
-    def has_rows(self) -> bool:
-        """Whether the elements of a row are neighbours in memory."""
-        last = self.attention.positions[self.number][-1]
-        return last >= self.attention.batch + 2 and has_unit_stride(self.buffer)
+class VectorOperand(Operand):
+    """An operand whose rows are read and written in vectors."""
 
     def divides(self, count: int) -> bool:
         """Whether panels of vectors of `count` elements hold whole rows and nothing else."""
         return isinstance(self.width, int) and self.width % max(count, TALL) == 0
-
-    def place(self, rows: Rows, row: Index, inner: Index) -> list[ir.Value]:
-        """Where element `inner` of the `row`-th of `rows` is."""
-        attention = self.attention
-        along = rows.number(row) if self.number in attention.compact else attention.position(rows, row)
-        values = dict(enumerate(self.point))
-        values |= dict.fromkeys((attention.batch, attention.batch + 1), along)
-        values |= dict.fromkeys((attention.batch + 2, attention.batch + 3), inner)
-        return [build.value(values[position]) for position in attention.positions[self.number]]
 
     def element(self, rows: Rows, row: Index, inner: Index) -> ir.Value:
         """One element of the `row`-th of `rows`; of the last one behind it."""
@@ -140,13 +110,13 @@ class Operand:
             memref.store(scalar, self.buffer, self.place(rows, row, build.add(start, lane)))
 
 
-def pack_rows(panel: Panel, operand: Operand, rows: Rows, format_: Format) -> None:
+def pack_rows(panel: Panel, operand: VectorOperand, rows: Rows, format_: Format) -> None:
     """Row after row of `operand` as it is, for the depth to run along them."""
     with build.loop(0, rows.count) as row, build.loop(0, panel.columns, format_.lanes) as column:
         panel.store_vector(packed_vector(operand, rows, row, column, format_), row, column)
 
 
-def pack_transposed(panel: Panel, operand: Operand, rows: Rows, format_: Format) -> None:
+def pack_transposed(panel: Panel, operand: VectorOperand, rows: Rows, format_: Format) -> None:
     """Rows as columns of `panel`, one in each lane; lanes behind the last row repeat it."""
     lanes = format_.lanes
     last = build.sub(rows.count, 1)
@@ -159,7 +129,7 @@ def pack_transposed(panel: Panel, operand: Operand, rows: Rows, format_: Format)
             panel.store_vector(column, build.add(step, lane), start)
 
 
-def packed_vector(operand: Operand, rows: Rows, row: Index, column: Index, format_: Format) -> ir.Value:
+def packed_vector(operand: VectorOperand, rows: Rows, row: Index, column: Index, format_: Format) -> ir.Value:
     """A register of packed numbers of a row."""
     if not format_.pairs:
         return extended(operand.load(rows, row, column, format_.lanes), format_.sums)
@@ -167,7 +137,7 @@ def packed_vector(operand: Operand, rows: Rows, row: Index, column: Index, forma
     return vector.bitcast(vector_type(format_.packed, format_.lanes), values)
 
 
-def pack_across(panel: Panel, operand: Operand, rows: Rows, format_: Format) -> None:
+def pack_across(panel: Panel, operand: VectorOperand, rows: Rows, format_: Format) -> None:
     """Row after row, for the depth to run across them: in pairs of rows, where an odd one's partner is 0."""
     if not format_.pairs:
         pack_rows(panel, operand, rows, format_)

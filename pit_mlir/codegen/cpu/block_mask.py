@@ -5,70 +5,19 @@ queries or keys where an element carries one of the two, over all of its pairs w
 one thing that costs more than the number of blocks.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from pit_mlir.bindings import arith, ir, memref, vector
+from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import load_index
-from pit_mlir.codegen.brackets import Lowering, allocate, read
+from pit_mlir.codegen.attention import captured_scalars
+from pit_mlir.codegen.block_mask import BlockMask, block_mask_of, range_of, rows_at, span
+from pit_mlir.codegen.brackets import Lowering, allocate
+from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.checks import where_all
-from pit_mlir.codegen.cpu.attend import captured_scalars, positions
-from pit_mlir.codegen.cpu.detect import LIMIT
 from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
-from pit_mlir.codegen.intervals import Range, empty, evaluate, exactly, union
-from pit_mlir.codegen.vectorize import vector_type
-from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
-from pit_mlir.dialect.element import elements
-from pit_mlir.dialect.pit import int_array
-
-LANES = 16
-"""Floats that are compared at once; a register of any machine holds these or some of them."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """`count` neighbouring queries or keys, from number `start` of their segment."""
-
-    start: Index
-    count: Index
-
-
-@dataclass(frozen=True)
-class Source:
-    """An element of the body: the scalar, its buffer, and the iterators that address it."""
-
-    scalar: ir.Value
-    buffer: ir.Value
-    positions: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class BlockMask:
-    """A `pit.block_mask` whose tensors are buffers; `rows` are the buffers of its index over `segments`.
-
-    `in_vectors`: whether the machine compares floats that are neighbours in registers of several.
-    """
-
-    body: ir.Block
-    extents: tuple[Index, ...]
-    block: tuple[int, int]
-    sources: tuple[Source, ...]
-    rows: IndexBuffers | None
-    segments: tuple[int, ...]
-    in_vectors: bool
-
-    @property
-    def q(self) -> int:
-        """The iterator of queries; that of keys is the next one."""
-        return len(self.extents) - 2
-
-    @property
-    def counts(self) -> list[Index]:
-        """Segments, blocks of queries and blocks of keys there are at most."""
-        blocks = [build.ceil_div(*pair) for pair in zip(self.extents[self.q :], self.block, strict=True)]
-        return [*self.extents[: self.q], *blocks]
+from pit_mlir.codegen.index_space import LIMIT
+from pit_mlir.codegen.intervals import evaluate, exactly
 
 
 def lower_block_mask(operation: ir.Operation, lowering: Lowering) -> None:
@@ -100,38 +49,6 @@ def add_count(total: ir.Value, count: ir.Value, segment: ir.Value) -> ir.Value:
     return arith.addi(total, load_index(count, segment))
 
 
-def block_mask_of(
-    operation: ir.Operation, indices: Mapping[ir.Value, IndexBuffers], *, in_vectors: bool = True
-) -> BlockMask:
-    """The view of a `pit.block_mask`, whose tensors and `indices` are buffers."""
-    op = operation.opview
-    assert isinstance(op, BlockMaskOp)
-    sizes, rows = split_operands(operation)
-    body = operation.regions[0].blocks[0]
-    sources = tuple(
-        Source(e.operation.results[0], read(e.source), positions(e.operation.attributes["map"]))
-        for e in elements(body)
-    )
-    queries, keys = int_array(op, "block")
-    return BlockMask(
-        body,
-        tuple(size_of(size) for size in sizes),
-        (queries, keys),
-        sources,
-        indices[rows[0]] if rows else None,
-        tuple(int_array(op, "segments")),
-        in_vectors,
-    )
-
-
-def size_of(size: ir.Value) -> Index:
-    """A size as a number where it is a constant."""
-    maker = size.owner
-    if isinstance(maker, ir.Block) or maker.operation.name != "arith.constant":
-        return size
-    return ir.IntegerAttr(maker.operation.attributes["value"]).value
-
-
 def list_keys(
     mask: BlockMask, point: Sequence[Index], block: Index, across: Index, base: Index, entries: ir.Value
 ) -> Index:
@@ -158,107 +75,3 @@ def list_keys(
     listed = build.minimum(across, build.ceil_div(keys, mask.block[1]))
     used = build.select(build.is_less(here.start, queries), listed, 0)
     return build.fold(0, used, 1, [build.value(0)], step)[0]
-
-
-def rows_at(mask: BlockMask, point: Sequence[Index]) -> tuple[Index, Index, Index]:
-    """The first row of the segment at `point`, if there are rows, and the numbers of queries and keys."""
-    if mask.rows is None:
-        return 0, mask.extents[mask.q], mask.extents[mask.q + 1]
-    segment: Index = 0
-    for iterator in mask.segments:
-        segment = build.add(build.mul(segment, mask.extents[iterator]), point[iterator])
-    count = load_index(mask.rows.count, segment)
-    return load_index(mask.rows.begin, segment), count, count
-
-
-def span(number: Index, length: int, end: Index) -> Span:
-    """The `number`-th block of `length`, which ends at `end` at the latest."""
-    start = build.mul(number, length)
-    return Span(start, build.minimum(build.sub(end, start), length))
-
-
-def range_of(
-    mask: BlockMask, source: Source, point: Sequence[Index], first: Index, queries: Span, keys: Span | None
-) -> Range:
-    """What `source` ranges over in a block of `queries` and `keys`."""
-    along = [(mask.q, queries), (mask.q + 1, keys)]
-    loops = [
-        (iterator, span) for iterator, span in along if span is not None and iterator in source.positions
-    ]
-
-    def load(at: dict[int, Index]) -> Range:
-        return exactly(
-            memref.load(source.buffer, [build.value(at[position]) for position in source.positions])
-        )
-
-    def visit(depth: int, at: dict[int, Index], so_far: Range) -> Range:
-        if depth == len(loops):
-            return union(so_far, load(at))
-        iterator, span = loops[depth]
-        if depth == len(loops) - 1 and is_read_in_vectors(mask, source, iterator):
-            return range_of_row(source, at, iterator, span, so_far)
-
-        def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            place = coordinate(mask, first, build.add(span.start, number))
-            found = visit(depth + 1, at | {iterator: place}, Range(*carried))
-            return [found.lo, found.hi]
-
-        return Range(*build.fold(0, span.count, 1, [so_far.lo, so_far.hi], step))
-
-    at = dict(enumerate(point))
-    return visit(0, at, empty(wide_type(source.buffer))) if loops else load(at)
-
-
-def is_read_in_vectors(mask: BlockMask, source: Source, iterator: int) -> bool:
-    """Whether what `source` ranges over along `iterator` is found by comparing vectors."""
-    return mask.in_vectors and mask.rows is None and is_neighbouring(source, iterator)
-
-
-def is_neighbouring(source: Source, iterator: int) -> bool:
-    """Whether elements along `iterator` are neighbours in memory, and floats that a vector can be loaded of.
-
-    LLVM makes vectors of the loops over integers by itself; of the smallest of floats, NaN among them, it does not.
-    """
-    type_ = ir.MemRefType(source.buffer.type).element_type
-    return source.positions[-1] == iterator and isinstance(type_, ir.F32Type | ir.F64Type)
-
-
-def range_of_row(source: Source, at: dict[int, Index], iterator: int, span: Span, so_far: Range) -> Range:
-    """The union of `so_far` with neighbouring elements, `LANES` at a time and the rest one by one."""
-    type_ = vector_type(ir.MemRefType(source.buffer.type).element_type, LANES)
-
-    def place(number: Index) -> list[ir.Value]:
-        coordinates = at | {iterator: build.add(span.start, number)}
-        return [build.value(coordinates[position]) for position in source.positions]
-
-    def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        given = vector.load(type_, source.buffer, place(number))
-        found = union(Range(*carried), Range(given, given))
-        return [found.lo, found.hi]
-
-    def last(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        found = union(Range(*carried), exactly(memref.load(source.buffer, place(number))))
-        return [found.lo, found.hi]
-
-    whole = build.mul(build.floor_div(span.count, LANES), LANES)
-    ends = [vector.broadcast(type_, end) for end in (so_far.lo, so_far.hi)]
-    lo, hi = build.fold(0, whole, LANES, ends, step)
-    kinds = (vector.CombiningKind.MINIMUMF, vector.CombiningKind.MAXIMUMF)
-    reduced = [
-        vector.reduction(type_.element_type, kind, end) for kind, end in zip(kinds, (lo, hi), strict=True)
-    ]
-    return Range(*build.fold(whole, span.count, 1, reduced, last))
-
-
-def coordinate(mask: BlockMask, first: Index, number: Index) -> Index:
-    """Where query or key `number` of a segment, whose rows begin at `first`, lies along the axis."""
-    return number if mask.rows is None else load_index(mask.rows.entries, build.add(first, number))
-
-
-def wide_type(buffer: ir.Value) -> ir.Type:
-    """The type in which intervals keep the elements of `buffer`."""
-    type_ = ir.MemRefType(buffer.type).element_type
-    is_integer = isinstance(type_, ir.IndexType) or (
-        isinstance(type_, ir.IntegerType) and ir.IntegerType(type_).width > 1
-    )
-    return ir.IntegerType.get_signless(64) if is_integer else type_

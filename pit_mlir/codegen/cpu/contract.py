@@ -11,9 +11,9 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.brackets import Lowering, allocate_like, give, private_copy, sizes
 from pit_mlir.codegen.build import compare, either, value
 from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_alternatives import Alternative, alternatives_of
 from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.contract_sizes import Sizes
-from pit_mlir.codegen.cpu.contract_alternatives import Alternative, Live, alternatives_of, live_of
 from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest, cost_of, numbers_of
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
@@ -21,6 +21,7 @@ from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
+from pit_mlir.codegen.cpu.deferred_lists import Live, live_of
 from pit_mlir.codegen.fingerprint import block_lines, constant_text, digest
 from pit_mlir.codegen.index_buffers import IndexBuffers, IndexShape
 from pit_mlir.codegen.outline import outline

@@ -27,7 +27,7 @@ from pit_mlir.codegen.build import (
     value,
     zero,
 )
-from pit_mlir.codegen.cpu.contract_frame import Task, plus, scratch
+from pit_mlir.codegen.cpu.contract_frame import Task, scratch
 from pit_mlir.codegen.cpu.contract_pairs import halved
 from pit_mlir.codegen.cpu.contract_skinny import (
     MOST_ROWS_OF_DOT,
@@ -38,6 +38,7 @@ from pit_mlir.codegen.cpu.contract_skinny import (
 )
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes
 from pit_mlir.codegen.cpu.pack import Factor
+from pit_mlir.codegen.vectorize import plus
 
 STREAMED_AT_ONCE = (1, 2, 3, 4, 6)
 """Rows of which memory is the limit: one column after another reads at its speed."""

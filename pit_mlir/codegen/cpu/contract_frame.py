@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
-from pit_mlir.bindings import arith, ir, memref
+from pit_mlir.bindings import ir, memref
 from pit_mlir.codegen.build import (
     Index,
     add,
@@ -21,6 +21,7 @@ from pit_mlir.codegen.contract_access import Access
 from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at, view_of
 from pit_mlir.codegen.cpu.pack import Factor, computed
+from pit_mlir.codegen.vectorize import plus
 from pit_mlir.dialect.yield_ import yielded
 from pit_mlir.target import Host
 
@@ -303,12 +304,6 @@ def views_of(readers: Sequence[ir.OpView], views: Mapping[Access, View]) -> dict
 def is_unit(stride: Index) -> bool:
     """Whether `stride` is known to be 1."""
     return isinstance(stride, int) and stride == 1
-
-
-def plus(left: ir.Value, right: ir.Value) -> ir.Value:
-    """The sum of two vectors."""
-    is_float = isinstance(ir.VectorType(left.type).element_type, ir.FloatType)
-    return arith.addf(left, right) if is_float else arith.addi(left, right)
 
 
 def rounded(number: Index, multiple: int) -> Index:

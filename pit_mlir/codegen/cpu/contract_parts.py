@@ -23,6 +23,7 @@ from pit_mlir.codegen.build import (
     product,
     select,
     sub,
+    truth,
     value,
     zero,
 )
@@ -162,7 +163,7 @@ class PartsForm(PackedForm):
         ]
         names = sorted((kernel.rows, kernel.get(self.frame.module)) for kernel in kernels)
         type_ = ir.VectorType.get([tile.lanes], self.plan.sum_type)
-        fresh = arith.constant(ir.IntegerType.get_signless(1), 1)
+        fresh = truth(True)
         with (
             loop(0, ceil_div(task.columns, tile.width)) as panel,
             loop(0, buffers.live, tile.rows) as row,

@@ -4,7 +4,7 @@ A mask of blocks that the model repeats along the depth is such a list, of block
 is read in whole vectors; of a dead one nothing is read.
 """
 
-from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.bindings import ir, vector
 from pit_mlir.codegen.build import (
     Index,
     add,
@@ -17,6 +17,7 @@ from pit_mlir.codegen.build import (
     mul,
     product,
     sub,
+    truth,
     value,
     zero,
 )
@@ -83,4 +84,4 @@ class RunsForm(PackedForm):
 
 def never() -> ir.Value:
     """The truth value that sums do not start from 0."""
-    return arith.constant(ir.IntegerType.get_signless(1), 0)
+    return truth(False)

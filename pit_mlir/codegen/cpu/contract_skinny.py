@@ -21,10 +21,11 @@ from pit_mlir.codegen.build import (
     sub,
     value,
 )
-from pit_mlir.codegen.cpu.contract_frame import Frame, Task, plus, rounded, scratch
+from pit_mlir.codegen.cpu.contract_frame import Frame, Task, rounded, scratch
 from pit_mlir.codegen.cpu.contract_pairs import in_parts
 from pit_mlir.codegen.cpu.micro_kernel import multiply_add, multiply_add_pairs
 from pit_mlir.codegen.cpu.pack import Factor, Rows
+from pit_mlir.codegen.vectorize import plus
 
 MOST_ROWS_OF_DOT = 32
 MOST_ROWS_OF_STREAM = 32

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.build import Index, add, flat, splat, value, zero
+from pit_mlir.codegen.buffers import flattened, load_index
+from pit_mlir.codegen.build import Index, add, flat, is_truth, splat, value, zero
 from pit_mlir.codegen.contract_access import Access
 from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.tables import table
@@ -97,12 +98,7 @@ class View:
 
 def index_at(view: View, number: Index) -> Index:
     """Element `number` of a list of i32 as an index."""
-    return arith.index_cast(ir.IndexType.get(), memref.load(view.buffer, [value(add(view.base, number))]))
-
-
-def is_truth(element: ir.Type) -> bool:
-    """Whether `element` is i1."""
-    return isinstance(element, ir.IntegerType) and ir.IntegerType(element).width == 1
+    return load_index(view.buffer, add(view.base, number))
 
 
 def stored_type(element: ir.Type) -> ir.Type:
@@ -205,24 +201,9 @@ def coordinate_dimensions(plan: ContractPlan, access: Access) -> list[int | None
 
 
 def flat_buffer(buffer: ir.Value) -> tuple[ir.Value, ir.Value, list[Index]]:
-    """`buffer`, a memref, as a flat one, with its offset and its strides."""
-    type_ = ir.MemRefType(buffer.type)
-    element = type_.element_type
-    rank = type_.rank
-    op = memref.ExtractStridedMetadataOp(buffer)
-    results = list(op.operation.results)
-    static, _ = type_.get_strides_and_offset()
-    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
-    strides: list[Index] = [
-        known if known != dynamic else given for known, given in zip(static, results[2 + rank :], strict=True)
-    ]
-    size = ir.ShapedType.get_dynamic_size()
-    whole = memref.reinterpret_cast(flat(element), results[0], [], [value(FLAT_SIZE)], [], [0], [size], [1])
-    return as_stored(whole), results[1], strides
-
-
-FLAT_SIZE = 1 << 40
-"""The nominal size of a flat buffer: the kernels compute addresses inside the tensor, nothing reads the size."""
+    """`buffer`, a memref, as a flat one of what the kernels hold, with its offset and its strides."""
+    whole, offset, strides = flattened(buffer)
+    return as_stored(whole), value(offset), strides
 
 
 def as_stored(buffer: ir.Value) -> ir.Value:

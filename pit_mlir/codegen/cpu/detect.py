@@ -7,7 +7,6 @@ from pit_mlir.bindings import ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import Lowering, allocate, read, sizes
 from pit_mlir.codegen.build import Index, loop, value
-from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.cpu.contract_views import flat_buffer
 from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
 from pit_mlir.codegen.cpu.list_bits import PIECE, Buffers, Lists, Packing, count_ones, give_places, write
@@ -17,14 +16,11 @@ from pit_mlir.codegen.cpu.turned_bits import Strip, fill_turned, scratch, segmen
 from pit_mlir.codegen.detect_layout import Layout, layout_of
 from pit_mlir.codegen.fingerprint import digest
 from pit_mlir.codegen.index_buffers import WORD, IndexBuffers
+from pit_mlir.codegen.index_space import fitting
+from pit_mlir.codegen.index_users import asks_for_bits, asks_for_rows
 from pit_mlir.codegen.outline import outline
 from pit_mlir.dialect.detect import is_by_key
-from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import iterators_of
-from pit_mlir.errors import UnsupportedError
 
-LIMIT = 2**31 - 1
-"""Coordinates are i32."""
 READ_AT_ONCE = 8
 """Bytes that are read and compared while simple work is done on one element (`loops.GRAIN`)."""
 FEWEST_WORDS = 8
@@ -143,50 +139,9 @@ def lower_keys(op: ir.Operation, lowering: Lowering) -> None:
     lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, total, group)
 
 
-def fitting(op: ir.Operation, segments: Index, capacity: Index) -> tuple[Index, Index]:
-    """`segments` and their coordinates, `capacity` each; none, and a failed check, where these do not fit 32 bits."""
-    coordinates = build.mul(segments, capacity)
-    if isinstance(coordinates, int) and coordinates > LIMIT:
-        raise UnsupportedError(
-            f"an index over {coordinates} coordinates does not fit 32 bits",
-            location=location_text(op.location),
-        )
-    if isinstance(coordinates, int):
-        return segments, coordinates
-    fits = build.compare("sle", coordinates, LIMIT)
-    message = "an index over more than 2147483647 coordinates does not fit 32 bits"
-    segments, coordinates = where_all([fits], [segments, coordinates], message, op)
-    return segments, coordinates
-
-
 def strides_of(extents: Sequence[Index]) -> list[Index]:
     """The strides of a buffer whose elements follow one another."""
     return [build.product(extents[dim + 1 :]) for dim in range(len(extents))]
-
-
-WITHOUT_ROWS = frozenset(
-    f"pit.{name}" for name in ("attend", "block_mask", "generic", "lists", "segment", "size")
-)
-"""Users of an index that go through the list of each segment, or only ask how long all are."""
-
-
-def asks_for_rows(op: ir.Operation) -> bool:
-    """Whether a user of the index reads where its rows are in the space of the whole group."""
-    users = [use.owner.operation for use in op.results[0].uses]
-    return any(user.name not in WITHOUT_ROWS and not sums_along_lists(user) for user in users)
-
-
-def asks_for_bits(op: ir.Operation) -> bool:
-    """Whether a user of the index reads what it lists in order."""
-    return any(sums_along_lists(use.owner.operation) for use in op.results[0].uses)
-
-
-def sums_along_lists(user: ir.Operation) -> bool:
-    """Whether `user` is a contraction whose depth is listed."""
-    if user.name != "pit.contract":
-        return False
-    iterators = iterators_of(user)
-    return any(iterators[position] == "reduction" for position in user.attributes["group"])
 
 
 def call(detection: Detection, source: ir.Value, results: Sequence[ir.Value]) -> None:

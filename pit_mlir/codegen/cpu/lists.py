@@ -3,7 +3,7 @@
 from pit_mlir.bindings import arith, ir, memref, tensor
 from pit_mlir.codegen.brackets import Lowering, give
 from pit_mlir.codegen.build import value
-from pit_mlir.codegen.cpu.contract_alternatives import index_of
+from pit_mlir.codegen.cpu.deferred_lists import index_of
 
 
 def lower_lists(op: ir.Operation, lowering: Lowering) -> None:

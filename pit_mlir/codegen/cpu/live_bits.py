@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen import build
-from pit_mlir.codegen.build import Index, loop, value
+from pit_mlir.codegen.build import Index, loop, truth, truth_type, value
 from pit_mlir.codegen.detect_layout import Dim, Layout
 from pit_mlir.codegen.index_buffers import WORD
+from pit_mlir.codegen.live import bits_of, is_live
 from pit_mlir.target import LINE_BYTES
 
 AHEAD = 8192
@@ -71,7 +72,7 @@ class Source:
     @property
     def bytes_of_element(self) -> int:
         """The size of an element in memory."""
-        return bytes_of_element(self.buffer)
+        return build.bytes_of(ir.MemRefType(self.buffer.type).element_type)
 
 
 def i64(number: int) -> ir.Value:
@@ -89,35 +90,9 @@ def shifted(word: ir.Value, places: Index) -> ir.Value:
     return word if isinstance(places, int) and places == 0 else arith.shrui(word, as_word(places))
 
 
-def bits_of(given: ir.Value) -> ir.Value:
-    """What of `given`, an element or a vector of them, must not be 0 if it is live, as integers.
-
-    The sign of a float does not count: -0.0 is no live value, NaN and the smallest numbers are. Bits are looked at,
-    since a processor that flushes small numbers to 0 would compare them so.
-    """
-    vector_type = ir.VectorType(given.type) if isinstance(given.type, ir.VectorType) else None
-    element = given.type if vector_type is None else vector_type.element_type
-    if not isinstance(element, ir.FloatType):
-        return given
-    width = element.width
-    integer = ir.IntegerType.get_signless(width)
-    magnitude = ir.IntegerAttr.get(integer, 2 ** (width - 1) - 1)
-    if vector_type is None:
-        return arith.andi(arith.bitcast(integer, given), arith.constant(integer, magnitude))
-    type_ = ir.VectorType.get(vector_type.shape, integer)
-    mask = arith.constant(type_, ir.DenseElementsAttr.get_splat(type_, magnitude))
-    return arith.andi(arith.bitcast(type_, given), mask)
-
-
-def is_live(given: ir.Value) -> ir.Value:
-    """Whether `given` is not zero, for each element of a vector."""
-    bits = bits_of(given)
-    return arith.cmpi(arith.CmpIPredicate.ne, bits, build.zero(bits.type))
-
-
 def live_word(buffer: ir.Value, start: Index, mask: ir.Value | None = None) -> ir.Value:
     """A bit for each of the 64 elements from `start` on, the first one lowest; 0 for those that are not in `mask`."""
-    bytes_ = bytes_of_element(buffer)
+    bytes_ = build.bytes_of(ir.MemRefType(buffer.type).element_type)
     for line in range(0, WORD * bytes_, LINE_BYTES):
         memref.prefetch(buffer, [value(build.add(start, (line + AHEAD) // bytes_))], False, 3, True)
     return word_of(load_vector(buffer, start, WORD, mask))
@@ -136,12 +111,6 @@ def load_vector(buffer: ir.Value, start: Index, lanes: int, mask: ir.Value | Non
     if mask is None:
         return vector.load(type_, buffer, [value(start)])
     return vector.maskedload(type_, buffer, [value(start)], mask, build.zero(type_))
-
-
-def bytes_of_element(source: ir.Value) -> int:
-    """The size of an element of `source`, a buffer or a tensor, in memory."""
-    element = ir.ShapedType(source.type).element_type
-    return 8 if isinstance(element, ir.IndexType) else max(8, element.width) // 8
 
 
 def load_bit(source: Source, place: Index) -> ir.Value:
@@ -289,10 +258,8 @@ def any_of(source: Source, start: Index, length: Index) -> ir.Value:
                 arith.ori(carried[0], is_live(memref.load(source.buffer, [value(build.add(start, number))])))
             ]
 
-        none = arith.constant(ir.IntegerType.get_signless(1), 0)
-        return build.fold(0, length, 1, [none], visit)
+        return build.fold(0, length, 1, [truth(False)], visit)
 
     if isinstance(length, int):
         return (by_vector if length >= WORD else one_by_one)()[0]
-    truth = ir.IntegerType.get_signless(1)
-    return build.choose(build.compare("sge", length, WORD), [truth], by_vector, one_by_one)[0]
+    return build.choose(build.compare("sge", length, WORD), [truth_type()], by_vector, one_by_one)[0]

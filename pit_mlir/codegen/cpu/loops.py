@@ -19,7 +19,9 @@ from pit_mlir.codegen.build import (
     product,
     value,
 )
-from pit_mlir.codegen.nest import Nest, mentions, position
+from pit_mlir.codegen.fastmath import relax
+from pit_mlir.codegen.nest import Nest, innermost, mentions, ordered_as_output
+from pit_mlir.dialect.structured import is_used
 
 # Elements of simple work that one thread takes at once: about 10 us, ten times what waking a team costs.
 GRAIN = 32768
@@ -38,35 +40,6 @@ def emit(nest: Nest) -> None:
     outer = ordered_as_output(nest, [d for d in parallels if d != inner])
     reductions = [d for d in range(count) if d not in parallels and d != inner]
     emit_parallel(nest, outer, reductions, inner, inner in parallels)
-
-
-def innermost(nest: Nest, parallels: Sequence[int], candidates: Sequence[int]) -> int:
-    """The one of `candidates` over which most operands are contiguous; a short one only if there is no other."""
-
-    def penalty(iterator: int) -> tuple[int, bool, int]:
-        strided = 0
-        for operand, map_ in zip(nest.operands, nest.maps, strict=True):
-            results = list(map_.results)
-            used = [e for e in results if mentions(e, iterator)]
-            if used and not (len(used) == 1 and mentions(results[-1], iterator) and has_unit_stride(operand)):
-                strided += 1
-        size = nest.extents[iterator]
-        short = 4 if isinstance(size, int) and size < 4 else 0
-        return strided + short, iterator in parallels and len(parallels) < len(nest.extents), -iterator
-
-    return min(candidates, key=penalty)
-
-
-def has_unit_stride(operand: ir.Value) -> bool:
-    """Whether neighbours along the last dimension are neighbours in memory, as far as the type tells."""
-    strides, _ = ir.MemRefType(operand.type).get_strides_and_offset()
-    return bool(strides) and strides[-1] == 1
-
-
-def ordered_as_output(nest: Nest, iterators: Sequence[int]) -> list[int]:
-    """`iterators` in the order of the first output's dimensions."""
-    order = [position(expression) for expression in nest.output_maps[0].results]
-    return sorted(iterators, key=order.index)
 
 
 def body_cost(body: ir.Block) -> int:
@@ -196,36 +169,3 @@ def emit_body(
         else:
             move_here(op)
     return list(terminator.operands)
-
-
-def is_used(value_: ir.Value) -> bool:
-    """Whether anything reads `value_`."""
-    return next(iter(value_.uses), None) is not None
-
-
-def relax(body: ir.Block, inputs: int, *, reassociate: bool) -> None:
-    """Floats are reals: products and sums may fuse, and what folds into an accumulator may be reordered."""
-    accumulators = {(argument.arg_number) for argument in list(body.arguments)[inputs:]}
-    for op in body.operations:
-        operation = op.operation
-        if operation.name == "arith.divf" and is_narrowed(operation):
-            operation.attributes["fastmath"] = ir.Attribute.parse("#arith.fastmath<arcp>")
-        if operation.name not in ("arith.addf", "arith.subf", "arith.mulf"):
-            continue
-        folds = reassociate and any(
-            isinstance(operand.owner, ir.Block)
-            and operand.owner == body
-            and ir.BlockArgument(operand).arg_number in accumulators
-            for operand in operation.operands
-        )
-        flags = "reassoc,contract" if folds else "contract"
-        operation.attributes["fastmath"] = ir.Attribute.parse(f"#arith.fastmath<{flags}>")
-
-
-def is_narrowed(quotient: ir.Operation) -> bool:
-    """Whether `quotient` is next rounded to 16 bits, where the last bits of a product with the reciprocal are lost."""
-    users = [use.owner.operation for use in quotient.results[0].uses]
-    return bool(users) and all(
-        user.name == "arith.truncf" and isinstance(user.results[0].type, ir.BF16Type | ir.F16Type)
-        for user in users
-    )

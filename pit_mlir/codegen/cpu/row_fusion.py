@@ -5,113 +5,20 @@ norm is four to six operations), and threads are woken once. What nobody else re
 stack of a thread and never reaches memory.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from math import prod
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.buffers import VIEWS, is_contiguous, root, same
+from pit_mlir.codegen.buffers import is_allocated, is_contiguous, root, users
 from pit_mlir.codegen.build import Index, delinearize, loop, product
-from pit_mlir.codegen.cpu.loops import (
-    body_cost,
-    chunks,
-    emit_point,
-    emit_serial,
-    innermost,
-    ordered_as_output,
-    rows_at_once,
-)
-from pit_mlir.codegen.nest import Nest, collapsed, position
+from pit_mlir.codegen.cpu.loops import body_cost, chunks, emit_point, emit_serial, rows_at_once
+from pit_mlir.codegen.nest import Nest, collapsed, innermost, ordered_as_output
+from pit_mlir.codegen.row_groups import row_iterators
 
-# Shorter rows are better off in one long loop per operation.
-SHORTEST_ROW = 32
-# Fewer rows leave threads without work.
-FEWEST_ROWS = 16
 # Elements of a row that have room on the stack of a thread.
 LONGEST_ROW = 8192
-# Operations that may stand between those of a group: none of them touches the contents of a buffer.
-TRANSPARENT = frozenset({"memref.alloc", "memref.dim", "memref.get_global", "memref.cast", "affine.apply"})
-
-
-def is_transparent(op: ir.Operation) -> bool:
-    """Whether `op` may stand between operations of a group."""
-    return op.name in TRANSPARENT or op.name.startswith("arith.")
-
-
-def rows_in_common(nests: Sequence[Nest]) -> int:
-    """How many leading dimensions of all outputs are rows that the `nests` can go through together; 0 if none."""
-    ranks = [len(map_.results) for nest in nests for map_ in nest.output_maps]
-    most = min(min(ranks), max(ranks) - 1)
-    return next((count for count in range(most, 0, -1) if are_rows(nests, count)), 0)
-
-
-def are_rows(nests: Sequence[Nest], count: int) -> bool:
-    """Whether a row, the first `count` dimensions of the outputs, depends on the same row of the others only."""
-    leads = [row_iterators(nest, count) for nest in nests]
-    if any(lead is None for lead in leads):
-        return False
-    rows = [lead for lead in leads if lead is not None]
-    first = [nests[0].extents[d] for d in rows[0]]
-    known = [size for size in first if isinstance(size, int)]
-    if len(known) == len(first) and prod(known) < FEWEST_ROWS:
-        return False
-    for nest, lead in zip(nests, rows, strict=True):
-        if not all(same(nest.extents[d], size) for d, size in zip(lead, first, strict=True)):
-            return False
-        if not has_long_rows(nest, lead):
-            return False
-    return all_agree(nests, rows, count)
-
-
-def row_iterators(nest: Nest, count: int) -> list[int] | None:
-    """The iterators of the first `count` dimensions of every output; None if outputs differ or one is no iterator."""
-    leads = [[position(expression) for expression in list(map_.results)[:count]] for map_ in nest.output_maps]
-    lead = [d for d in leads[0] if d is not None]
-    parallels = nest.parallels()
-    fits = len(lead) == count and len(set(lead)) == count and all(d in parallels for d in lead)
-    return lead if fits and all(other == leads[0] for other in leads) else None
-
-
-def has_long_rows(nest: Nest, rows: Sequence[int]) -> bool:
-    """Whether the loops inside of a row are worth their overhead and are the ones that run along memory."""
-    inside = [d for d in range(len(nest.extents)) if d not in rows]
-    if not inside:
-        return True
-    # A size that is not known counts as long; no code is built to multiply it.
-    sizes = [nest.extents[d] for d in inside]
-    known = [size for size in sizes if isinstance(size, int)]
-    long = len(known) < len(sizes) or prod(known) >= SHORTEST_ROW
-    return long and innermost(nest, nest.parallels(), range(len(nest.extents))) not in rows
-
-
-def all_agree(nests: Sequence[Nest], rows: Sequence[Sequence[int]], count: int) -> bool:
-    """Whether every buffer that one of the `nests` writes is accessed row by row, and under one name, by all."""
-    written = {root(operand): operand for nest in nests for operand in nest.operands[nest.inputs :]}
-    for nest, lead in zip(nests, rows, strict=True):
-        # A body that looks up elements may ask for any row.
-        if not written.keys().isdisjoint(looked_up(nest.body)):
-            return False
-        for operand, map_ in zip(nest.operands, nest.maps, strict=True):
-            if not isinstance(operand.type, ir.MemRefType) or root(operand) not in written:
-                continue
-            dims = [position(expression) for expression in list(map_.results)[:count]]
-            if operand != written[root(operand)] or dims != list(lead):
-                return False
-    return True
-
-
-def looked_up(body: ir.Block) -> set[ir.Value]:
-    """The buffers that operations inside of `body` name themselves, beside what is passed to it."""
-    found: set[ir.Value] = set()
-
-    def visit(op: ir.Operation) -> ir.WalkResult:
-        found.update(root(operand) for operand in op.operands if isinstance(operand.type, ir.MemRefType))
-        return ir.WalkResult.ADVANCE
-
-    for op in body.operations:
-        op.operation.walk(visit)
-    return found
 
 
 def emit_rows(nests: Sequence[Nest], count: int, ops: Collection[ir.Operation]) -> None:
@@ -147,22 +54,6 @@ def passing_buffers(nests: Sequence[Nest], count: int, ops: Collection[ir.Operat
         if is_contiguous(buffer) and all(user in ops for user in users(buffer)):
             found.append(buffer)
     return found
-
-
-def is_allocated(buffer: ir.Value) -> bool:
-    """Whether the program makes `buffer` itself, and on the heap."""
-    maker = buffer.owner
-    return not isinstance(maker, ir.Block) and maker.operation.name == "memref.alloc"
-
-
-def users(buffer: ir.Value) -> Iterator[ir.Operation]:
-    """The operations that read or write `buffer`, or views of it; asking for a size is neither."""
-    for use in buffer.uses:
-        user = use.owner.operation
-        if user.name in VIEWS:
-            yield from users(user.results[0])
-        elif user.name != "memref.dim":
-            yield user
 
 
 def row_room(buffer: ir.Value, count: int) -> ir.Value:

@@ -14,6 +14,7 @@ from pit_mlir.codegen.brackets import allocate, read, sizes
 from pit_mlir.codegen.build import (
     Index,
     add,
+    bytes_of,
     ceil_div,
     compare,
     either,
@@ -29,7 +30,7 @@ from pit_mlir.codegen.build import (
     value,
 )
 from pit_mlir.codegen.cpu.contract_views import first_lanes, flat_buffer
-from pit_mlir.codegen.cpu.live_bits import bytes_of_element, load_vector, word_of
+from pit_mlir.codegen.cpu.live_bits import load_vector, word_of
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.codegen.cpu.row_bits import ELEMENTS_OF_WORK, LANES, WORD, Counts, counted_bits, row_bits
 from pit_mlir.codegen.index_buffers import MicroTile, RowBits, Sample, floor_of
@@ -126,7 +127,7 @@ def fill_window(
 
     The window of the next row, `pitch` elements on, is asked for: nothing else would bring it in time.
     """
-    per_line = LINE_BYTES // bytes_of_element(values)
+    per_line = LINE_BYTES // bytes_of(ir.MemRefType(values.type).element_type)
 
     def inside() -> None:
         for lane in range(LANES):

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import Lowering, give, private_copy, read, sizes
-from pit_mlir.codegen.build import Index, compare, loop, value, when
+from pit_mlir.codegen.build import Index, compare, loop, truth, value, when
 from pit_mlir.codegen.checks import fail
-from pit_mlir.codegen.cpu.sort import inlined, truth
+from pit_mlir.dialect.bodies import inlined
 
 
 def lower_scatter(op: ir.Operation, lowering: Lowering) -> None:
@@ -23,7 +23,7 @@ def lower_scatter(op: ir.Operation, lowering: Lowering) -> None:
     first = len(extents) - len(window)
     with loop(0, sizes(op.operands[0])[0]) as update:
         starts: list[Index] = [0] * len(extents)
-        inside = truth()
+        inside = truth(True)
         for number, dim in enumerate(mapped):
             given = memref.load(indices, [update, value(number)])
             starts[dim] = arith.index_cast(ir.IndexType.get(), given)
@@ -31,7 +31,7 @@ def lower_scatter(op: ir.Operation, lowering: Lowering) -> None:
             last = build.sub(extents[dim], width)
             within = arith.andi(compare("sge", starts[dim], 0), compare("sle", starts[dim], last))
             inside = arith.andi(inside, within)
-        with when(arith.xori(inside, truth())):
+        with when(arith.xori(inside, truth(True))):
             fail("an index of a scatter is out of range", op)
         with when(inside), ExitStack() as stack:
             place = [stack.enter_context(loop(0, extent)) for extent in window]

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pit_mlir.bindings import arith, ir, memref, scf
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import Lowering, allocate, give, private_copy, sizes
-from pit_mlir.codegen.build import Index, loop, value, when
+from pit_mlir.codegen.build import Index, loop, truth, value, when
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
-from pit_mlir.dialect.bodies import copied
-from pit_mlir.dialect.yield_ import yielded
+from pit_mlir.dialect.bodies import inlined
 
 # An insertion moves half of what is sorted already: merging is better for more than this.
 LONGEST_INSERTION = 48
@@ -46,11 +45,6 @@ class Row:
         """Whether `first` may stand before `second`."""
         pairs = [element for pair in zip(first, second, strict=True) for element in pair]
         return inlined(self.comparator, pairs)[0]
-
-
-def inlined(block: ir.Block, arguments: Sequence[ir.Value]) -> list[ir.Value]:
-    """A copy of a straight-line block at the insertion point; returns what it yields."""
-    return copied(yielded(block), block, dict(zip(block.arguments, arguments, strict=True)))
 
 
 def lower_sort(op: ir.Operation, lowering: Lowering) -> None:
@@ -104,14 +98,9 @@ def insert_all(row: Row, length: Index, kept: Index) -> None:
         element = row.load(i)
         last = build.minimum(i, build.sub(kept, 1))
         # Where the first ones are complete, the last of them is dropped for an element that comes before it.
-        with when(arith.xori(row.is_ordered(row.load(last_kept(i, kept)), element), truth())):
+        with when(arith.xori(row.is_ordered(row.load(last_kept(i, kept)), element), truth(True))):
             place = descend(row, value(last), element)
             row.store(element, place)
-
-
-def truth() -> ir.Value:
-    """The `i1` true."""
-    return arith.constant(ir.IntegerType.get_signless(1), 1)
 
 
 def last_kept(i: ir.Value, kept: Index) -> Index:
@@ -128,10 +117,10 @@ def descend(row: Row, start: ir.Value, element: Sequence[ir.Value]) -> ir.Value:
         position = before.arguments[0]
 
         def must_move() -> list[ir.Value]:
-            return [arith.xori(row.is_ordered(row.load(build.sub(position, 1)), element), truth())]
+            return [arith.xori(row.is_ordered(row.load(build.sub(position, 1)), element), truth(True))]
 
         def is_first() -> list[ir.Value]:
-            return [arith.constant(ir.IntegerType.get_signless(1), 0)]
+            return [truth(False)]
 
         above = build.compare("sgt", position, 0)
         moving = build.choose(above, [ir.IntegerType.get_signless(1)], must_move, is_first)

@@ -1,7 +1,7 @@
 """Small builders that only kernels need, beside those for loops and index arithmetic."""
 
-from pit_mlir.bindings import arith, ir, memref, vector
-from pit_mlir.codegen.build import Index, add, floor_div, mul, remainder, value
+from pit_mlir.bindings import arith, ir, vector
+from pit_mlir.codegen.build import Index, add, bytes_of, floor_div, mul, remainder, value
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES, SharedTile
 
 
@@ -43,16 +43,6 @@ def alignment_of(buffer: ir.Value, count: int) -> int:
     return min(CHUNK_BYTES, count * bytes_of(ir.MemRefType(buffer.type).element_type))
 
 
-def bytes_of(element: ir.Type) -> int:
-    """The bytes of an element in memory."""
-    if isinstance(element, ir.IndexType):
-        return 8
-    bits = (
-        ir.IntegerType(element).width if isinstance(element, ir.IntegerType) else ir.FloatType(element).width
-    )
-    return -(-bits // 8)
-
-
 def evaluated(result: ir.Value, known: dict[ir.Value, ir.Value]) -> ir.Value:
     """Emits what `result`, a scalar of a body, needs beyond the values that are `known`, to which all is added."""
     if result in known:
@@ -66,8 +56,3 @@ def evaluated(result: ir.Value, known: dict[ir.Value, ir.Value]) -> ir.Value:
         made.operands[number] = operand
     known.update(zip(operation.results, made.results, strict=True))
     return known[result]
-
-
-def index_at(buffer: ir.Value, at: Index) -> ir.Value:
-    """Element `at` of a buffer of i32 as an index."""
-    return arith.index_cast(ir.IndexType.get(), memref.load(buffer, [value(at)]))

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pit_mlir.analysis.gpu_chips import chip_of
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.brackets import allocate_like, give, private_copy, sizes
+from pit_mlir.codegen.contract_alternatives import Alternative, alternatives_of
 from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.contract_sizes import Sizes
-from pit_mlir.codegen.cpu.contract_alternatives import Alternative, alternatives_of
 from pit_mlir.codegen.gpu.contract_choice import follows_list, may_choose, negated
 from pit_mlir.codegen.gpu.contract_frame import Frame
 from pit_mlir.codegen.gpu.contract_tiles import tile_of, wgmma_tile_of

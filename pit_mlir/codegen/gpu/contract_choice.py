@@ -2,9 +2,9 @@
 host. Both are launched; the blocks of the one that is dearer exit at once."""
 
 from pit_mlir.bindings import arith, ir
+from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import Index, add, compare, fold, minimum, mul, product, select, sub, value
 from pit_mlir.codegen.contract_plan import ContractPlan
-from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame
 from pit_mlir.codegen.gpu.contract_tiles import narrow_factor
 from pit_mlir.codegen.gpu.launch import WARP, Grid, across_warp
@@ -37,7 +37,7 @@ def follows_list(frame: Frame, grid: Grid, cost: float) -> ir.Value:
 
     def count(first: ir.Value, total: list[ir.Value]) -> list[ir.Value]:
         segment = add(first, grid.lane)
-        known = index_at(index.count, minimum(segment, sub(segments, 1)))
+        known = load_index(index.count, minimum(segment, sub(segments, 1)))
         return [value(add(total[0], select(compare("slt", segment, segments), known, 0)))]
 
     [mine] = fold(0, segments, WARP, [value(0)], count)

@@ -4,11 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.build import Index, add, delinearize, dot, flat, floor_div, mul, product, value
+from pit_mlir.codegen.buffers import flattened, load_index
+from pit_mlir.codegen.build import (
+    Index,
+    add,
+    bytes_of,
+    delinearize,
+    dot,
+    floor_div,
+    mul,
+    product,
+    value,
+)
 from pit_mlir.codegen.contract_access import Access
 from pit_mlir.codegen.contract_plan import Axis, ContractPlan
-from pit_mlir.codegen.cpu.contract_views import FLAT_SIZE
-from pit_mlir.codegen.gpu.build import bytes_of, index_at
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 from pit_mlir.codegen.index_buffers import IndexBuffers
 
@@ -166,7 +175,7 @@ class Frame:
         plan, index = self.plan, self.index
         if plan.listed in ("strips", "parts"):
             assert index is not None
-            return self.along(view, self.row_axes[0], index_at(index.entries, row))
+            return self.along(view, self.row_axes[0], load_index(index.entries, row))
         if plan.listed != "rows":
             places = delinearize(row, [self.extents[a] for a in self.row_axes])
             result: Index = 0
@@ -178,7 +187,7 @@ class Frame:
             return mul(row, view.strides[plan.group[0]])
         if not plan.is_gathered(view.access):
             return 0
-        coordinates = delinearize(index_at(index.rows, row), index.extents)
+        coordinates = delinearize(load_index(index.rows, row), index.extents)
         return dot(coordinates, [view.strides.get(p, 0) for p in plan.group])
 
     def depth_list(self, task: Task) -> tuple[Index, Index]:
@@ -190,22 +199,12 @@ class Frame:
             is_row = self.plan.axes[axis].role == "row"
             place = floor_div(task.row, block) if is_row else task.outer[self.outer.index(axis)]
             segment = add(mul(segment, self.group_extents[number]), place)
-        return index_at(self.index.begin, segment), index_at(self.index.count, segment)
+        return load_index(self.index.begin, segment), load_index(self.index.count, segment)
 
 
 def view_of(access: Access, buffer: ir.Value) -> View:
     """`buffer`, a memref, as a flat one, with its strides along the iterators of `access`."""
-    type_ = ir.MemRefType(buffer.type)
-    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
-    known, offset = type_.get_strides_and_offset()
-    metadata = list(memref.ExtractStridedMetadataOp(buffer).operation.results)
-    given = metadata[2 + type_.rank :]
-    strides: list[Index] = [k if k != dynamic else g for k, g in zip(known, given, strict=True)]
-    base: Index = offset if offset != dynamic else metadata[1]
-    size = ir.ShapedType.get_dynamic_size()
-    whole = memref.reinterpret_cast(
-        flat(type_.element_type), metadata[0], [], [value(FLAT_SIZE)], [], [0], [size], [1]
-    )
+    whole, base, strides = flattened(buffer)
     return View(access, whole, base, dict(zip(access.positions, strides, strict=True)))
 
 

@@ -1,5 +1,6 @@
 """The steps that a task of a contraction takes along the depth: all of it, or what a list says of it."""
 
+from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import (
     Index,
     add,
@@ -12,7 +13,6 @@ from pit_mlir.codegen.build import (
     remainder,
     sub,
 )
-from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task
 from pit_mlir.codegen.gpu.kernels.contract_stage import Step
 
@@ -56,10 +56,10 @@ class Steps:
         iterators, listed = frame.plan.axes[frame.listed_depth].iterators, frame.plan.group[-1]
         if iterators[0] == listed:
             entry, inside = floor_div(number, self.shared), remainder(number, self.shared)
-            return add(mul(index_at(index.entries, add(self.begin, entry)), self.shared), inside)
+            return add(mul(load_index(index.entries, add(self.begin, entry)), self.shared), inside)
         assert iterators[-1] == listed, "a listed iterator runs first or last on its axis"
         outside, entry = floor_div(number, self.entries), remainder(number, self.entries)
-        place = index_at(index.entries, add(self.begin, entry))
+        place = load_index(index.entries, add(self.begin, entry))
         return add(mul(outside, frame.iterators[listed]), place)
 
     def at(self, number: Index) -> Step:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pit_mlir.bindings import arith, ir
+from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import (
     Index,
     add,
@@ -25,7 +26,6 @@ from pit_mlir.codegen.build import (
     value,
     when,
 )
-from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task
 from pit_mlir.codegen.gpu.contract_tiles import GpuTile, WgmmaTile
 from pit_mlir.codegen.gpu.launch import WARP, Grid, across_warp, shuffle
@@ -133,8 +133,8 @@ class Tasks:
         segment, before = find_segment(frame, tile, size.rows, self.grid)
         with when(compare("slt", segment, frame.segments)):
             start = mul(sub(tile, before), size.rows)
-            row = add(index_at(frame.index.begin, segment), start)
-            rows = minimum(size.rows, sub(index_at(frame.index.count, segment), start))
+            row = add(load_index(frame.index.begin, segment), start)
+            rows = minimum(size.rows, sub(load_index(frame.index.count, segment), start))
             numbers = delinearize(segment, frame.group_extents[: len(plan.block)])
             coordinates = dict(zip(plan.group, numbers, strict=False))
             places = iter(free)
@@ -172,7 +172,7 @@ def find_segment(frame: Frame, tile: Index, rows: int, grid: Grid) -> tuple[ir.V
 
     def tiles_of(segment: Index) -> ir.Value:
         """The tiles of `segment`, 0 behind the last one."""
-        known = ceil_div(index_at(counts, minimum(segment, sub(segments, 1))), rows)
+        known = ceil_div(load_index(counts, minimum(segment, sub(segments, 1))), rows)
         return as_i32(select(compare("slt", segment, segments), known, 0))
 
     def look(first: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:

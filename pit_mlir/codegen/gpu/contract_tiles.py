@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.build import bytes_of
 from pit_mlir.codegen.contract_plan import ContractPlan
-from pit_mlir.codegen.gpu.build import bytes_of
 from pit_mlir.codegen.gpu.contract_frame import Frame, View
 from pit_mlir.codegen.gpu.instr import mbarrier, wgmma
 from pit_mlir.codegen.gpu.instr.mma import has_mma

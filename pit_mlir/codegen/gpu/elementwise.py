@@ -8,6 +8,7 @@ from pit_mlir.codegen.buffers import coordinates_of, is_contiguous, load, store
 from pit_mlir.codegen.build import (
     Index,
     add,
+    bytes_of,
     ceil_div,
     delinearize,
     either,
@@ -108,16 +109,6 @@ def runs_along(operand: ir.Value, map_: ir.AffineMap, inner: int) -> bool:
     """Whether neighbours along `inner` are neighbours in a buffer without gaps."""
     *others, last = map_.results
     return position(last) == inner and is_contiguous(operand) and not any(mentions(e, inner) for e in others)
-
-
-def bytes_of(element: ir.Type) -> int:
-    """The bytes of an element in memory."""
-    if isinstance(element, ir.IndexType):
-        return 8
-    width = (
-        ir.IntegerType(element).width if isinstance(element, ir.IntegerType) else ir.FloatType(element).width
-    )
-    return max(1, width // 8)
 
 
 def emit_pack(nest: Nest, pack: Pack, first: Sequence[Index]) -> None:

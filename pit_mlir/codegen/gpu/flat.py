@@ -2,30 +2,17 @@
 
 from collections.abc import Sequence
 
-from pit_mlir.bindings import ir, memref, vector
-from pit_mlir.codegen import build
-from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.bindings import ir, vector
+from pit_mlir.codegen.buffers import flattened
+from pit_mlir.codegen.build import Index, bytes_of, value
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
-
-WHOLE = 1 << 40
-"""The nominal size of a flat buffer: addresses are computed inside of the tensor, nothing reads the size."""
 
 
 def flat_buffer(buffer: ir.Value) -> tuple[ir.Value, list[Index]]:
     """`buffer`, whose first element is that of its memory, as a flat one, and its strides."""
-    type_ = ir.MemRefType(buffer.type)
-    given = list(memref.ExtractStridedMetadataOp(buffer).operation.results)
-    dynamic = ir.ShapedType.get_dynamic_stride_or_offset()
-    static, offset = type_.get_strides_and_offset()
-    assert offset == 0, "a tensor's buffer begins with its first element"
-    strides: list[Index] = [
-        known if known != dynamic else stride
-        for known, stride in zip(static, given[2 + type_.rank :], strict=True)
-    ]
-    whole = build.flat(type_.element_type)
-    size = whole.shape[0]
-    return memref.reinterpret_cast(whole, given[0], [], [value(WHOLE)], [], [0], [size], [1]), strides
+    whole, offset, strides = flattened(buffer)
+    assert isinstance(offset, int) and offset == 0, "a tensor's buffer begins with its first element"
+    return whole, strides
 
 
 def is_aligned(lanes: int, element: ir.Type, offsets: Sequence[Index]) -> bool:

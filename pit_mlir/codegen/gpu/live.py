@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen import build
-from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.live_bits import bits_of
+from pit_mlir.codegen.build import Index, truth, truth_type, value
 from pit_mlir.codegen.detect_layout import Dim, Layout
 from pit_mlir.codegen.gpu.flat import is_aligned, load_vector
 from pit_mlir.codegen.gpu.launch import each
+from pit_mlir.codegen.live import bits_of
 
 BYTE = 8
 """Entries that share a byte of bits."""
@@ -196,16 +196,6 @@ def is_not_zero(given: ir.Value) -> ir.Value:
 def with_bit(byte: ir.Value, live: ir.Value, place: ir.Value) -> ir.Value:
     """`byte` with the bit at `place` set if `live`."""
     return arith.ori(byte, arith.shli(arith.extui(i8(), live), place))
-
-
-def truth_type() -> ir.Type:
-    """The type of a truth value."""
-    return ir.IntegerType.get_signless(1)
-
-
-def truth(given: bool) -> ir.Value:
-    """A truth value that is known."""
-    return arith.constant(truth_type(), int(given))
 
 
 def i8() -> ir.Type:

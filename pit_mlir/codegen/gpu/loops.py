@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.buffers import load, store
+from pit_mlir.codegen.buffers import has_unit_stride, load, store
 from pit_mlir.codegen.build import (
     Index,
     add,
@@ -17,13 +17,13 @@ from pit_mlir.codegen.build import (
     product,
     when,
 )
-from pit_mlir.codegen.cpu.loops import has_unit_stride, ordered_as_output, relax
+from pit_mlir.codegen.fastmath import relax
 from pit_mlir.codegen.gpu.block_sums import LONGEST_OF_WARP, across_block, partial_buffers
 from pit_mlir.codegen.gpu.bodies import Combination, combinations, copy_body
 from pit_mlir.codegen.gpu.elementwise import emit_elementwise
 from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, across_warp, each, launch
 from pit_mlir.codegen.gpu.sizes import device_extents
-from pit_mlir.codegen.nest import Nest, collapsed, mentions
+from pit_mlir.codegen.nest import Nest, collapsed, mentions, ordered_as_output
 
 SHORTEST_LINE = 16
 """Terms of a sum that lanes share; of fewer each thread takes those of its own point."""

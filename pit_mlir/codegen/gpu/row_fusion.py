@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pit_mlir.bindings import ir, memref
-from pit_mlir.codegen.buffers import is_contiguous, load, root, store
+from pit_mlir.codegen.buffers import is_allocated, is_contiguous, load, root, store, users
 from pit_mlir.codegen.build import (
     Index,
     add,
@@ -24,13 +24,13 @@ from pit_mlir.codegen.build import (
     value,
     when,
 )
-from pit_mlir.codegen.cpu.loops import ordered_as_output, relax
-from pit_mlir.codegen.cpu.row_fusion import are_rows, is_allocated, looked_up, row_iterators, users
+from pit_mlir.codegen.fastmath import relax
 from pit_mlir.codegen.gpu.block_sums import LONGEST_OF_WARP, across_block, partial_buffers
 from pit_mlir.codegen.gpu.bodies import Combination, combinations, copy_body
 from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, Grid, across_warp, launch
 from pit_mlir.codegen.gpu.sizes import comes_from_device
-from pit_mlir.codegen.nest import Nest, position
+from pit_mlir.codegen.nest import Nest, ordered_as_output, position
+from pit_mlir.codegen.row_groups import are_rows, looked_up, row_iterators
 
 
 def rows_in_common(nests: Sequence[Nest]) -> int:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pit_mlir.analysis.cover import DENSE
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.contract_alternatives import Alternative, micro_tile_of
 from pit_mlir.codegen.contract_plan import ContractPlan
-from pit_mlir.codegen.cpu.contract_alternatives import Alternative, micro_tile_of
 from pit_mlir.codegen.index_buffers import WORD
 from pit_mlir.dialect.contract import ContractOp
 from pit_mlir.dialect.detect import detect

@@ -28,6 +28,7 @@ from pit_mlir.analysis.liveness import (
     reads,
 )
 from pit_mlir.bindings import arith, ir
+from pit_mlir.codegen.build import truth
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.attend import AttendOp, indices_of, score_type
 from pit_mlir.dialect.block_mask import block_mask
@@ -208,8 +209,3 @@ def emit_condition(condition: Condition, values: Mapping[Leaf, ir.Value], float_
             return arith.andi(*(emit_condition(c, values, float_type) for c in (first, second)))
         case Either(first, second):
             return arith.ori(*(emit_condition(c, values, float_type) for c in (first, second)))
-
-
-def truth(value: bool) -> ir.Value:
-    """A constant i1."""
-    return arith.constant(ir.IntegerType.get_signless(1), int(value))

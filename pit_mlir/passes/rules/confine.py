@@ -19,7 +19,7 @@ from pit_mlir.dialect.bodies import copied_yields
 from pit_mlir.dialect.detect import detect
 from pit_mlir.dialect.generic import pit_generic
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Structured, owner, projection, projection_map
+from pit_mlir.dialect.structured import Structured, is_used, owner, projection, projection_map
 from pit_mlir.passes.rules.demand import captured
 from pit_mlir.passes.rules.restrict import assumed, live_mask
 from pit_mlir.passes.rules.spread import zeros_like
@@ -185,11 +185,6 @@ def may_permute(view: Structured, group: Sequence[int]) -> bool:
     if "pit.axes" not in view.op.attributes:
         return False
     return all(view.op.attributes["pit.axes"][p].value == "parallel" for p in group)
-
-
-def is_used(scalar: ir.Value) -> bool:
-    """Whether a body reads `scalar`."""
-    return any(True for _ in scalar.uses)
 
 
 Indices = dict[tuple[ir.Value, bool, tuple[int, ...]], ir.Value]

@@ -1,8 +1,7 @@
 """`cp.async`: copies from global to shared memory that a thread does not wait for (sm_80 and later)."""
 
 from pit_mlir.bindings import ir, nvgpu, nvvm
-from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.build import Index, bytes_of, value
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 
 SIZES = (4, 8, 16)

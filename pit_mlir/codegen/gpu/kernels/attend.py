@@ -5,11 +5,10 @@ Milakov and Gimelshein, arXiv 1805.02867; Dao, arXiv 2307.08691.
 
 from pit_mlir.bindings import arith, ir, linalg
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import Attention, batch_extents
+from pit_mlir.codegen.attention import Attention, attention_of, batch_extents
 from pit_mlir.codegen.brackets import allocate_like, give, sizes
 from pit_mlir.codegen.buffers import extent
 from pit_mlir.codegen.build import Index
-from pit_mlir.codegen.cpu.attend import attention_of
 from pit_mlir.codegen.gpu.kernels.attend_fma import FmaTask
 from pit_mlir.codegen.gpu.kernels.attend_fma import Shape as FmaShape
 from pit_mlir.codegen.gpu.kernels.attend_mma import MmaTask

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, math, memref, vector
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import Attention, Rows
-from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.attend_pack import Operand
-from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.attention import Attention, Operand, Rows
+from pit_mlir.codegen.build import Index, bytes_of, value
 from pit_mlir.codegen.gpu.flat import is_aligned, load_vector
 from pit_mlir.codegen.gpu.kernels.attend_task import StartOf, State, Task, Widths, larger
 from pit_mlir.codegen.gpu.launch import SHARED_BYTES, Grid, barrier, shuffle

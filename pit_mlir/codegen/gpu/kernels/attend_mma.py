@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, math, memref, vector
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import Attention, Rows
+from pit_mlir.codegen.attention import Attention, Operand, Rows
 from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.attend_pack import Operand
 from pit_mlir.codegen.gpu.build import place_in
 from pit_mlir.codegen.gpu.flat import flat_buffer, is_aligned
 from pit_mlir.codegen.gpu.instr import cp_async, mma

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pit_mlir.analysis.images import LOWEST_LIMIT
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import Attention, Rows, batch_extents, load_index
-from pit_mlir.codegen.buffers import extent
+from pit_mlir.codegen.attention import Attention, Operand, Rows, batch_extents
+from pit_mlir.codegen.buffers import extent, load_index
 from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.attend_pack import Operand
 from pit_mlir.codegen.gpu.launch import Grid, barrier
 from pit_mlir.dialect.block_mask import BLOCK
 from pit_mlir.dialect.bodies import copied

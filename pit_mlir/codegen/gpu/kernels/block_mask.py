@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from pit_mlir.bindings import ir, memref
 from pit_mlir.codegen import build
+from pit_mlir.codegen.attention import captured_scalars
+from pit_mlir.codegen.block_mask import BlockMask, block_mask_of, range_of, rows_at, span
 from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.checks import where_all
-from pit_mlir.codegen.cpu.attend import captured_scalars
-from pit_mlir.codegen.cpu.block_mask import BlockMask, block_mask_of, range_of, rows_at, span
-from pit_mlir.codegen.cpu.detect import LIMIT
 from pit_mlir.codegen.gpu.kernels.detect import index_of, new_bits
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.live import BYTE, Bits, byte_of
 from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.codegen.index_space import LIMIT
 from pit_mlir.codegen.intervals import evaluate, exactly
 
 

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from pit_mlir.bindings import arith, ir, vector
 from pit_mlir.codegen.build import Index, add, compare, floor_div, mul, remainder, zero
-from pit_mlir.codegen.cpu.contract_frame import plus
 from pit_mlir.codegen.gpu.build import load_chunk, place_in, store_chunk
 from pit_mlir.codegen.gpu.instr import mma
 from pit_mlir.codegen.gpu.kernels.contract_stage import Staging
@@ -25,6 +24,7 @@ from pit_mlir.codegen.gpu.layout import (
     MatrixAddress,
     SharedTile,
 )
+from pit_mlir.codegen.vectorize import plus
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ get to sums in memory, which pass through the epilogue when all are there."""
 
 from pit_mlir.analysis.gpu_chips import Chip
 from pit_mlir.bindings import linalg, memref
+from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import Index, add, compare, delinearize, flat, mul, product, value, when, zero
-from pit_mlir.codegen.gpu.build import index_at
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.contract_tiles import tile_of
 from pit_mlir.codegen.gpu.kernels.contract import emit_contract
@@ -24,7 +24,7 @@ def emit_parts(frame: Frame, chip: Chip, lowering: GpuLowering) -> None:
     def end(frame: Frame, task: Task, row: Row) -> None:
         assert frame.index is not None
         with when(compare("slt", row.row, task.rows)):
-            place = index_at(frame.index.entries, add(task.row, row.row))
+            place = load_index(frame.index.entries, add(task.row, row.row))
             for first, run in row.runs:
                 for inside, total in enumerate(run):
                     column = add(first, inside)

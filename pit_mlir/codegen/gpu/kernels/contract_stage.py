@@ -14,6 +14,7 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.build import (
     Index,
     add,
+    bytes_of,
     compare,
     floor_div,
     maximum,
@@ -25,7 +26,7 @@ from pit_mlir.codegen.build import (
     when,
     zero,
 )
-from pit_mlir.codegen.gpu.build import bytes_of, evaluated, place_in
+from pit_mlir.codegen.gpu.build import evaluated, place_in
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.instr import cp_async
 from pit_mlir.codegen.gpu.launch import Grid

@@ -4,7 +4,6 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate, read, sizes
 from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.detect import asks_for_rows, fitting, sums_along_lists
 from pit_mlir.codegen.detect_layout import layout_of
 from pit_mlir.codegen.gpu.flat import flat_buffer
 from pit_mlir.codegen.gpu.kernels.generic import owns_rows
@@ -13,6 +12,8 @@ from pit_mlir.codegen.gpu.listing import Lists, make_lists, sum_counts
 from pit_mlir.codegen.gpu.live import Bits, Source, fill, fill_by_key
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
+from pit_mlir.codegen.index_space import fitting
+from pit_mlir.codegen.index_users import asks_for_rows, sums_along_lists
 from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.structured import Structured
 

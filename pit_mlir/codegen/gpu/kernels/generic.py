@@ -11,15 +11,14 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import give, private_copy, read
 from pit_mlir.codegen.buffers import load, store
-from pit_mlir.codegen.build import Index, move_here, value
-from pit_mlir.codegen.cpu.loops import is_used
-from pit_mlir.codegen.cpu.segments import Ragged, extents_of, usable_segments
+from pit_mlir.codegen.build import Index, move_here, truth, value
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.codegen.nest import position
+from pit_mlir.codegen.ragged import Ragged, extents_of, usable_segments
 from pit_mlir.dialect.group import segment_blocks
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.structured import Structured
+from pit_mlir.dialect.structured import Structured, is_used
 from pit_mlir.errors import UnsupportedError
 
 
@@ -247,7 +246,7 @@ class Walk:
 
 def all_of(conditions: Sequence[ir.Value]) -> ir.Value:
     """Whether all of `conditions` hold."""
-    result = arith.constant(ir.IntegerType.get_signless(1), 1)
+    result = truth(True)
     for condition in conditions:
         result = arith.andi(result, condition)
     return result

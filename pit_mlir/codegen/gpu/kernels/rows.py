@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate_like, give, private_copy, read, sizes
-from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.rows import combined, compact, same_rows, usable_rows
-from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.build import Index, bytes_of, value
 from pit_mlir.codegen.gpu.flat import load_vector, store_vector
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.codegen.index_buffers import IndexBuffers
+from pit_mlir.codegen.rows import combined, compact, same_rows, usable_rows
 
 
 def lower_sread(op: ir.Operation, lowering: GpuLowering) -> None:

@@ -7,9 +7,9 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate_like, give, private_copy, read, sizes
 from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.sort import inlined
 from pit_mlir.codegen.gpu.launch import THREADS, barrier, each, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.dialect.bodies import inlined
 
 ASSOCIATIVE = frozenset(
     f"arith.{name}"

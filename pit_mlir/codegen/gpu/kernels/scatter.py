@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import give, private_copy, read, sizes
-from pit_mlir.codegen.build import Index, compare, value, when
-from pit_mlir.codegen.cpu.sort import inlined, truth
-from pit_mlir.codegen.gpu.build import bytes_of
+from pit_mlir.codegen.build import Index, bytes_of, compare, truth, value, when
 from pit_mlir.codegen.gpu.checks import check_word, fail
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.dialect.bodies import inlined
 
 
 def lower_scatter(op: ir.Operation, lowering: GpuLowering) -> None:
@@ -32,10 +31,10 @@ def lower_scatter(op: ir.Operation, lowering: GpuLowering) -> None:
 
     def visit(update: Index, place: Sequence[Index]) -> None:
         starts, inside = starts_of(indices, update, mapped, extents, window)
-        is_first = truth()
+        is_first = truth(True)
         for coordinate in place:
             is_first = arith.andi(is_first, compare("eq", coordinate, 0))
-        with when(arith.andi(is_first, arith.xori(inside, truth()))):
+        with when(arith.andi(is_first, arith.xori(inside, truth(True)))):
             fail(word, "an index of a scatter is out of range", op)
         with when(inside):
             first = len(extents) - len(window)
@@ -67,7 +66,7 @@ def starts_of(
     """Where the window of `update` begins in the result, and whether all of it lies within."""
     first = len(extents) - len(window)
     starts: list[Index] = [0] * len(extents)
-    inside = truth()
+    inside = truth(True)
     for number, dim in enumerate(mapped):
         given = memref.load(indices, [value(update), value(number)])
         starts[dim] = arith.index_cast(ir.IndexType.get(), given)

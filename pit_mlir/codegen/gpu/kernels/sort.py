@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate, allocate_like, give, read, sizes
-from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.cpu.sort import inlined, truth
+from pit_mlir.codegen.build import Index, truth, truth_type, value
 from pit_mlir.codegen.gpu.launch import barrier, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.dialect.bodies import inlined
 
 LONGEST_SHARED = 8192
 """Places of a row that fit shared memory, 4 bytes each."""
@@ -48,10 +48,10 @@ class Row:
         def compared() -> list[ir.Value]:
             pairs = zip(self.load(first, self.buffers), self.load(second, self.buffers), strict=True)
             ordered = inlined(self.comparator, [element for pair in pairs for element in pair])[0]
-            return [arith.select(is_earlier, ordered, arith.xori(ordered, truth()))]
+            return [arith.select(is_earlier, ordered, arith.xori(ordered, truth(True)))]
 
         both = build.is_less(second, self.length)
-        return build.choose(both, [truth().type], compared, lambda: [is_earlier])[0]
+        return build.choose(both, [truth_type()], compared, lambda: [is_earlier])[0]
 
 
 def lower_sort(op: ir.Operation, lowering: GpuLowering) -> None:
