@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +84,17 @@ class Plan(NamedTuple):
 
     options: CompileOptions
     target: Target
+
+    @property
+    def tf32(self) -> bool:
+        """Whether kernels round factors of f32."""
+        return takes_tf32() if self.options.tf32 is None else self.options.tf32
+
+
+def takes_tf32() -> bool:
+    """Whether torch is set to multiply matrices of f32 as tf32 on a GPU; it need not be there."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.backends.cuda.matmul.fp32_precision == "tf32"
 
 
 def target_named(name: str | None) -> Target:
@@ -225,7 +237,7 @@ def steps_of(padding: Sequence[int], plan: Plan) -> list[str]:
     """All passes of a compilation, which the key of its artifact holds."""
     return [
         *rewriting_of(padding, plan),
-        *target_pipeline(plan.target, deterministic=plan.options.deterministic),
+        *target_pipeline(plan.target, deterministic=plan.options.deterministic, tf32=plan.tf32),
     ]
 
 
@@ -237,7 +249,9 @@ def translate(imported: ImportedModel, steps: Sequence[str], plan: Plan, show: P
     show("generating code", len(steps), len(steps) + 1)
     prepare, used = prepare_code(imported, plan) if plan.options.freeze else (None, ())
     sparse = bytecode(module)
-    code = build_code(module, report, target=plan.target, deterministic=plan.options.deterministic)
+    code = build_code(
+        module, report, target=plan.target, deterministic=plan.options.deterministic, tf32=plan.tf32
+    )
     return Artifact(code, prepare, used, Explanation.of(report), text, sparse)
 
 
@@ -293,7 +307,9 @@ def prepare_code(imported: ImportedModel, plan: Plan) -> tuple[Code | None, tupl
         alone = ir.Module.create()
         alone.body.append(prepare)
         prepare.attributes["sym_name"] = ir.StringAttr.get("main")
-    return build_code(alone, target=plan.target, deterministic=plan.options.deterministic), used
+    return build_code(
+        alone, target=plan.target, deterministic=plan.options.deterministic, tf32=plan.tf32
+    ), used
 
 
 def torch_backend(graph: Any, examples: list[Any]) -> Callable[..., Any]:

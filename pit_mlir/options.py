@@ -41,6 +41,11 @@ class CompileOptions:
     `cache`: what compiling gives is kept in the cache directory and found there by the next process that compiles the
     same; see `pit_mlir.cache`.
 
+    `tf32`: kernels of a GPU may round the factors of matrix products of f32 to 10 bits behind the point ("tf32") and
+    multiply them by tensor cores, sums are f32; softmax(Q K^T) V stays exact. None: as torch says when the program is
+    compiled, by `torch.backends.cuda.matmul.fp32_precision` or `torch.set_float32_matmul_precision`; torch's own
+    default is exact. The CPU is always exact.
+
     `progress`: called as `progress(phase, done, total)` before each phase of the compilation.
     """
 
@@ -49,6 +54,7 @@ class CompileOptions:
     check_finite: bool = False
     deterministic: bool = False
     cache: bool = True
+    tf32: bool | None = None
     select: str = ""
     progress: Progress | None = None
 

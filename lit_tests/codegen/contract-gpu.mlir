@@ -1,5 +1,6 @@
 // RUN: pit-mlir-opt %s -p 'pit-lower-to-gpu{chip=sm_80}' | filecheck %s
 // RUN: pit-mlir-opt %s -p 'pit-lower-to-gpu{chip=sm_90a}' | filecheck %s --check-prefix=HOPPER
+// RUN: pit-mlir-opt %s -p 'pit-lower-to-gpu{chip=sm_80 tf32=true}' | filecheck %s --check-prefix=TF32
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>
@@ -61,6 +62,13 @@ func.func @narrow(%x: tensor<256x512xbf16>, %w: tensor<256x512xbf16>, %init: ten
 // CHECK: vector.fma
 // CHECK-NOT: mma.sync
 // CHECK: gpu.terminator
+// TF32-LABEL: func.func @exact
+// TF32: nvgpu.device_async_copy {{.*}}, 1, %
+// TF32: nvgpu.ldmatrix {{.*}} -> vector<4x1xf32>
+// TF32: nvvm.convert.float.to.tf32 {{.*}} {rnd = #nvvm.fp_rnd_mode<rna>}
+// TF32: nvgpu.mma.sync({{.*}}) {mmaShape = [16, 8, 8], tf32Enabled}
+// TF32-NOT: vector.fma
+// TF32: gpu.terminator
 // HOPPER-LABEL: func.func @exact
 // HOPPER-NOT: wgmma
 // HOPPER: gpu.terminator

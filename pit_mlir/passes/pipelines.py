@@ -142,20 +142,26 @@ def cpu_pipeline(*, deterministic: bool = False) -> tuple[str, ...]:
     return (*CPU_PIPELINE[:place], *check, *CPU_PIPELINE[place:])
 
 
-def gpu_pipeline(chip: str, *, deterministic: bool = False) -> tuple[str, ...]:
-    """`GPU_PIPELINE` for `chip`; with `deterministic` no result depends on the order of threads."""
-    options = f"{{chip={chip} deterministic={str(deterministic).lower()}}}"
+def gpu_pipeline(chip: str, *, deterministic: bool = False, tf32: bool = False) -> tuple[str, ...]:
+    """`GPU_PIPELINE` for `chip`; with `deterministic` no result depends on the order of threads.
+
+    With `tf32` factors of f32 are rounded, and multiplied by tensor cores.
+    """
+    options = f"{{chip={chip} deterministic={str(deterministic).lower()} tf32={str(tf32).lower()}}}"
     return tuple(f"{phase}{options}" if phase == "pit-lower-to-gpu" else phase for phase in GPU_PIPELINE)
 
 
-def target_pipeline(target: Target, *, deterministic: bool = False) -> tuple[str, ...]:
-    """The phases from a sparse program to code for `target`; kernels for the emulator are left in the LLVM dialect."""
+def target_pipeline(target: Target, *, deterministic: bool = False, tf32: bool = False) -> tuple[str, ...]:
+    """The phases from a sparse program to code for `target`; kernels for the emulator are left in the LLVM dialect.
+
+    The CPU knows no `tf32`.
+    """
     if not target.is_gpu:
         return cpu_pipeline(deterministic=deterministic)
     # Instructions that LLVM has no name for become text, which only the assembler reads.
     images = ("gpu.module(convert-nvvm-to-llvm)", f"pit-serialize-kernels{{chip={target.chip}}}")
     return (
-        *gpu_pipeline(target.chip, deterministic=deterministic),
+        *gpu_pipeline(target.chip, deterministic=deterministic, tf32=tf32),
         *(images if target.kind == "cuda" else ()),
     )
 

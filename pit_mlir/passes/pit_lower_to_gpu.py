@@ -21,7 +21,8 @@ class LowerToGpu(Pass):
 
     `!pit.index` becomes buffers in the memory of the device. Sizes that only the device knows are
     `minui(load, bound)`; `pit-sink-sizes` takes them into kernels. With `deterministic` no result depends on the
-    order of threads. A `pit` operation without a rule is an `UnsupportedError`.
+    order of threads. With `tf32` contractions round factors of f32 and multiply them by tensor cores. A `pit`
+    operation without a rule is an `UnsupportedError`.
     """
 
     name: ClassVar[str] = "pit-lower-to-gpu"
@@ -33,12 +34,13 @@ class LowerToGpu(Pass):
 
     chip: str = "sm_80"
     deterministic: bool = False
+    tf32: bool = False
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """One function after another, in order: an index is made before it is used."""
         with op.context:
             for function in operations(op, "func.func"):
-                lower_function(function, GpuLowering(self.chip, self.deterministic), report)
+                lower_function(function, GpuLowering(self.chip, self.deterministic, self.tf32), report)
 
 
 def lower_function(function: ir.Operation, lowering: GpuLowering, report: Report) -> None:

@@ -62,10 +62,12 @@ def build_code(
     *,
     target: Target = CPU,
     deterministic: bool = False,
+    tf32: bool = False,
 ) -> Code:
     """Lowers `module`, whose function @main is on tensors, for `target` in place, and compiles it.
 
     With `deterministic` it raises `UnsupportedError` for a program whose results depend on the order of threads.
+    With `tf32` kernels of a GPU round the factors of products of f32.
     """
     function = next(
         op.operation
@@ -74,7 +76,7 @@ def build_code(
         and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main"
     )
     signature = signature_of(ir.TypeAttr(function.attributes["function_type"]).value)
-    run_pipeline(module, target_pipeline(target, deterministic=deterministic), report)
+    run_pipeline(module, target_pipeline(target, deterministic=deterministic, tf32=tf32), report)
     if target.kind == "cuda":
         use_plain_instructions(module)
     return code_of(module, signature, take_kernels(module, target) if target.is_gpu else None)

@@ -171,3 +171,24 @@ def test_chips() -> None:
         *("sm_80", "sm_86", "sm_90a", "sm_100")
     ]
     assert str(Target.of("cuda:sm_89")) == "cuda:sm_89" and not Target.of("cpu").is_gpu
+
+
+def test_tf32_follows_torch_unless_the_option_says() -> None:
+    """1 + 2^-11 - 2^-20 is 1 as tf32: programs are told apart by the cache too, and those for the CPU are exact."""
+    model = nn.Linear(8, 8, bias=False)
+    model.weight.fill_(1.0)
+    x = torch.full((16, 8), 1 + 2**-11 - 2**-20)
+
+    def result(target: str, tf32: bool | None) -> float:
+        compiled = pit.compile(model, (x,), target=target, options=pit.CompileOptions(tf32=tf32))
+        return compiled(x)[0, 0].item()
+
+    exact, rounded = 8 * x[0, 0].item(), 8.0
+    before = torch.get_float32_matmul_precision()
+    assert result("emulator", None) == exact
+    torch.set_float32_matmul_precision("high")
+    try:
+        assert (result("emulator", None), result("cpu", None)) == (rounded, exact)
+        assert result("emulator", False) == exact
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -8,11 +8,13 @@ from pit_mlir.runtime.program import Program
 from pit_mlir.target import Target
 
 
-def program(text: str, *, deterministic: bool = False, target: str = "emulator") -> Program:
+def program(
+    text: str, *, deterministic: bool = False, target: str = "emulator", tf32: bool = False
+) -> Program:
     """The function @main of `text`, compiled for the emulator, or for that of another chip."""
     emulator = Target.of(target)
     with make_context(), ir.Location.unknown():
-        code = build_code(ir.Module.parse(text), target=emulator, deterministic=deterministic)
+        code = build_code(ir.Module.parse(text), target=emulator, deterministic=deterministic, tf32=tf32)
     return Program(code, emulator_device(emulator.chip))
 
 

@@ -148,6 +148,8 @@ ODD = {"m": 33, "n": 127, "k": 127}
         ("km,nk->mn", ODD, "f64"),
         ("bmk,bnk->bmn", {"b": 3, "m": 7, "n": 33, "k": 1}, "i32"),
         ("mk,nk->mn", {"m": 5, "n": 3, "k": 0}, "f32"),
+        # Two dimensions with a stride of 1: neighbours along the one that has one place are none.
+        ("km,nk->mn", {"m": 1, "n": 7, "k": 1}, "f32"),
     ],
 )
 def test_dense(equation: str, sizes: dict[str, int], type_: str) -> None:
@@ -160,6 +162,7 @@ def test_dense(equation: str, sizes: dict[str, int], type_: str) -> None:
         ("mk,nk->mn", {"m": 200, "n": 264, "k": 72}, "bf16"),
         ("km,kn->mn", {"m": 136, "n": 72, "k": 1000}, "f16"),
         ("mk,kn->mn", {"m": 64, "n": 64, "k": 448}, "bf16"),
+        ("mk,nk->mn", {"m": 64, "n": 72, "k": 1}, "bf16"),
     ],
 )
 def test_wgmma(equation: str, sizes: dict[str, int], type_: str) -> None:

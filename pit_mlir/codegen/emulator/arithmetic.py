@@ -66,6 +66,26 @@ def inverse_root(op: ir.Operation, function: Function) -> ir.Value:
     return _inverse(op, function, root)
 
 
+SIGNED_LESS = 2
+"""The number of the predicate in the LLVM dialect."""
+
+
+def round_to_tf32(op: ir.Operation, function: Function) -> ir.Value:
+    """`cvt.rna.tf32.f32`: the lowest 13 bits go, and what lies in the middle is rounded away from 0."""
+    how = {name: str(op.attributes[name]) for name in ("rnd", "relu", "sat") if name in op.attributes}
+    if how != {"rnd": "#nvvm.fp_rnd_mode<rna>", "relu": "false", "sat": "#nvvm.sat_mode<none>"}:
+        raise unsupported(op, f"a conversion to tf32 with {how}")
+    i32, [given] = function.i32, op.operands
+    bits = function.create("llvm.bitcast", [i32], [given])
+    half, kept, nan = (function.constant(number) for number in (0x1000, -0x2000, 0x7FFFFFFF))
+    raised = function.create("llvm.add", [i32], [bits, half])
+    rounded = function.create("llvm.and", [i32], [raised, kept])
+    magnitude = function.create("llvm.and", [i32], [bits, nan])
+    infinity = function.constant(0x7F800000)
+    is_nan = function.create("llvm.icmp", [function.i1], [infinity, magnitude], predicate=SIGNED_LESS)
+    return function.create("llvm.select", [i32], [is_nan, nan, rounded])
+
+
 def fence(op: ir.Operation, function: Function) -> None:
     """A fence that makes what the thread wrote known to all blocks."""
     function.call("fence", [], [])
@@ -108,6 +128,7 @@ RULES: dict[str, Rule] = {
     "nvvm.sqrt.approx": _intrinsic("sqrt"),
     "nvvm.rsqrt": inverse_root,
     "nvvm.rcp.approx.ftz.f": reciprocal,
+    "nvvm.convert.float.to.tf32": round_to_tf32,
     "nvvm.memory.barrier": fence,
     "llvm.fence": fence,
     "nvvm.fence.sc.cluster": fence,

@@ -45,7 +45,7 @@ def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
 
     frame = frame_of(plan, index)
     if may_choose(plan) and "always" not in operation.attributes:
-        cost = chip.cost_of_listed(tile_of(frame).rows)
+        cost = chip.cost_of_listed(tile_of(frame, tf32=lowering.tf32).rows)
         dense = frame_of(plan_of(operation, None), None)
         emit(frame, lowering, lambda grid: follows_list(frame, grid, cost))
         emit(dense, lowering, lambda grid: negated(follows_list(frame, grid, cost)))
@@ -66,7 +66,7 @@ def emit(frame: Frame, lowering: GpuLowering, condition: Callable[[Grid], ir.Val
     if large is not None:
         emit_specialized(frame, large, chip, lowering, condition)
     else:
-        emit_contract(frame, tile_of(frame), chip, lowering, condition)
+        emit_contract(frame, tile_of(frame, tf32=lowering.tf32), chip, lowering, condition)
 
 
 def plan_of(operation: ir.Operation, alternative: Alternative | None) -> ContractPlan:

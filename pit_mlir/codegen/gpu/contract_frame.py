@@ -35,12 +35,17 @@ class View:
         """The element at `offset` from the base."""
         return memref.load(self.buffer, [value(add(self.base, offset))])
 
-    @property
-    def piece(self) -> int:
-        """How many elements may be copied at once from a place whose last coordinate is a multiple of that many."""
-        unit = [stride for stride in self.strides.values() if not is_unit(stride)]
+    def piece(self, iterator: int | None = None) -> int:
+        """How many elements along `iterator`, whose stride is 1, may be copied at once from a multiple of that many on.
+
+        Without `iterator`, along any one that has more than one place.
+        """
+        moving = [p for p in self.strides if self.access.extents.get(p) != 1]
+        if iterator is None:
+            iterator = next((p for p in moving if is_unit(self.strides[p])), None)
+        others = [self.strides[p] for p in moving if p != iterator]
         count = CHUNK_BYTES // bytes_of(self.access.element)
-        while count > 1 and not all(isinstance(n, int) and n % count == 0 for n in (*unit, self.base)):
+        while count > 1 and not all(isinstance(n, int) and n % count == 0 for n in (*others, self.base)):
             count //= 2
         return count
 

@@ -1,7 +1,7 @@
 """The tile of a contraction on a GPU: how much of the result a block of threads computes at a time, and with what."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.build import bytes_of
@@ -11,7 +11,7 @@ from pit_mlir.codegen.gpu.instr import mbarrier, wgmma
 from pit_mlir.codegen.gpu.instr.mma import has_mma
 from pit_mlir.codegen.gpu.kernels.contract_stage import stored_element
 from pit_mlir.codegen.gpu.launch import WARP
-from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
+from pit_mlir.codegen.gpu.layout import CHUNK_BYTES, MMA_ROWS
 from pit_mlir.dialect.structured import owner
 
 SHARED_BYTES = 48 << 10
@@ -30,18 +30,23 @@ STAGES = 4
 class GpuTile:
     """`rows` x `columns` sums of a block, `depth` steps a stage, `stages` of them.
 
-    The sums are those of `high` x `wide` warps that use tensor cores, where `is_mma`, else of as many threads; `teams`
-    of these share out the steps of a stage.
+    The sums are those of `high` x `wide` warps where tensor cores multiply, `mma` factors of 16 bits or `tf32` those of
+    f32, else of as many threads, which do so by `fma`; `teams` of these share out the steps of a stage.
     """
 
     rows: int
     columns: int
     depth: int
     stages: int
-    is_mma: bool
+    cores: Literal["fma", "mma", "tf32"]
     high: int
     wide: int
     teams: int = 1
+
+    @property
+    def is_mma(self) -> bool:
+        """Whether tensor cores multiply."""
+        return self.cores != "fma"
 
     @property
     def threads(self) -> int:
@@ -100,7 +105,7 @@ def wgmma_tile_of(frame: Frame) -> WgmmaTile | None:
 
 def is_in_chunks(view: View) -> bool:
     """Whether 16 bytes of the operand are copied at once."""
-    return view.piece * bytes_of(view.access.element) == CHUNK_BYTES
+    return view.piece() * bytes_of(view.access.element) == CHUNK_BYTES
 
 
 def narrow_factor(factor: ir.Value) -> ir.Value | None:
@@ -120,13 +125,15 @@ def narrow_factors(plan: ContractPlan) -> tuple[ir.Value, ir.Value] | None:
     return rows, columns
 
 
-def tile_of(frame: Frame) -> GpuTile:
-    """The tile for `frame`, by its types and the sizes that they tell."""
+def tile_of(frame: Frame, *, tf32: bool) -> GpuTile:
+    """The tile for `frame`, by its types and the sizes that they tell; with `tf32` tensor cores multiply f32 too."""
     plan = frame.plan
     rows = height(plan)
     columns = side(most_columns(plan), (32, 64, 128))
     if narrow_factors(plan) is not None:
-        return mma_tile(max(16, rows), columns)
+        return mma_tile("mma", max(MMA_ROWS, rows), columns)
+    if tf32 and isinstance(plan.sum_type, ir.F32Type):
+        return mma_tile("tf32", max(MMA_ROWS, rows), columns)
     # Threads that bring elements one by one keep a place for each: they have fewer registers for sums.
     most = 128 if come_in_chunks(frame) else 64
     return fma_tile(plan.sum_type, min(rows, most), min(columns, most))
@@ -162,13 +169,16 @@ def side(count: int, choices: tuple[int, ...]) -> int:
     return next((choice for choice in choices if choice >= count), choices[-1])
 
 
-def mma_tile(rows: int, columns: int) -> GpuTile:
+def mma_tile(cores: Literal["mma", "tf32"], rows: int, columns: int) -> GpuTile:
     """A tile for tensor cores: warps of 64 x 32 sums where it is large; of few rows, deep stages of few columns."""
+    size = 2 if cores == "mma" else 4
     if rows <= FEW_ROWS:
-        return GpuTile(rows, min(columns, 32), 128, 3, True, 1, 1, teams=4)
-    depth = 32
-    stages = SHARED_BYTES // ((rows + columns) * depth * 2)
-    return GpuTile(rows, columns, depth, max(2, min(STAGES, stages)), True, max(1, rows // 64), columns // 32)
+        return GpuTile(rows, min(columns, 32), 256 // size, 3, cores, 1, 1, teams=4)
+    depth = 64 // size
+    stages = SHARED_BYTES // ((rows + columns) * depth * size)
+    return GpuTile(
+        rows, columns, depth, max(2, min(STAGES, stages)), cores, max(1, rows // 64), columns // 32
+    )
 
 
 def fma_tile(sum_type: Any, rows: int, columns: int) -> GpuTile:
@@ -178,9 +188,9 @@ def fma_tile(sum_type: Any, rows: int, columns: int) -> GpuTile:
     """
     size = bytes_of(stored_element(sum_type))
     if rows <= FEW_ROWS:
-        return GpuTile(rows, 32, 256 // size, 3, False, rows // 4, 8, teams=4)
+        return GpuTile(rows, 32, 256 // size, 3, "fma", rows // 4, 8, teams=4)
     if size > 4:
         rows, columns = min(rows, 64), min(columns, 64)
     depth = max(16, 16 // size)
     stages = SHARED_BYTES // ((rows + columns) * depth * size)
-    return GpuTile(rows, columns, depth, max(2, min(STAGES, stages)), False, 16, 16)
+    return GpuTile(rows, columns, depth, max(2, min(STAGES, stages)), "fma", 16, 16)

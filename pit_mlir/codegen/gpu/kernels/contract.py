@@ -59,7 +59,7 @@ class ContractKernel:
         self.frame, self.tile, self.grid, self.end = frame, tile, grid, end
         plan = frame.plan
         self.captured = {scalar: scalar for scalar in plan.captured}
-        factors = narrow_factors(plan) if tile.is_mma else plan.factors
+        factors = narrow_factors(plan) if tile.cores == "mma" else plan.factors
         assert factors is not None, "tensor cores take narrow factors only"
         self.rows = Staging(
             frame, "row", factors[0], plan.row_elements, self.captured, tile.rows, tile.depth, grid

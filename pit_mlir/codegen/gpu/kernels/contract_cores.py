@@ -1,5 +1,6 @@
 """What multiplies a step of a contraction that lies in shared memory: fused multiply-adds of threads, exact in any
-type, or the tensor cores of warps for bf16 and f16. Either keeps its sums in registers."""
+type, or the tensor cores of warps for bf16 and f16, and for f32 that may be rounded to tf32. Either keeps its sums in
+registers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,8 @@ from itertools import product
 from math import prod
 from typing import Protocol
 
-from pit_mlir.bindings import arith, ir, vector
-from pit_mlir.codegen.build import Index, add, compare, floor_div, mul, remainder, zero
+from pit_mlir.bindings import arith, ir, memref, vector
+from pit_mlir.codegen.build import Index, add, compare, floor_div, mul, remainder, value, zero
 from pit_mlir.codegen.gpu.build import load_chunk, place_in, store_chunk
 from pit_mlir.codegen.gpu.instr import mma
 from pit_mlir.codegen.gpu.kernels.contract_stage import Staging
@@ -17,7 +18,6 @@ from pit_mlir.codegen.gpu.layout import (
     COLUMNS_ACROSS,
     COLUMNS_ALONG_DEPTH,
     MMA_COLUMNS,
-    MMA_DEPTH,
     MMA_ROWS,
     ROWS_ACROSS,
     ROWS_ALONG_DEPTH,
@@ -34,6 +34,11 @@ class Operand:
     tile: SharedTile
     buffer: ir.Value
     across: bool
+
+    @property
+    def element(self) -> ir.Type:
+        """The type of its elements."""
+        return ir.MemRefType(self.buffer.type).element_type
 
     @staticmethod
     def of(staging: Staging, buffer: ir.Value) -> "Operand":
@@ -189,8 +194,8 @@ class FmaCore:
 
 @dataclass
 class MmaCore:
-    """Teams of `high` x `wide` warps, each with a part of the tile in blocks of 16 x 8 sums: factors of 16 bits, sums
-    in f32. Teams share out the steps of a stage, 16 at a time."""
+    """Teams of `high` x `wide` warps, each with a part of the tile in blocks of 16 x 8 sums: factors of 16 bits, or of
+    f32 as tf32, sums in f32. Teams share out the steps of a stage, two chunks of them at a time."""
 
     grid: Grid
     rows: int
@@ -226,28 +231,52 @@ class MmaCore:
     def matrices(
         self, operand: Operand, start: Index, side: Index, step: Index, how: MatrixAddress
     ) -> ir.Value:
-        """A square of 16 x 16 elements from row (or column) `side` and step `step` on."""
+        """16 rows (or columns) by two chunks of steps from row (or column) `side` and step `step` on, as factors."""
+        if isinstance(operand.element, ir.F32Type):
+            load = self.gathered if operand.across else self.loaded
+            return mma.as_tf32(load(operand, start, side, step, how))
+        return self.loaded(operand, start, side, step, how)
+
+    def loaded(
+        self, operand: Operand, start: Index, side: Index, step: Index, how: MatrixAddress
+    ) -> ir.Value:
+        """As `matrices`, by one `ldmatrix`."""
         lane = self.grid.lane
         bits = (remainder(floor_div(lane, 8), 2), floor_div(lane, 16))
         line = add(remainder(lane, 8), mul(bits[how.line_bit], 8))
-        element = mul(bits[1 - how.line_bit], 8)
+        element = mul(bits[1 - how.line_bit], operand.tile.per_chunk)
         place = (
             (add(line, step), add(element, side)) if operand.across else (add(line, side), add(element, step))
         )
         at = add(start, place_in(operand.tile, *place))
         return mma.load_matrices(operand.buffer, at, transpose=operand.across)
 
+    def gathered(
+        self, operand: Operand, start: Index, side: Index, step: Index, how: MatrixAddress
+    ) -> ir.Value:
+        """As `matrices`, of f32 that lie across, one by one: `ldmatrix` transposes 16 bits only."""
+        lane, chunk = self.grid.lane, operand.tile.per_chunk
+        found: list[ir.Value] = []
+        for matrix in range(mma.MATRICES):
+            bits = (matrix % 2, matrix // 2)
+            line = add(add(remainder(lane, chunk), step), chunk * bits[how.line_bit])
+            element = add(add(floor_div(lane, chunk), side), 8 * bits[1 - how.line_bit])
+            at = add(start, place_in(operand.tile, line, element))
+            found.append(memref.load(operand.buffer, [value(at)]))
+        return vector.from_elements(ir.VectorType.get([mma.MATRICES, 1], operand.element), found)
+
     def step(
         self, sums: Sequence[ir.Value], rows: Operand, columns: Operand, starts: tuple[Index, Index]
     ) -> list[ir.Value]:
-        """`sums` plus the products of `depth` steps, 16 at a time."""
+        """`sums` plus the products of `depth` steps, as many at a time as an instruction takes."""
         result, (high, wide) = list(sums), self.blocks
+        at_once = mma.depth_of(rows.element)
         row, column = self.first()
         rows_address = ROWS_ACROSS if rows.across else ROWS_ALONG_DEPTH
         columns_address = COLUMNS_ACROSS if columns.across else COLUMNS_ALONG_DEPTH
         team, _ = self.team()
-        for first in range(0, self.depth, MMA_DEPTH * self.teams):
-            step = add(mul(team, MMA_DEPTH), first)
+        for first in range(0, self.depth, at_once * self.teams):
+            step = add(mul(team, at_once), first)
             left = [
                 self.matrices(rows, starts[0], add(row, number * MMA_ROWS), step, rows_address)
                 for number in range(high)

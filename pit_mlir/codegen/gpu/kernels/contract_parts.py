@@ -32,7 +32,7 @@ def emit_parts(frame: Frame, chip: Chip, lowering: GpuLowering) -> None:
                         at = linear([*task.outer, place, add(task.column, column)], extents)
                         add_to(sums, at, total)
 
-    emit_contract(frame, tile_of(frame), chip, lowering, end=end)
+    emit_contract(frame, tile_of(frame, tf32=lowering.tf32), chip, lowering, end=end)
     with each(mul(product(extents), frame.fit)) as number:
         *outer, row, column = delinearize(number, extents)
 

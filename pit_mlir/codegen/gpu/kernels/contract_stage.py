@@ -117,7 +117,8 @@ class Staging:
         if view is None or self.element != view.access.element:
             return 0
         axis = self.side_axis() if self.across else self.last
-        count = view.piece if axis is not None and self.frame.runs_along(view, axis) else 1
+        is_run = axis is not None and self.frame.runs_along(view, axis)
+        count = view.piece(self.frame.plan.axes[axis].iterators[-1]) if axis is not None and is_run else 1
         if self.frame.plan.listed == "parts":
             # A part begins where it will.
             count = gcd(count, *self.frame.plan.block)
