@@ -16,6 +16,7 @@ from pit_mlir.passes.rules.live_index import share_keys
 from pit_mlir.passes.rules.lookup import look_up_terms
 from pit_mlir.passes.rules.partition import partition_contractions
 from pit_mlir.passes.rules.restrict import restrict_contractions
+from pit_mlir.passes.rules.single_row import give_rows
 from pit_mlir.passes.rules.spread import spread_masks, spread_results
 from pit_mlir.passes.rules.spread_images import spread_images
 from pit_mlir.passes.rules.spread_mark import spread_marks
@@ -31,6 +32,8 @@ ROWS: tuple[Rule, ...] = (
     combine_contractions,
     # R2: what is left of products with one-hot rows looks their one term up.
     look_up_terms,
+    # For R3: what a number masks, as the weight of an expert for a single token, is a row.
+    give_rows,
     # R3 over rows: what a mask over (batch, token), or over rows, makes 0.
     spread_masks,
     # R3 over rows that the model's author marked.
@@ -80,6 +83,7 @@ class InsertSparsity(Pass):
         "num-images": "Convolutions of live images, or to live channels (R3)",
         "num-marked": "Values that are rows by a mark (R3)",
         "num-combined": "Sums over rows that are added where a mask is live (R5)",
+        "num-rows-given": "Values that a number masks, computed as a row from here on",
         "num-looked-up": "Sums whose one term is looked up by a key (R2)",
         "num-partitioned": "Products with parts of a tensor that a key chooses (R6)",
         "num-accumulated": "Sums with rows that are added to what is there (R5)",

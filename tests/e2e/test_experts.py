@@ -250,6 +250,45 @@ def test_one_token(style: type[torch.nn.Module], in_batch: bool) -> None:
     assert torch.equal(compiled(x), expected)
 
 
+class Truth(Loop):
+    """Gate and up in one weight; a truth value says of each expert whether it is added."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        chosen = self.router(x).topk(self.chosen, -1).indices
+        out = x
+        for number, expert in enumerate(self.experts):
+            gate, up = expert[0](x).chunk(2, -1)
+            rows = torch.nn.functional.linear(gate.sigmoid() * up, expert[2].weight[:, : HIDDEN // 2])
+            out = out + torch.where((chosen == number).any(-1)[:, None], rows, 0.0)
+        return out
+
+
+@pytest.mark.parametrize(
+    ("style", "in_batch", "freeze"),
+    [(Loop, False, False), (Loop, True, True), (Scattered, False, False), (Truth, True, False)],
+)
+def test_one_token_of_a_loop(style: type[torch.nn.Module], in_batch: bool, freeze: bool) -> None:
+    """Experts that are modules of their own: what is not chosen for the single token is not computed."""
+    model = model_of(style, 5, 2)
+    x = torch.randn(1, 1, DIM) if in_batch else torch.randn(1, DIM)
+    whole = InBatch(model) if in_batch else model
+    chosen = model.router(x.reshape(1, DIM)).topk(2, -1).indices[0].tolist()
+    exact = pit.compile(whole, (x,), options=pit.CompileOptions(freeze=freeze))
+    assert_equal(exact, whole, x, 1e-5)
+    expected = exact(x).clone()
+    with torch.no_grad():
+        for number in {*range(5)} - {*chosen}:
+            for weight in model.experts[number].parameters():
+                weight.fill_(float("nan"))
+    if freeze:
+        exact.refresh()
+    assert torch.equal(exact(x), expected)
+    other = -x
+    assert bool(exact(other).isnan().any()) == (
+        model.router(other.reshape(1, DIM)).topk(2, -1).indices[0].tolist() != chosen
+    )
+
+
 class Dispatched(torch.nn.Module):
     """Takes the rows of each expert out, and adds what it computed back to them: their number depends on the data."""
 
