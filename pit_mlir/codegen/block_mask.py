@@ -4,17 +4,19 @@ That is found by loops over the block: over its queries or keys where an element
 pairs where it carries both, which is then the one thing that costs more than the number of blocks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir, memref, vector
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import positions
+from pit_mlir.codegen.attention import captured_scalars, positions
 from pit_mlir.codegen.brackets import read
 from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.index_buffers import IndexBuffers
-from pit_mlir.codegen.intervals import Range, empty, exactly, union
+from pit_mlir.codegen.index_space import LIMIT
+from pit_mlir.codegen.intervals import Range, empty, evaluate, exactly, union
 from pit_mlir.codegen.vectorize import vector_type
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.element import elements
@@ -90,6 +92,44 @@ def block_mask_of(
         tuple(int_array(op, "segments")),
         in_vectors,
     )
+
+
+def places_of(mask: BlockMask, op: ir.Operation) -> tuple[list[Index], Index, Index]:
+    """The extents of the segments of blocks of keys, how many such blocks each has, and how many all together.
+
+    None, and a failed check, where these do not fit 32 bits.
+    """
+    *outer, across = mask.counts
+    capacity = build.mul(build.product(outer), across)
+    if not isinstance(capacity, int) or capacity > LIMIT:
+        fits = build.compare("sle", capacity, LIMIT)
+        message = f"a list of more than {LIMIT} blocks of queries and keys does not fit 32 bits"
+        across, capacity = where_all([fits], [across, capacity], message, op)
+    return outer, across, capacity
+
+
+def liveness(
+    mask: BlockMask, point: Sequence[Index], block: Index, across: Index
+) -> tuple[Index, Callable[[Index], ir.Value]]:
+    """How many of `across` blocks of keys the `block`-th block of queries at `point` meets, and whether one is live."""
+    first, queries, keys = rows_at(mask, point)
+    here = span(block, mask.block[0], queries)
+    known = {scalar: exactly(scalar) for scalar in captured_scalars(mask.body)}
+    for source in mask.sources:
+        if mask.q + 1 not in source.positions:
+            known[source.scalar] = range_of(mask, source, point, first, here, None)
+
+    def is_live(number: Index) -> ir.Value:
+        there = span(number, mask.block[1], keys)
+        ranges = dict(known)
+        for source in mask.sources:
+            if source.scalar not in ranges:
+                ranges[source.scalar] = range_of(mask, source, point, first, here, there)
+        return evaluate(mask.body, ranges)[0].hi
+
+    # Rows of the index end before the blocks do.
+    met = build.minimum(across, build.ceil_div(keys, mask.block[1]))
+    return build.select(build.is_less(here.start, queries), met, 0), is_live
 
 
 def size_of(size: ir.Value) -> Index:

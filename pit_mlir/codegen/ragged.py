@@ -1,16 +1,20 @@
 """`pit.generic` on buffers: its operands, its index, and how far its iterators run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen import build
+from pit_mlir.codegen.brackets import private_copy, read
 from pit_mlir.codegen.buffers import extent
 from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.index_buffers import IndexBuffers
 from pit_mlir.codegen.nest import position
+from pit_mlir.dialect.group import segment_blocks
+from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.structured import Structured
+from pit_mlir.errors import UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,31 @@ class Ragged:
     block: tuple[int, ...]
     extents: tuple[Index, ...]
 
+    @staticmethod
+    def of(op: ir.Operation, indices: Mapping[ir.Value, IndexBuffers]) -> "Ragged":
+        """The view of `op`, a `pit.generic` whose tensors become buffers, as `indices` are.
+
+        Raises `UnsupportedError` for an index of which nothing tells the blocks.
+        """
+        view = Structured.of(op)
+        assert view is not None and view.index is not None
+        index, blocks = indices[view.index], segment_blocks(view.index)
+        if blocks is None:
+            raise UnsupportedError(
+                "an index that is not made by pit.detect", location=location_text(op.location)
+            )
+        inputs, outputs = tuple(map(read, view.inputs)), tuple(map(private_copy, view.outputs))
+        return Ragged(
+            view,
+            inputs,
+            outputs,
+            index,
+            view.group[: len(blocks)],
+            view.group[len(blocks) :],
+            tuple(max(1, size) for size in blocks),
+            extents_of(view, inputs, outputs, index),
+        )
+
     def map_at(self, number: int, rows: Index, point: Sequence[Index]) -> list[Index]:
         """The coordinates that operand `number` is read or written at: `point`, or the row where it is compact."""
         if number not in self.view.compact:
@@ -40,7 +69,6 @@ def extents_of(
     inputs: Sequence[ir.Value],
     outputs: Sequence[ir.Value],
     index: IndexBuffers,
-    segments: int,
 ) -> tuple[Index, ...]:
     """The extent of each iterator, of one that no buffer carries (compact operands only) off the index."""
     extents: list[Index | None] = [None] * len(view.iterators)

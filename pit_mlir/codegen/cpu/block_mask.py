@@ -9,27 +9,18 @@ from collections.abc import Sequence
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import captured_scalars
-from pit_mlir.codegen.block_mask import BlockMask, block_mask_of, range_of, rows_at, span
+from pit_mlir.codegen.block_mask import BlockMask, block_mask_of, liveness, places_of
 from pit_mlir.codegen.brackets import Lowering, allocate
 from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import Index
-from pit_mlir.codegen.checks import where_all
 from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
-from pit_mlir.codegen.index_space import LIMIT
-from pit_mlir.codegen.intervals import evaluate, exactly
 
 
 def lower_block_mask(operation: ir.Operation, lowering: Lowering) -> None:
     """Computes the buffers of the index of live blocks."""
     mask = block_mask_of(operation, lowering.indices)
-    *outer, across = mask.counts
+    outer, across, capacity = places_of(mask, operation)
     segments = build.product(outer)
-    capacity = build.mul(segments, across)
-    if not isinstance(capacity, int) or capacity > LIMIT:
-        fits = build.compare("sle", capacity, LIMIT)
-        message = "a list of more than 2147483647 blocks of queries and keys does not fit 32 bits"
-        across, capacity = where_all([fits], [across, capacity], message, operation)
     i32 = ir.IntegerType.get_signless(32)
     begin, count = allocate([segments], i32), allocate([segments], i32)
     entries = allocate([capacity], i32)
@@ -53,25 +44,12 @@ def list_keys(
     mask: BlockMask, point: Sequence[Index], block: Index, across: Index, base: Index, entries: ir.Value
 ) -> Index:
     """Lists the blocks of keys that are live with the `block`-th block of queries at `point`; how many there are."""
-    first, queries, keys = rows_at(mask, point)
-    here = span(block, mask.block[0], queries)
-    known = {scalar: exactly(scalar) for scalar in captured_scalars(mask.body)}
-    for source in mask.sources:
-        if mask.q + 1 not in source.positions:
-            known[source.scalar] = range_of(mask, source, point, first, here, None)
+    met, is_live = liveness(mask, point, block, across)
 
     def step(number: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        there = span(number, mask.block[1], keys)
-        ranges = dict(known)
-        for source in mask.sources:
-            if source.scalar not in ranges:
-                ranges[source.scalar] = range_of(mask, source, point, first, here, there)
-        [live] = evaluate(mask.body, ranges)
+        live = is_live(number)
         # Written in any case and kept only if live, as in `detect`.
         memref.store(as_i32(number), entries, [build.value(build.add(base, carried[0]))])
-        return [arith.addi(carried[0], arith.index_castui(ir.IndexType.get(), live.hi))]
+        return [arith.addi(carried[0], arith.index_castui(ir.IndexType.get(), live))]
 
-    # Rows of the index end before the blocks do.
-    listed = build.minimum(across, build.ceil_div(keys, mask.block[1]))
-    used = build.select(build.is_less(here.start, queries), listed, 0)
-    return build.fold(0, used, 1, [build.value(0)], step)[0]
+    return build.fold(0, met, 1, [build.value(0)], step)[0]

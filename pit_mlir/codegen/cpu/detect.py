@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, allocate, read, sizes
+from pit_mlir.codegen.brackets import Lowering, allocate, read
 from pit_mlir.codegen.build import Index, loop, value
 from pit_mlir.codegen.cpu.contract_views import flat_buffer
 from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
@@ -16,7 +16,7 @@ from pit_mlir.codegen.cpu.turned_bits import Strip, fill_turned, scratch, segmen
 from pit_mlir.codegen.detect_layout import Layout, layout_of
 from pit_mlir.codegen.fingerprint import digest
 from pit_mlir.codegen.index_buffers import WORD, IndexBuffers
-from pit_mlir.codegen.index_space import fitting
+from pit_mlir.codegen.index_space import IndexSpace
 from pit_mlir.codegen.index_users import asks_for_bits, asks_for_rows
 from pit_mlir.codegen.outline import outline
 from pit_mlir.dialect.detect import is_by_key
@@ -93,23 +93,18 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
     if is_by_key(op):
         lower_keys(op, lowering)
         return
-    attributes = op.attributes
-    extents = tuple(sizes(op.operands[0]))
-    segments_, axis = tuple(attributes["segments"]), tuple(attributes["axis"])
-    block = tuple(max(1, size) for size in attributes["block"])
-    counts = [build.ceil_div(extents[dim], size) for dim, size in zip(segments_, block, strict=True)]
-    capacity = build.product([extents[dim] for dim in axis])
-    segments, coordinates = fitting(op, build.product(counts), capacity)
+    space = IndexSpace.of(op)
+    segments, coordinates = space.segments, space.coordinates
     i32 = ir.IntegerType.get_signless(32)
     begin, count = allocate([segments], i32), allocate([segments], i32)
     entries = allocate([coordinates], i32)
     total = allocate([1], ir.IndexType.get())
     detection = Detection(
-        layout_of(extents, strides_of(extents), segments_, axis, block),
+        layout_of(space.extents, strides_of(space.extents), space.segment_dims, space.axis, space.block),
         segments,
-        capacity,
+        space.capacity,
         segments != 1 and asks_for_rows(op),
-        len(axis) == 1 and asks_for_bits(op),
+        len(space.axis) == 1 and asks_for_bits(op),
         Packing.of(lowering.host),
     )
     rows = allocate([coordinates], i32) if detection.has_rows else entries
@@ -118,25 +113,22 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
     kept = () if bits is None else (bits,)
     call(detection, read(op.operands[0]), (begin, count, entries, rows, total, *kept))
     whole = memref.load(total, [value(0)])
-    group = (*counts, *(extents[dim] for dim in axis))
-    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, whole, group, bits)
+    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, whole, space.group, bits)
     # The users of the index find its buffers in `lowering`; the operation goes when they are gone.
 
 
 def lower_keys(op: ir.Operation, lowering: Lowering) -> None:
     """As `lower_detect`, by keys: no more places are taken than there are keys."""
-    attributes = op.attributes
-    extents = tuple(sizes(op.operands[0]))
-    values, axis = attributes["values"].value, tuple(attributes["axis"])
-    _, coordinates = fitting(op, values, build.product([extents[dim] for dim in axis]))
-    keys = Keys(read(op.operands[0]), extents, axis, build.floor_div(coordinates, values), values)
-    most = build.minimum(coordinates, build.product(extents))
+    space = IndexSpace.by_key(op)
+    keys = Keys(
+        read(op.operands[0]), space.extents, space.axis, space.capacity, op.attributes["values"].value
+    )
+    most = space.most_of_keys
     i32 = ir.IntegerType.get_signless(32)
     begin, count = allocate([keys.values], i32), allocate([keys.values], i32)
     entries, rows = allocate([most], i32), allocate([most], i32)
     total = list_keys(keys, (begin, count, entries, rows))
-    group = (keys.values, *(extents[dim] for dim in keys.axis))
-    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, total, group)
+    lowering.indices[op.results[0]] = IndexBuffers(begin, count, entries, rows, total, space.group)
 
 
 def strides_of(extents: Sequence[Index]) -> list[Index]:

@@ -5,41 +5,20 @@ from contextlib import ExitStack
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, give, private_copy, read
+from pit_mlir.codegen.brackets import Lowering, give
 from pit_mlir.codegen.buffers import load, store
 from pit_mlir.codegen.build import Index, loop, move_here
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.codegen.nest import mentions, position
-from pit_mlir.codegen.ragged import Ragged, extents_of, usable_segments
-from pit_mlir.dialect.group import segment_blocks
-from pit_mlir.dialect.location import location_text
+from pit_mlir.codegen.ragged import Ragged, usable_segments
 from pit_mlir.dialect.structured import Structured, is_used
-from pit_mlir.errors import UnsupportedError
 
 
 def lower_generic(op: ir.Operation, lowering: Lowering) -> None:
     """Loops over segments, their entries and all other iterators, with the body inside."""
-    view = Structured.of(op)
-    assert view is not None and view.index is not None
-    index = lowering.indices[view.index]
-    blocks = segment_blocks(view.index)
-    if blocks is None:
-        raise UnsupportedError("an index that is not made by pit.detect", location=location_text(op.location))
-    count = len(blocks)
-    inputs = tuple(map(read, view.inputs))
-    outputs = tuple(map(private_copy, view.outputs))
-    ragged = Ragged(
-        view,
-        inputs,
-        outputs,
-        index,
-        view.group[:count],
-        view.group[count:],
-        tuple(max(1, size) for size in blocks),
-        extents_of(view, inputs, outputs, index, count),
-    )
+    ragged = Ragged.of(op, lowering.indices)
     emit(ragged, usable_segments(ragged))
-    for buffer, result in zip(outputs, op.results, strict=True):
+    for buffer, result in zip(ragged.outputs, op.results, strict=True):
         give(buffer, result)
 
 

@@ -2,7 +2,7 @@
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import allocate, read, sizes
+from pit_mlir.codegen.brackets import allocate, read
 from pit_mlir.codegen.build import Index, value
 from pit_mlir.codegen.detect_layout import layout_of
 from pit_mlir.codegen.gpu.flat import flat_buffer
@@ -12,7 +12,7 @@ from pit_mlir.codegen.gpu.listing import Lists, make_lists, sum_counts
 from pit_mlir.codegen.gpu.live import Bits, Source, fill, fill_by_key
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
-from pit_mlir.codegen.index_space import fitting
+from pit_mlir.codegen.index_space import IndexSpace
 from pit_mlir.codegen.index_users import asks_for_rows, sums_along_lists
 from pit_mlir.dialect.detect import is_by_key
 from pit_mlir.dialect.structured import Structured
@@ -23,34 +23,21 @@ def lower_detect(op: ir.Operation, lowering: GpuLowering) -> None:
     if is_by_key(op):
         lower_keys(op, lowering)
         return
-    attributes = op.attributes
-    extents = tuple(sizes(op.operands[0]))
-    segments_, axis = tuple(attributes["segments"]), tuple(attributes["axis"])
-    block = tuple(max(1, size) for size in attributes["block"])
-    counts = [build.ceil_div(extents[dim], size) for dim, size in zip(segments_, block, strict=True)]
-    capacity = build.product([extents[dim] for dim in axis])
-    segments, coordinates = fitting(op, build.product(counts), capacity)
+    space = IndexSpace.of(op)
     buffer, strides = flat_buffer(read(op.operands[0]))
-    layout = layout_of(extents, strides, segments_, axis, block)
+    layout = layout_of(space.extents, strides, space.segment_dims, space.axis, space.block)
     lines = [dim.extent for dim in layout.of("axis")]
-    bits = new_bits(segments, build.product(lines[:-1]), lines[-1])
+    bits = new_bits(space.segments, build.product(lines[:-1]), lines[-1])
     fill(Source(buffer, layout), bits)
-    group = (*counts, *(extents[dim] for dim in axis))
-    lowering.indices[op.results[0]] = index_of(op, bits, capacity, coordinates, group)
+    lowering.indices[op.results[0]] = index_of(op, bits, space.capacity, space.coordinates, space.group)
 
 
 def lower_keys(op: ir.Operation, lowering: GpuLowering) -> None:
     """As `lower_detect`, by keys: no more places are taken than there are keys."""
-    attributes = op.attributes
-    extents = tuple(sizes(op.operands[0]))
-    values, axis = attributes["values"].value, tuple(attributes["axis"])
-    capacity = build.product([extents[dim] for dim in axis])
-    _, coordinates = fitting(op, values, capacity)
-    bits = new_bits(values, 1, build.floor_div(coordinates, values))
-    fill_by_key(read(op.operands[0]), extents, axis, bits)
-    group = (values, *(extents[dim] for dim in axis))
-    most = build.minimum(coordinates, build.product(extents))
-    lowering.indices[op.results[0]] = index_of(op, bits, capacity, most, group)
+    space = IndexSpace.by_key(op)
+    bits = new_bits(space.segments, 1, space.capacity)
+    fill_by_key(read(op.operands[0]), space.extents, space.axis, bits)
+    lowering.indices[op.results[0]] = index_of(op, bits, space.capacity, space.most_of_keys, space.group)
 
 
 def new_bits(segments: Index, lines: Index, line: Index) -> Bits:

@@ -9,47 +9,28 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import give, private_copy, read
+from pit_mlir.codegen.brackets import give
 from pit_mlir.codegen.buffers import load, store
 from pit_mlir.codegen.build import Index, move_here, truth, value
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.codegen.nest import position
-from pit_mlir.codegen.ragged import Ragged, extents_of, usable_segments
-from pit_mlir.dialect.group import segment_blocks
-from pit_mlir.dialect.location import location_text
+from pit_mlir.codegen.ragged import Ragged, usable_segments
 from pit_mlir.dialect.structured import Structured, is_used
-from pit_mlir.errors import UnsupportedError
 
 
 def lower_generic(op: ir.Operation, lowering: GpuLowering) -> None:
     """A launch with the body inside of the loops that a thread walks over."""
-    view = Structured.of(op)
-    assert view is not None and view.index is not None
-    index = lowering.indices[view.index]
-    blocks = segment_blocks(view.index)
-    if blocks is None:
-        raise UnsupportedError("an index that is not made by pit.detect", location=location_text(op.location))
-    inputs, outputs = tuple(map(read, view.inputs)), tuple(map(private_copy, view.outputs))
-    ragged = Ragged(
-        view,
-        inputs,
-        outputs,
-        index,
-        view.group[: len(blocks)],
-        view.group[len(blocks) :],
-        tuple(max(1, size) for size in blocks),
-        extents_of(view, inputs, outputs, index, len(blocks)),
-    )
+    ragged = Ragged.of(op, lowering.indices)
     segments = usable_segments(ragged)
     walk = Walk(ragged)
-    if owns_rows(view):
+    if owns_rows(ragged.view):
         walk.by_rows(segments)
     elif walk.owned.issuperset(ragged.segments) and not walk.owned & set(ragged.axis):
         walk.by_segments(segments)
     else:
         walk.in_order(segments)
-    for buffer, result in zip(outputs, op.results, strict=True):
+    for buffer, result in zip(ragged.outputs, op.results, strict=True):
         give(buffer, result)
 
 

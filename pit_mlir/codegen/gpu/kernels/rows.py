@@ -1,29 +1,25 @@
 """`pit.sread` and `pit.swrite`: rows gathered and scattered, each thread moving what lies next to its neighbour's."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import allocate_like, give, private_copy, read, sizes
+from pit_mlir.codegen.brackets import allocate_like, give, private_copy, read
 from pit_mlir.codegen.build import Index, bytes_of, value
 from pit_mlir.codegen.gpu.flat import load_vector, store_vector
 from pit_mlir.codegen.gpu.launch import each
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 from pit_mlir.codegen.gpu.lowering import GpuLowering
-from pit_mlir.codegen.index_buffers import IndexBuffers
-from pit_mlir.codegen.rows import combined, compact, same_rows, usable_rows
+from pit_mlir.codegen.rows import Move, Rows, combined
 
 
 def lower_sread(op: ir.Operation, lowering: GpuLowering) -> None:
     """Copies each listed row to its place among the compact ones."""
-    source, index = op.operands[0], lowering.indices[op.operands[1]]
-    axis, group = list(op.attributes["axis"]), list(op.attributes["group"])
-    extents = sizes(source)
-    total = usable_rows(op, index, extents, axis, group)
-    result = allocate_like(op.results[0].type, compact(extents, axis, index.total))
+    source, index = op.operands
+    rows = Rows.of(op, source, lowering.indices[index])
+    result = allocate_like(op.results[0].type, rows.compact_extents)
     buffer = read(source)
-    lanes = vector_lanes(source.type, axis)
+    lanes = vector_lanes(source.type, rows.axis)
 
     def copy(wide: Sequence[ir.Value], narrow: Sequence[ir.Value]) -> None:
         if lanes > 1:
@@ -31,30 +27,25 @@ def lower_sread(op: ir.Operation, lowering: GpuLowering) -> None:
         else:
             memref.store(memref.load(buffer, wide), result, narrow)
 
-    for_each_element(Walk(index, total, extents, axis, group, lanes), copy)
+    for_each_element(rows, lanes, copy)
     give(result, op.results[0])
 
 
 def lower_swrite(op: ir.Operation, lowering: GpuLowering) -> None:
     """Stores or combines each compact row at its place in a copy of the init."""
-    values, init = op.operands[0], op.operands[1]
-    index = lowering.indices[op.operands[2]]
-    axis, group = list(op.attributes["axis"]), list(op.attributes["group"])
+    values, init, index = op.operands
     combine = ir.StringAttr(op.attributes["combine"]).value
-    extents = sizes(init)
-    total = usable_rows(op, index, extents, axis, group)
-    rows = read(values)
-    total = same_rows(op, rows, min(axis), total)
+    rows, compact = Rows.of(op, init, lowering.indices[index]), read(values)
+    rows = rows.held_by(compact, op)
     result = private_copy(init)
-    lanes = vector_lanes(init.type, axis) if combine == "store" else 1
-    walk = Walk(index, total, extents, axis, group, lanes)
+    lanes = vector_lanes(init.type, rows.axis) if combine == "store" else 1
     atomic = None if lowering.deterministic else atomic_kind(combine, ir.MemRefType(result.type).element_type)
 
     def move(wide: Sequence[ir.Value], narrow: Sequence[ir.Value]) -> None:
         if lanes > 1:
-            store_vector(load_vector(rows, narrow, lanes), result, wide)
+            store_vector(load_vector(compact, narrow, lanes), result, wide)
             return
-        element = memref.load(rows, narrow)
+        element = memref.load(compact, narrow)
         if combine == "store":
             memref.store(element, result, wide)
         elif atomic is not None:
@@ -63,9 +54,9 @@ def lower_swrite(op: ir.Operation, lowering: GpuLowering) -> None:
             memref.store(combined(combine, memref.load(result, wide), element), result, wide)
 
     if combine == "store" or atomic is not None:
-        for_each_element(walk, move)
+        for_each_element(rows, lanes, move)
     else:
-        for_each_column(walk, move)
+        for_each_column(rows, move)
     give(result, op.results[0])
 
 
@@ -85,69 +76,29 @@ def atomic_kind(combine: str, element: ir.Type) -> "arith.AtomicRMWKind | None":
     return floats if isinstance(element, ir.FloatType) else integers
 
 
-@dataclass(frozen=True)
-class Walk:
-    """The `total` rows of an index and where they lie in a tensor of `extents`.
-
-    Its dimensions `axis` are addressed by the coordinates `group` of the index; `lanes` neighbours along the last
-    dimension are moved at once.
-    """
-
-    index: IndexBuffers
-    total: Index
-    extents: Sequence[Index]
-    axis: Sequence[int]
-    group: Sequence[int]
-    lanes: int
-
-    @property
-    def others(self) -> list[int]:
-        """The dimensions that rows have."""
-        return [dim for dim in range(len(self.extents)) if dim not in self.axis]
-
-    def steps(self, dim: int) -> Index:
-        """How many moves there are along one of `others`."""
-        last = dim == len(self.extents) - 1
-        return build.floor_div(self.extents[dim], self.lanes) if last else self.extents[dim]
-
-    def places(self, row: Index, inner: Sequence[Index]) -> tuple[list[ir.Value], list[ir.Value]]:
-        """Where an element of `row` is, in the tensor and compact; `inner` counts moves along `others`."""
-        linear = arith.index_cast(ir.IndexType.get(), memref.load(self.index.rows, [value(row)]))
-        place = build.delinearize(linear, self.index.extents)
-        wide: list[Index] = [0] * len(self.extents)
-        for dim, coordinate in zip(self.axis, self.group, strict=True):
-            wide[dim] = place[coordinate]
-        for dim, number in zip(self.others, inner, strict=True):
-            wide[dim] = build.mul(number, self.lanes) if dim == len(self.extents) - 1 else number
-        narrow = [
-            row if dim == min(self.axis) else wide[dim]
-            for dim in range(len(self.extents))
-            if dim == min(self.axis) or dim in self.others
-        ]
-        return [value(coordinate) for coordinate in wide], [value(coordinate) for coordinate in narrow]
-
-
-Move = Callable[[Sequence[ir.Value], Sequence[ir.Value]], None]
-"""Gets the wide and the compact coordinates of an element, or of the first of several neighbours."""
-
-
-def for_each_element(walk: Walk, move: Move) -> None:
-    """Builds a launch with a thread for each element of the rows, neighbours along the last dimension."""
-    first = min(walk.axis)
-    space = {dim: walk.steps(dim) for dim in walk.others} | {first: walk.total}
+def for_each_element(rows: Rows, lanes: int, move: Move) -> None:
+    """Builds a launch with a thread for each element of the rows, or for each `lanes` neighbours of a row."""
+    last, first = len(rows.extents) - 1, rows.first
+    space: dict[int, Index] = {dim: rows.extents[dim] for dim in rows.others}
+    if last in space:
+        space[last] = build.floor_div(space[last], lanes)
+    space[first] = rows.total
     order = sorted(space)
-    bounds = space | {first: build.product(walk.index.extents)}
+    bounds = space | {first: build.product(rows.index.extents)}
     count = build.product([space[dim] for dim in order])
     with each(count, build.product([bounds[dim] for dim in order])) as number:
         place = dict(zip(order, build.delinearize(number, [space[dim] for dim in order]), strict=True))
-        move(*walk.places(place[first], [place[dim] for dim in walk.others]))
+        row = value(place[first])
+        if last in rows.others:
+            place[last] = build.mul(place[last], lanes)
+        move(*rows.places(row, rows.coordinates(row), [place[dim] for dim in rows.others]))
 
 
-def for_each_column(walk: Walk, move: Move) -> None:
+def for_each_column(rows: Rows, move: Move) -> None:
     """Builds a launch with a thread for each place in a row, which walks over all rows in their order."""
-    space = [walk.steps(dim) for dim in walk.others]
-    with each(build.product(space)) as number, build.loop(0, walk.total) as row:
-        move(*walk.places(row, build.delinearize(number, space)))
+    space = [rows.extents[dim] for dim in rows.others]
+    with each(build.product(space)) as number, build.loop(0, rows.total) as row:
+        move(*rows.places(row, rows.coordinates(row), build.delinearize(number, space)))
 
 
 def vector_lanes(type_: ir.Type, axis: Sequence[int]) -> int:
