@@ -118,8 +118,9 @@ GPU_PIPELINE: tuple[str, ...] = (
     "arith-emulate-unsupported-floats{source-types=bf16,f16 target-type=f32}, math-extend-to-supported-types, "
     "pit-expand-math, canonicalize, cse, loop-invariant-code-motion",
     "convert-bufferization-to-memref, memref-expand, expand-strided-metadata, lower-affine, canonicalize, cse",
-    # Kernels leave the function, constants went into them before; those that layers repeat are one.
-    "gpu-launch-sink-index-computations, gpu-kernel-outlining, pit-merge-kernels",
+    # Kernels leave the function, constants went into them before; those that layers repeat are one. None has an empty
+    # grid.
+    "pit-erase-launches, gpu-launch-sink-index-computations, gpu-kernel-outlining, pit-merge-kernels",
     "convert-scf-to-cf, arith-expand, math-expand-ops{ops=sinh,cosh,tan,tanh,asinh,acosh,atanh,exp2,fpowi,round,"
     "roundeven,clampf}",
     # Kernels in the NVVM dialect, then what host and kernels have in common.

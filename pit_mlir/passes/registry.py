@@ -8,6 +8,7 @@ from pit_mlir.passes.base import Pass
 PASSES: dict[str, str] = {
     "pit-check-determinism": "pit_mlir.passes.pit_check_determinism:CheckDeterminism",
     "pit-declare-padding": "pit_mlir.passes.pit_declare_padding:DeclarePadding",
+    "pit-erase-launches": "pit_mlir.passes.pit_erase_launches:EraseLaunches",
     "pit-expand-math": "pit_mlir.passes.pit_expand_math:ExpandMath",
     "pit-expose-entry": "pit_mlir.passes.pit_expose_entry:ExposeEntry",
     "pit-expose-indices": "pit_mlir.passes.pit_expose_indices:ExposeIndices",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from emulated import kernel
 
+from pit_mlir.errors import KernelError
 from pit_mlir.runtime.emulator import Pointer
 
 ROWS = {0: 1, 1: 8, 2: 4, 3: 2}
@@ -157,3 +158,20 @@ def test_wgmma(swizzle: int, la: str, lb: str, n: int) -> None:
         )
     wanted = 1 - a[:, 16:32].astype(np.float64) @ b[:, 16:32].astype(np.float64).T
     np.testing.assert_array_equal(got, wanted)
+
+
+MISSING = {
+    "fence": "not known to the engine: it reads byte 0 of shared memory",
+    "order": "no wgmma.fence stands between its registers' last use and this product",
+}
+"""What a kernel lacks, by the arguments of `product`, and the report."""
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_a_product_without_its_fences(missing: str) -> None:
+    memory, *_ = laid_out(np.zeros((64 + 8, 16), ml_dtypes.bfloat16), 0, False)
+    code = product(memory.nbytes // 4, 8, "row", "col", fence=missing != "fence", order=missing != "order")
+    out = np.zeros((128, 4), np.float32)
+    at = descriptor(0, 128, 256, 0)
+    with pytest.raises(KernelError, match=MISSING[missing]):
+        code.launch("f", [1], [128], 0, [Pointer(memory), Pointer(out), at, at])

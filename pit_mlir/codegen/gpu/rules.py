@@ -11,6 +11,7 @@ from pit_mlir.codegen.gpu.kernels.rows import lower_sread, lower_swrite
 from pit_mlir.codegen.gpu.kernels.scan import lower_scan
 from pit_mlir.codegen.gpu.kernels.scatter import lower_scatter
 from pit_mlir.codegen.gpu.kernels.sort import lower_sort
+from pit_mlir.codegen.gpu.kernels.topk import lower_topk
 from pit_mlir.codegen.gpu.kernels.window import lower_window
 from pit_mlir.codegen.gpu.lowering import Rule
 
@@ -31,5 +32,6 @@ RULES: dict[str, Rule] = {
     "tm_tensor.scan": lower_scan,
     "tm_tensor.scatter": lower_scatter,
     "tm_tensor.sort": lower_sort,
+    "tm_tensor.topk": lower_topk,
 }
 """For each operation that `pit-lower-to-gpu` lowers, the rule that does it."""
