@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pit_mlir.bindings import ir, memref
+from pit_mlir.bindings import ir, llvm, memref
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
 
 CAST = "builtin.unrealized_conversion_cast"
 """Makes bytes of a buffer of truth values, by way of its descriptor."""
+ADDRESS = "memref.extract_aligned_pointer_as_index"
+"""Who gets it, may use the buffer; so may who has a pointer that was made of it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def last_use(alloc: ir.Operation, order: dict[ir.Operation, int]) -> int | None:
                 for block in region.blocks:
                     aliases.extend(block.arguments)
             for alias in aliases:
-                views = isinstance(alias.type, ir.MemRefType | ir.UnrankedMemRefType) or user.name == CAST
+                is_buffer = isinstance(alias.type, ir.MemRefType | ir.UnrankedMemRefType | llvm.PointerType)
+                views = is_buffer or user.name in (CAST, ADDRESS)
                 if views and alias not in seen:
                     seen.add(alias)
                     pending.append(alias)

@@ -1,6 +1,6 @@
 """`pit-lower-launches`: launches of kernels become calls of the runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +12,9 @@ from pit_mlir.passes.base import Pass
 KERNELS = "pit.kernels"
 """The attribute of the module: the names of its kernels, by the numbers that launches use."""
 LAUNCH = "pit_gpu_launch"
+SHARED, OPERANDS = 10, 11
+"""Which segments of the operands of `gpu.launch_func` are the size of shared memory, and what the kernel gets."""
+TENSOR_MAP_BYTES, TENSOR_MAP_ALIGNMENT = 128, 64
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class LowerLaunches(Pass):
     emulator does not run. Buffers among the operands are taken apart, as the kernels have them.
 
     The call names the kernel by its number in `pit.kernels`, and passes grid, block, bytes of dynamic shared memory and
-    an array of pointers to the arguments, as the driver takes them.
+    an array of pointers to the arguments, as the driver takes them. A pointer among the operands is to a tensor map,
+    which the kernel takes by value.
     """
 
     name: ClassVar[str] = "pit-lower-launches"
@@ -35,12 +39,19 @@ class LowerLaunches(Pass):
         if not launches:
             return
         with op.context:
+            kernels = {
+                ir.StringAttr(function.attributes["sym_name"]).value: function
+                for module in operations(op, "gpu.module")
+                for function in operations(module, "llvm.func")
+            }
             numbers: dict[str, int] = {}
             declare(op)
             for launch in launches:
                 path = ir.SymbolRefAttr(launch.attributes["kernel"]).value
                 with ir.InsertionPoint(launch), launch.location:
-                    call(launch, numbers.setdefault(path[-1], len(numbers)))
+                    arguments = arguments_of(launch)
+                    take_by_value(kernels[path[-1]], arguments)
+                    call(launch, numbers.setdefault(path[-1], len(numbers)), arguments)
                 launch.erase()
                 report.count("num-launches")
             op.attributes[KERNELS] = ir.ArrayAttr.get([ir.StringAttr.get(name) for name in numbers])
@@ -55,25 +66,66 @@ def declare(module: ir.Operation) -> None:
         llvm.LLVMFuncOp(LAUNCH, ir.TypeAttr.get(type_))
 
 
-def call(launch: ir.Operation, number: int) -> None:
+@dataclass(frozen=True)
+class Argument:
+    """A value that a kernel takes; or a pointer to what it takes by value, a tensor map."""
+
+    value: ir.Value
+    is_tensor_map: bool
+
+
+def arguments_of(launch: ir.Operation) -> list[Argument]:
+    """The arguments of the kernel, which are made of the operands of `launch` at the insertion point."""
+    return [
+        Argument(part, isinstance(operand.type, llvm.PointerType))
+        for operand in segments_of(launch)[OPERANDS]
+        for part in parts_of(operand)
+    ]
+
+
+def segments_of(launch: ir.Operation) -> list[list[ir.Value]]:
+    """The operands of `launch` by what they are for."""
+    rest = iter(launch.operands)
+    return [[next(rest) for _ in range(size)] for size in launch.attributes["operandSegmentSizes"]]
+
+
+def take_by_value(kernel: ir.Operation, arguments: Sequence[Argument]) -> None:
+    """Has `kernel` take tensor maps by value, out of the memory that holds its parameters."""
+    if not any(argument.is_tensor_map for argument in arguments):
+        return
+    given = kernel.attributes.get("arg_attrs")
+    known = list(given) if given is not None else [ir.DictAttr.get({})] * len(arguments)
+    by_value = ir.DictAttr(
+        ir.Attribute.parse(
+            f"{{llvm.align = {TENSOR_MAP_ALIGNMENT} : i64, llvm.byval = !llvm.array<{TENSOR_MAP_BYTES} x i8>, "
+            "nvvm.grid_constant}"
+        )
+    )
+    kernel.attributes["arg_attrs"] = ir.ArrayAttr.get(
+        [by_value if a.is_tensor_map else before for a, before in zip(arguments, known, strict=True)]
+    )
+
+
+def call(launch: ir.Operation, number: int, arguments: Sequence[Argument]) -> None:
     """Builds the call for `launch` of the kernel `number` at the insertion point."""
-    segments = list(launch.attributes["operandSegmentSizes"])
-    operands = list(launch.operands)
-    starts = [sum(segments[:place]) for place in range(len(segments) + 1)]
-    dimensions = [part for size in operands[starts[1] : starts[7]] for part in parts_of(size)]
-    shared = operands[starts[10] : starts[11]]
-    arguments = [part for given in operands[starts[11] : starts[12]] for part in parts_of(given)]
+    segments = segments_of(launch)
+    dimensions = [part for segment in segments[1:7] for size in segment for part in parts_of(size)]
     i32, i64 = (ir.IntegerType.get_signless(bits) for bits in (32, 64))
     pointer = ir.Type.parse("!llvm.ptr")
     array = ir.Type.parse(f"!llvm.array<{max(1, len(arguments))} x ptr>")
     with ir.InsertionPoint.at_block_begin(function_of(launch).regions[0].blocks[0]):
         one = llvm.mlir_constant(ir.IntegerAttr.get(i64, 1))
-        rooms = [llvm.alloca(pointer, one, ir.TypeAttr.get(argument.type)) for argument in arguments]
+        rooms = [
+            a.value if a.is_tensor_map else llvm.alloca(pointer, one, ir.TypeAttr.get(a.value.type))
+            for a in arguments
+        ]
         table = llvm.alloca(pointer, one, ir.TypeAttr.get(array))
     for place, (room, argument) in enumerate(zip(rooms, arguments, strict=True)):
-        llvm.store(argument, room)
+        if not argument.is_tensor_map:
+            llvm.store(argument.value, room)
         slot = llvm.getelementptr(pointer, table, [], [0, place], array, None)
         llvm.store(room, slot)
+    shared = segments[SHARED]
     bytes_ = shared[0] if shared else llvm.mlir_constant(ir.IntegerAttr.get(i32, 0))
     kernel = llvm.mlir_constant(ir.IntegerAttr.get(i32, number))
     operands = [kernel, *dimensions, bytes_, table]

@@ -12,6 +12,7 @@ from pit_mlir.codegen.gpu.checks import check_word
 from pit_mlir.codegen.gpu.copies import emit_copy
 from pit_mlir.codegen.gpu.launch import launch
 from pit_mlir.codegen.gpu.sizes import CASTS, MINIMA, bound, comes_from_device, is_computed, size_of
+from pit_mlir.codegen.gpu.tensor_maps import FUNCTION as TENSOR_MAP
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.walk import has_any, operations
@@ -257,9 +258,9 @@ def is_global(outside: ir.Value) -> bool:
 
 
 def take_bounds(function: ir.Operation, report: Report) -> None:
-    """Buffers and grids get the sizes that the host knows not to be exceeded."""
+    """Buffers, grids and tensor maps get the sizes that the host knows not to be exceeded."""
     for op in list(on_host(function)):
-        if op.name not in ("memref.alloc", "gpu.launch"):
+        if op.name not in ("memref.alloc", "gpu.launch") and not makes_tensor_map(op):
             continue
         for number, operand in enumerate(op.operands):
             if not comes_from_device(operand):
@@ -279,6 +280,11 @@ def take_bounds(function: ir.Operation, report: Report) -> None:
                     )
                 op.operands[number] = value(known)
             report.count("num-bounds")
+
+
+def makes_tensor_map(op: ir.Operation) -> bool:
+    """Whether `op` has the runtime make a tensor map."""
+    return op.name == "func.call" and ir.FlatSymbolRefAttr(op.attributes["callee"]).value == TENSOR_MAP
 
 
 def erase_unused(function: ir.Operation) -> None:

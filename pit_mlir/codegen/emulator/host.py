@@ -40,6 +40,9 @@ _MEETS = frozenset(
 _MOST_SITES = 1 << 16
 _SHARED_SPACE = 3
 _DYNAMIC_ALIGNMENT = 16
+BY_VALUE = "llvm.byval"
+"""The attribute of a parameter that is a pointer to a copy which the kernel owns."""
+_BY_VALUE_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def _rewrite(module: ir.Module) -> HostKernels:
     calls: dict[str, set[str]] = {}
     for op in functions:
         places, size = _layout(shared, common, used[_name(op)] - common)
+        _keep_by_value(op)
         function = Function(op, sites, runtime)
         _rewrite_body(function, places)
         calls[_name(op)] = function.calls
@@ -100,6 +104,31 @@ def _rewrite(module: ir.Module) -> HostKernels:
         for i in infos
     )
     return HostKernels(module, kernels, tuple(sites), tuple(map(_constant, constants)))
+
+
+def _keep_by_value(op: ir.Operation) -> None:
+    """Parameters that a kernel takes by value come as words, and lie on the stack of each thread."""
+    if "arg_attrs" not in op.attributes:
+        return
+    type_ = llvm.FunctionType(ir.TypeAttr(op.attributes["function_type"]).value)
+    inputs, i64 = list(type_.inputs), ir.IntegerType.get_signless(64)
+    entry = op.regions[0].blocks[0]
+    with ir.InsertionPoint.at_block_begin(entry), ir.Location.unknown():
+        for number, (argument, given) in enumerate(
+            zip(entry.arguments, op.attributes["arg_attrs"], strict=True)
+        ):
+            if BY_VALUE not in ir.DictAttr(given):
+                continue
+            size = bytes_of(ir.TypeAttr(ir.DictAttr(given)[BY_VALUE]).value)
+            inputs[number] = ir.Type.parse(f"!llvm.array<{size // 8} x i64>")
+            one = llvm.mlir_constant(ir.IntegerAttr.get(i64, 1))
+            room = llvm.alloca(
+                argument.type, one, ir.TypeAttr.get(inputs[number]), alignment=_BY_VALUE_ALIGNMENT
+            )
+            argument.replace_all_uses_with(room)
+            argument.set_type(inputs[number])
+            llvm.store(argument, room)
+    op.attributes["function_type"] = ir.TypeAttr.get(llvm.FunctionType.get(type_.return_type, inputs))
 
 
 def _name(op: ir.Operation) -> str:

@@ -143,6 +143,16 @@ class Frame:
 
     def along(self, view: View, number: int, place: Index) -> Index:
         """Where `place` of axis `number` lies."""
+        stride = self.stride_along(view, number)
+        if stride is not None:
+            return 0 if isinstance(stride, int) and stride == 0 else mul(place, stride)
+        iterators = self.plan.axes[number].iterators
+        coordinates = delinearize(place, [self.iterators[p] for p in iterators])
+        return dot(coordinates, [view.strides.get(p, 0) for p in iterators])
+
+    def stride_along(self, view: View, number: int) -> Index | None:
+        """How far neighbours along axis `number` lie apart, 0 where the operand has no such axis; None where that is
+        not the same for all."""
         axis = self.plan.axes[number]
         if axis.role == "outer" and axis.iterators[-1] in self.plan.keys and self.is_at_row(view):
             # What holds rows, or is read at their coordinates, knows the segment by the row.
@@ -150,9 +160,8 @@ class Frame:
         if not any(p in view.strides for p in axis.iterators):
             return 0
         if len(axis.iterators) == 1 or not self.plan.is_tabulated(view.access, axis):
-            return mul(place, view.strides[axis.iterators[-1]])
-        coordinates = delinearize(place, [self.iterators[p] for p in axis.iterators])
-        return dot(coordinates, [view.strides.get(p, 0) for p in axis.iterators])
+            return view.strides[axis.iterators[-1]]
+        return None
 
     def is_at_row(self, view: View) -> bool:
         """Whether the place of a row is that of a compact operand, or the coordinates in the list give it."""

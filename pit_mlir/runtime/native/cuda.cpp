@@ -176,6 +176,24 @@ class Gpu final : public Device {
     return image->kernels.back().get();
   }
 
+  bool describe(const TensorShape &tensor, void *map) override {
+    const auto element = tensor.elementBytes == 1   ? kBytes
+                         : tensor.elementBytes == 2 ? kBytes2
+                         : tensor.elementBytes == 4 ? kBytes4
+                                                    : kBytes8;
+    const auto swizzle = tensor.swizzleBytes == 128  ? kSwizzle128
+                         : tensor.swizzleBytes == 64 ? kSwizzle64
+                         : tensor.swizzleBytes == 32 ? kSwizzle32
+                                                     : kNoSwizzle;
+    constexpr uint32_t kEach[TensorShape::kMostDimensions] = {1, 1, 1, 1, 1};
+    return driver.check(
+        driver.encodeTensorMap(map, element, tensor.dimensions, tensor.address, tensor.sizes, tensor.strides,
+                               tensor.box, kEach, 0, swizzle, kPromote256, 0),
+        "describing a tensor at %p of %u dimensions (%llu x %llu innermost) to GPU %d, for copies of boxes of %u x %u",
+        tensor.address, tensor.dimensions, (unsigned long long)tensor.sizes[0], (unsigned long long)tensor.sizes[1],
+        number, tensor.box[0], tensor.box[1]);
+  }
+
   bool launch(void *function, const Grid &grid, void **parameters, void *stream) override {
     auto &kernel = *static_cast<Kernel *>(function);
     if (grid.sharedBytes > kernel.sharedBytes) {

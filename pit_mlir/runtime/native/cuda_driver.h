@@ -48,6 +48,9 @@ enum Attribute : int {
 enum FunctionAttribute : int { kMaxDynamicSharedBytes = 8 };
 enum JitOption : int { kErrorLogBuffer = 5, kErrorLogBytes = 6 };
 enum CaptureMode : int { kRelaxed = 2 };
+enum TensorMapElement : int { kBytes = 0, kBytes2 = 1, kBytes4 = 2, kBytes8 = 4 };
+enum TensorMapSwizzle : int { kNoSwizzle = 0, kSwizzle32 = 1, kSwizzle64 = 2, kSwizzle128 = 3 };
+enum TensorMapPromotion : int { kPromote256 = 3 };
 enum StreamFlags : unsigned { kNonBlocking = 1 };
 
 // (our name, the library's, parameters)
@@ -82,6 +85,10 @@ enum StreamFlags : unsigned { kNonBlocking = 1 };
   X(launch, "cuLaunchKernel",                                                                                  \
     (Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,      \
      unsigned blockZ, unsigned sharedBytes, Stream stream, void **parameters, void **extra))                   \
+  X(encodeTensorMap, "cuTensorMapEncodeTiled",                                                                 \
+    (void *map, int element, uint32_t dimensions, void *address, const uint64_t *sizes,                        \
+     const uint64_t *strides, const uint32_t *box, const uint32_t *steps, int interleave, int swizzle,         \
+     int promotion, int fill))                                                                                 \
   X(errorName, "cuGetErrorName", (Result code, const char **name))                                             \
   X(errorText, "cuGetErrorString", (Result code, const char **text))
 

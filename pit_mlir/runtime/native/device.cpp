@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kScratchBytes = 4096;
 constexpr int32_t kNoCheck = -1;
+constexpr uint32_t kSwizzleBytes = 128;  // as wgmma reads tiles
 
 thread_local char failure[5120] = "";
 
@@ -121,6 +122,32 @@ void pit_gpu_launch(int32_t kernel, int64_t blocksX, int64_t blocksY, int64_t bl
   const Grid grid{{size(0), size(1), size(2)}, {size(3), size(4), size(5)}, static_cast<uint32_t>(sharedBytes)};
   void *function = placement().loaded->functions[static_cast<size_t>(kernel)];
   if (!device().launch(function, grid, parameters, placement().stream)) endCall(*currentCall);
+}
+
+void *pit_gpu_tensor_map(char *address, int64_t bytes, int64_t elementBytes, int64_t dimensions, int64_t size0,
+                         int64_t size1, int64_t size2, int64_t size3, int64_t size4, int64_t stride1, int64_t stride2,
+                         int64_t stride3, int64_t stride4, int64_t box0, int64_t box1) {
+  // A launch takes a few, and copies them: those of the launches before are not needed any more.
+  constexpr uint32_t kMostAtOnce = 8;
+  alignas(kTensorMapAlignment) static thread_local char maps[kMostAtOnce][kTensorMapBytes];
+  static thread_local uint32_t next = 0;
+  char *map = maps[next++ % kMostAtOnce];
+  const auto small = [](int64_t number) { return static_cast<uint32_t>(number); };
+  const auto wide = [](int64_t number) { return static_cast<uint64_t>(number); };
+  const TensorShape tensor{address + bytes,
+                           small(elementBytes),
+                           small(dimensions),
+                           {wide(size0), wide(size1), wide(size2), wide(size3), wide(size4)},
+                           {wide(stride1), wide(stride2), wide(stride3), wide(stride4)},
+                           {small(box0), small(box1), 1, 1, 1},
+                           kSwizzleBytes};
+  if (std::find(tensor.sizes, tensor.sizes + dimensions, 0) != tensor.sizes + dimensions) {
+    // Kernels ask for no box of what has no elements.
+    std::fill_n(map, kTensorMapBytes, 0);
+  } else if (!device().describe(tensor, map)) {
+    endCall(*currentCall);
+  }
+  return map;
 }
 
 void pit_gpu_copy(void *to, const void *from, uint64_t bytes) {

@@ -27,6 +27,18 @@ struct Span {
   uint64_t bytes;
 };
 
+// A tensor in memory, the innermost dimension first, and boxes of it that the copy engine brings to shared memory.
+struct TensorShape {
+  static constexpr uint32_t kMostDimensions = 5;
+  void *address;
+  uint32_t elementBytes, dimensions;
+  uint64_t sizes[kMostDimensions];
+  uint64_t strides[kMostDimensions - 1];  // in bytes; of all dimensions but the innermost
+  uint32_t box[kMostDimensions];
+  uint32_t swizzleBytes;
+};
+constexpr uint32_t kTensorMapBytes = 128, kTensorMapAlignment = 64;
+
 // One device of some kind. Functions say false (or give null) when they fail, and `noteFailure` was told why.
 // Handles (stream, module, function) are whatever the device makes of them. Several threads may call at a time.
 class Device {
@@ -65,6 +77,8 @@ class Device {
   virtual void *load(const void *image, uint64_t bytes) = 0;
   virtual void unload(void *module) = 0;
   virtual void *function(void *module, const char *name) = 0;
+  // Describes `tensor` to the copy engine: writes `kTensorMapBytes` to `map`, a parameter of a kernel.
+  virtual bool describe(const TensorShape &tensor, void *map) = 0;
   // `parameters` are the addresses of the kernel's parameters.
   virtual bool launch(void *function, const Grid &grid, void **parameters, void *stream) = 0;
 
@@ -110,6 +124,11 @@ extern "C" {
 // Launches kernel number `kernel`; a grid without blocks launches nothing.
 void pit_gpu_launch(int32_t kernel, int64_t blocksX, int64_t blocksY, int64_t blocksZ, int64_t threadsX,
                     int64_t threadsY, int64_t threadsZ, int32_t sharedBytes, void **parameters);
+// A tensor map for a parameter of the next launch on this thread: of the tensor `bytes` bytes behind `address` in up to
+// five dimensions, and of boxes of it that are one element along all dimensions but the first two.
+void *pit_gpu_tensor_map(char *address, int64_t bytes, int64_t elementBytes, int64_t dimensions, int64_t size0,
+                         int64_t size1, int64_t size2, int64_t size3, int64_t size4, int64_t stride1, int64_t stride2,
+                         int64_t stride3, int64_t stride4, int64_t box0, int64_t box1);
 void pit_gpu_copy(void *to, const void *from, uint64_t bytes);
 void pit_gpu_fill(void *to, int32_t byte, uint64_t bytes);
 // Where kernels note a check that failed, as memref<1xi32>: it is -1 before, and becomes the least number, unsigned.

@@ -30,6 +30,11 @@ class Barriers:
         i64 = ir.IntegerType.get_signless(64)
         nvvm.MBarrierArriveOp(self.pointer(number), results=[i64])
 
+    def arrive_for(self, number: Index, count: int) -> None:
+        """The thread has arrived, and the copy engine will bring `count` bytes: who passes sees them too."""
+        i32, i64 = (ir.IntegerType.get_signless(bits) for bits in (32, 64))
+        nvvm.MBarrierArriveExpectTxOp(self.pointer(number), arith.constant(i32, count), results=[i64])
+
     def wait(self, number: Index, parity: Index) -> None:
         """Waits until the phase of barrier `number` with `parity` is over: 0 for the first, 1 for the second, ..."""
         i32 = ir.IntegerType.get_signless(32)

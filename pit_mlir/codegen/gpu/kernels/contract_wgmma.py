@@ -1,8 +1,9 @@
 """The kernel of a contraction for sm_90a: four warps, the *producer*, bring steps into shared memory, and groups of
 four warps each, the *consumers*, multiply them by `wgmma`.
 
-They meet at two barriers for each stage: *full* when a step is there, *empty* when it was multiplied. The producer goes
-on to the next tile while consumers finish the last one.
+A factor that is gathered, the threads of the producer copy; one that is a plain part of a tensor comes as a box, by the
+copy engine, which one thread asks for it. Both groups meet at two barriers for each stage: *full* when a step is there,
+*empty* when it was multiplied. The producer goes on to the next tile while consumers finish the last one.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,9 +32,10 @@ from pit_mlir.codegen.gpu.contract_steps import Steps
 from pit_mlir.codegen.gpu.contract_tasks import Tasks
 from pit_mlir.codegen.gpu.contract_tiles import WgmmaTile, narrow_factors
 from pit_mlir.codegen.gpu.instr import cp_async, mbarrier, wgmma
+from pit_mlir.codegen.gpu.kernels.contract_boxes import boxes_of
 from pit_mlir.codegen.gpu.kernels.contract_cores import Row
 from pit_mlir.codegen.gpu.kernels.contract_finish import finish
-from pit_mlir.codegen.gpu.kernels.contract_stage import Staging
+from pit_mlir.codegen.gpu.kernels.contract_stage import Staging, Step
 from pit_mlir.codegen.gpu.launch import WARP, Grid, barrier, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 
@@ -116,6 +118,8 @@ class SpecializedKernel:
             self.worker,
             longest,
         )
+        self.boxes = [boxes_of(staging, grid.operation) for staging in (self.rows, self.columns)]
+        self.is_gathering = None in self.boxes
         self.element = self.rows.element
         starts = (0, tile.row_bytes * tile.stages)
         self.buffers = [
@@ -134,9 +138,11 @@ class SpecializedKernel:
     def build(self) -> None:
         """Sets up the barriers, then each four warps do what is theirs."""
         tile = self.tile
+        # Each thread that copies, and the one that asks for boxes.
+        arrivals = self.is_gathering * wgmma.THREADS + any(self.boxes)
         with when(compare("eq", self.grid.thread, 0)):
             for stage in range(tile.stages):
-                self.full.init(stage, wgmma.THREADS)
+                self.full.init(stage, arrivals)
                 self.empty.init(stage, tile.consumers * wgmma.THREADS // WARP)
             mbarrier.fence_init()
         barrier()
@@ -144,30 +150,61 @@ class SpecializedKernel:
 
     def produce(self) -> None:
         """Brings step after step of all tasks into the stages, as soon as they are empty."""
-        tile, ring = self.tile, self.ring
-        # Consumers empty a stage once the next step is there, so that must be told before the stage is waited for.
-        behind = tile.stages - 2
-        if tile.consumers == 2:
+        if self.tile.consumers == 2:
             wgmma.give_registers(PRODUCER_REGISTERS)
-        with self.tasks.each(self.worker) as task:
-            steps = Steps(self.frame, task, tile.depth)
-            lines = self.rows.prepare(task), self.columns.prepare(task)
-            with loop(0, steps.count) as number:
-                step = ring.step()
-                # The first time round, every stage is empty: a barrier that nobody has arrived at is past phase 1.
-                self.empty.wait(ring.stage(step), sub(1, ring.round(step)))
-                for staging, mine, buffer in zip((self.rows, self.columns), lines, self.buffers, strict=True):
+        # One warp is enough to ask for boxes.
+        is_busy = nullcontext() if self.is_gathering else when(compare("slt", self.worker.thread, WARP))
+        with is_busy:
+            with self.tasks.each(self.worker) as task:
+                self.bring(task)
+            if self.is_gathering:
+                self.tell_rest()
+
+    @property
+    def behind(self) -> int:
+        """How many steps later than it was asked for a gathered step is waited for.
+
+        Consumers empty a stage once the next step is there, so that must be told before the stage is waited for.
+        """
+        return self.tile.stages - 2
+
+    def bring(self, task: Task) -> None:
+        """Brings the steps of `task`."""
+        ring, both = self.ring, list(zip((self.rows, self.columns), self.boxes, strict=True))
+        steps = Steps(self.frame, task, self.tile.depth)
+        lines = {staging: staging.prepare(task) for staging, boxes in both if boxes is None}
+        with loop(0, steps.count) as number:
+            step = ring.step()
+            # The first time round, every stage is empty: a barrier that nobody has arrived at is past phase 1.
+            self.empty.wait(ring.stage(step), sub(1, ring.round(step)))
+            here = steps.at(number)
+            if any(self.boxes):
+                with when(compare("eq", self.worker.thread, 0)):
+                    self.ask(task, here, ring.stage(step))
+            for (staging, _), buffer in zip(both, self.buffers, strict=True):
+                if staging in lines:
                     start = mul(ring.stage(step), staging.tile.elements)
-                    staging.fetch(mine, steps.at(number), buffer, start)
+                    staging.fetch(lines[staging], here, buffer, start)
+            if self.is_gathering:
                 cp_async.commit()
-                with when(compare("sge", step, behind)):
-                    cp_async.wait(behind)
-                    self.tell(sub(step, behind))
-                ring.go(add(step, 1))
-        end = ring.step()
+                with when(compare("sge", step, self.behind)):
+                    cp_async.wait(self.behind)
+                    self.tell(sub(step, self.behind))
+            ring.go(add(step, 1))
+
+    def ask(self, task: Task, step: Step, stage: Index) -> None:
+        """Asks for the boxes of `step`."""
+        asked = [(boxes, start) for boxes, start in zip(self.boxes, self.addresses, strict=True) if boxes]
+        self.full.arrive_for(stage, sum(boxes.bytes for boxes, _ in asked))
+        for boxes, start in asked:
+            boxes.bring(task, step, add(start, mul(stage, boxes.bytes)), self.full, stage)
+
+    def tell_rest(self) -> None:
+        """Says that the last steps that were gathered are there."""
+        end = self.ring.step()
         cp_async.wait(0)
-        first = sub(end, behind)
-        with loop(0, behind) as number:
+        first = sub(end, self.behind)
+        with loop(0, self.behind) as number:
             step = add(first, number)
             with when(compare("sge", step, 0)):
                 self.tell(step)

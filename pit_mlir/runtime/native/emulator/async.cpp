@@ -20,10 +20,10 @@ void land(Machine &machine, const Copy &copy, uint32_t writer, uint32_t time) {
   }
 }
 
-void depart(Thread &self, const Copy &copy, uint32_t alignment) {
+void depart(Thread &self, const Copy &copy, uint32_t alignment, uint32_t touch) {
   Machine &machine = *self.machine;
   if (copy.given > 0)
-    touchMemory(self, const_cast<char *>(copy.from), copy.given, alignment, kReads, copy.site);
+    touchMemory(self, const_cast<char *>(copy.from), copy.given, alignment, kReads | touch, copy.site);
   if (!machine.isShared(copy.to)) fail(self, copy.site, "it copies to %p, which is not shared memory", copy.to);
   touchMemory(self, copy.to, copy.bytes, alignment, kWrites, copy.site);
   if (machine.checks)

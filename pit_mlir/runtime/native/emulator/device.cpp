@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "machine.h"
+#include "tensor_map.h"
 
 namespace pit::emulator {
 namespace {
@@ -94,6 +95,13 @@ class Emulator final : public Device {
       if (std::strcmp(image->kernels[i].name, name) == 0) return const_cast<Kernel *>(&image->kernels[i]);
     noteFailure("the image has no kernel @%s", name);
     return nullptr;
+  }
+
+  bool describe(const TensorShape &tensor, void *map) override {
+    return pit_emulator_encode_tensor_map(map, tensor.elementBytes, tensor.dimensions, tensor.address, tensor.sizes,
+                                          tensor.strides, tensor.box, tensor.swizzleBytes) ||
+           noteFailure("the copy engine takes no boxes of %u x %u elements of a tensor at %p", tensor.box[0],
+                       tensor.box[1], tensor.address);
   }
 
   bool launch(void *function, const Grid &grid, void **parameters, void *) override {

@@ -221,7 +221,7 @@ void endReads(Thread &self, std::vector<PendingRead> &reads, uint32_t groups, ui
 void touchMemory(Thread &self, void *address, uint64_t bytes, uint32_t alignment, uint32_t touch, uint32_t site);
 
 // A copy to shared memory begins.
-void depart(Thread &self, const Copy &copy, uint32_t alignment);
+void depart(Thread &self, const Copy &copy, uint32_t alignment, uint32_t touch = 0);
 // It ends, as a write of `writer` at `time`.
 void land(Machine &machine, const Copy &copy, uint32_t writer, uint32_t time);
 // Lets the first `count` copies of the thread arrive.

@@ -158,7 +158,7 @@ void touchGlobal(Thread &self, char *address, uint64_t bytes, uint32_t touch, ui
   }
   if (!machine.checks) return;
   forCells(range->cells, range->begin, address - range->begin, bytes, [&](Cell &cell, uint8_t mask, char *at) {
-    if ((touch & kReads) && !range->initialized && (cell.written & mask) != mask)
+    if ((touch & (kReads | kUnwritten)) == kReads && !range->initialized && (cell.written & mask) != mask)
       fail(self, site, "not written: it reads %s, which nobody wrote", machine.place(at, "global").c_str());
     touchCell(self, cell, mask, touch, site, machine.launchStart, at, "global");
   });

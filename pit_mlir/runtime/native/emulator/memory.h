@@ -14,7 +14,8 @@ namespace pit::emulator {
 struct Thread;
 
 // How memory is touched: any of these together.
-enum Touch : uint32_t { kReads = 1, kWrites = 2, kAtomic = 4, kOrders = 8 };
+// `kUnwritten`: what nobody wrote may be read. Boxes have more than the kernel wants of them.
+enum Touch : uint32_t { kReads = 1, kWrites = 2, kAtomic = 4, kOrders = 8, kUnwritten = 16 };
 
 constexpr uint16_t kMany = 0xffff;  // in place of a reader: several, in sets
 

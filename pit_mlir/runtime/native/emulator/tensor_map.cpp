@@ -70,7 +70,7 @@ void checkBulk(Thread &self, const void *global, uint32_t bytes, uint32_t site) 
 
 // Units that are copied to shared memory, as soon as somebody waits for them.
 void load(Thread &self, std::vector<Copy> data, char *barrier, uint32_t site) {
-  for (const Copy &copy : data) depart(self, copy, 1);
+  for (const Copy &copy : data) depart(self, copy, 1, kUnwritten);
   bringLater(self, barrier, std::move(data), site);
 }
 
