@@ -162,16 +162,14 @@ class CompiledModule:
 
     @property
     def ptx(self) -> str:
-        """The kernels of a program for a GPU as PTX; empty where it carries none, as for a chip like sm_90a."""
-        kernels = self._program.code.kernels
-        found = [image.content for image in kernels.images if image.kind == "ptx"] if kernels else []
-        return found[0].decode() if found else ""
+        """The kernels of a program for a GPU as PTX, that of sm_80 where it carries one; empty for other programs."""
+        found = [image.content for image in self._artifact.main.images if image.kind == "ptx"]
+        return found[-1].decode() if found else ""
 
     @property
     def cubin(self) -> bytes:
         """The kernels of a program for a GPU as machine code of its chip; empty where it carries none."""
-        kernels = self._program.code.kernels
-        found = [image.content for image in kernels.images if image.kind == "cubin"] if kernels else []
+        found = [image.content for image in self._artifact.main.images if image.kind == "cubin"]
         return found[0] if found else b""
 
     def refresh(self) -> None:

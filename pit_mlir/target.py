@@ -55,6 +55,11 @@ class Target:
         """Whether the program consists of kernels, on a GPU or emulated."""
         return self.kind != "cpu"
 
+    @property
+    def is_of_one_chip(self) -> bool:
+        """Whether no other chip runs the kernels, not as PTX either."""
+        return self.kind == "cuda" and self.chip.endswith("a")
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.chip}" if self.chip else self.kind
 

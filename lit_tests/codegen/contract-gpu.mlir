@@ -23,16 +23,21 @@
 // CHECK: gpu.terminator
 
 // The same on sm_90a: a producer and consumers that meet at barriers, and nothing of mma.sync.
+// Both factors are plain parts of tensors: they come as boxes that one thread asks for, and no thread copies.
 // HOPPER-LABEL: func.func @narrow
+// HOPPER: %[[LEFT:.*]] = call @pit_gpu_tensor_map
+// HOPPER: %[[RIGHT:.*]] = call @pit_gpu_tensor_map
 // HOPPER: gpu.launch
 // HOPPER-SAME: dynamic_shared_memory_size
+// HOPPER-NOT: nvgpu.device_async_copy
 // HOPPER: nvvm.mbarrier.init
 // HOPPER: nvvm.fence.mbarrier.init
 // HOPPER: scf.if
 // HOPPER: nvvm.setmaxregister decrease 88
-// HOPPER: nvgpu.device_async_copy
-// HOPPER: nvvm.fence.proxy
-// HOPPER: nvvm.mbarrier.arrive
+// HOPPER: nvvm.mbarrier.try_wait.parity
+// HOPPER: nvvm.mbarrier.arrive.expect_tx
+// HOPPER: nvvm.cp.async.bulk.tensor.shared.cluster.global {{.*}}, %[[LEFT]], %{{.*}}, box[%{{.*}}, %{{.*}}]
+// HOPPER: nvvm.cp.async.bulk.tensor.shared.cluster.global {{.*}}, %[[RIGHT]], %{{.*}}, box[%{{.*}}, %{{.*}}]
 // HOPPER: else
 // HOPPER: nvvm.setmaxregister increase 208
 // HOPPER: nvvm.mbarrier.try_wait.parity
@@ -82,5 +87,33 @@ func.func @exact(%x: tensor<256x127xf32>, %w: tensor<256x127xf32>, %init: tensor
     "pit.yield"(%sum) : (f32) -> ()
   }) {indexing_maps = [#mn], iterator_types = #kinds, group = array<i64>, block = array<i64>, compact = false, combine = "store"}
       : (tensor<256x256xf32>) -> tensor<256x256xf32>
+  return %y : tensor<256x256xf32>
+}
+
+// Rows that a list gives are gathered by the threads of the producer, while the weights come as boxes: everybody arrives.
+// HOPPER-LABEL: func.func @rows
+// HOPPER: call @pit_gpu_tensor_map
+// HOPPER-NOT: call @pit_gpu_tensor_map
+// HOPPER: gpu.launch
+// HOPPER: %[[ALL:.*]] = arith.constant 129 : i32
+// HOPPER: nvvm.mbarrier.init %{{.*}}, %[[ALL]]
+// HOPPER: nvvm.cp.async.bulk.tensor.shared.cluster.global
+// HOPPER: nvgpu.device_async_copy
+// HOPPER: nvvm.fence.proxy
+// HOPPER: nvvm.mbarrier.arrive
+// HOPPER: nvvm.wgmma.mma_async
+func.func @rows(%x: tensor<256x512xbf16>, %w: tensor<256x512xbf16>, %mask: tensor<256xf32>, %init: tensor<256x256xf32>) -> tensor<256x256xf32> {
+  %I = "pit.detect"(%mask) {segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64} : (tensor<256xf32>) -> !pit.index
+  %y = "pit.contract"(%init, %I) ({
+    %a = "pit.element"(%x) {map = #mk, compact = false} : (tensor<256x512xbf16>) -> bf16
+    %b = "pit.element"(%w) {map = #nk, compact = false} : (tensor<256x512xbf16>) -> bf16
+    %e = arith.extf %a : bf16 to f32
+    %f = arith.extf %b : bf16 to f32
+    "pit.yield"(%e, %f) : (f32, f32) -> ()
+  }, {
+  ^bb0(%sum: f32):
+    "pit.yield"(%sum) : (f32) -> ()
+  }) {indexing_maps = [#mn], iterator_types = #kinds, group = array<i64: 0>, block = array<i64>, compact = false, combine = "store"}
+      : (tensor<256x256xf32>, !pit.index) -> tensor<256x256xf32>
   return %y : tensor<256x256xf32>
 }

@@ -1,7 +1,7 @@
 // RUN: pit-mlir-opt %s --pit-free-buffers | filecheck %s
 // RUN: pit-mlir-opt %s --pit-free-buffers --pit-free-buffers | filecheck %s --check-prefix=TWICE
 
-// TWICE: memref.dealloc
+// TWICE-COUNT-2: memref.dealloc
 // TWICE-NOT: memref.dealloc
 
 // After the last use, through views and inside of loops; what is returned is the caller's.
@@ -44,4 +44,20 @@ func.func @leaves_its_region(%c: i1, %x: memref<4xf32>) -> memref<4xf32> {
     scf.yield %x : memref<4xf32>
   }
   return %y : memref<4xf32>
+}
+
+// Who has a pointer that was made of the address may use the buffer.
+// CHECK-LABEL: func.func @pointer
+// CHECK: %[[T:.*]] = memref.alloc
+// CHECK: call @describe
+// CHECK-NEXT: call @use
+// CHECK-NEXT: memref.dealloc %[[T]]
+func.func private @describe(%address: index) -> !llvm.ptr
+func.func private @use(%map: !llvm.ptr)
+func.func @pointer() {
+  %t = memref.alloc() : memref<8xf32>
+  %address = memref.extract_aligned_pointer_as_index %t : memref<8xf32> -> index
+  %map = call @describe(%address) : (index) -> !llvm.ptr
+  call @use(%map) : (!llvm.ptr) -> ()
+  return
 }

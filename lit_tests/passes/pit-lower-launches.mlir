@@ -50,3 +50,24 @@ module attributes {gpu.container_module} {
     }
   }
 }
+
+// -----
+
+// A pointer is to a tensor map: the kernel takes the map itself, by value, as the driver copies it.
+// CHECK-LABEL: llvm.func @maps
+// CHECK-SAME: i64, %[[MAP:[a-z0-9]+]]: !llvm.ptr
+// CHECK: %[[SLOT:.*]] = llvm.getelementptr %{{.*}}[0, 0]
+// CHECK: llvm.store %[[MAP]], %[[SLOT]]
+// CHECK: llvm.call @pit_gpu_launch
+// CHECK: llvm.func @copies(%{{.*}}: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}, %{{.*}}: f32)
+module attributes {gpu.container_module} {
+  llvm.func @maps(%n: i64, %map: !llvm.ptr, %x: f32) {
+    gpu.launch_func @kernels::@copies blocks in (%n, %n, %n) threads in (%n, %n, %n) : i64 args(%map : !llvm.ptr, %x : f32)
+    llvm.return
+  }
+  gpu.module @kernels {
+    llvm.func @copies(%map: !llvm.ptr, %x: f32) attributes {gpu.kernel, nvvm.kernel} {
+      llvm.return
+    }
+  }
+}

@@ -1,8 +1,13 @@
 // RUN: pit-mlir-opt %s --pit-serialize-kernels=chip=sm_90a | filecheck %s --check-prefix=HOPPER
+// RUN: pit-mlir-opt %s -p 'pit-serialize-kernels{chip=sm_80 assembled=false}' | filecheck %s --check-prefix=TEXT
 // RUN: pit-mlir-opt %s --pit-serialize-kernels=chip=sm_89 | filecheck %s --check-prefix=ADA
 
 // Machine code of sm_90a is for that chip alone; with that of others comes PTX that newer ones take.
 
+// TEXT: gpu.binary @kernels
+// TEXT-SAME: chip = "sm_80"
+// TEXT-SAME: .visible .entry store
+// TEXT-NOT: ELF
 // HOPPER-NOT: gpu.module
 // HOPPER: gpu.binary @kernels
 // HOPPER-SAME: chip = "sm_90a"

@@ -152,15 +152,19 @@ def gpu_pipeline(chip: str, *, deterministic: bool = False, tf32: bool = False) 
     return tuple(f"{phase}{options}" if phase == "pit-lower-to-gpu" else phase for phase in GPU_PIPELINE)
 
 
-def target_pipeline(target: Target, *, deterministic: bool = False, tf32: bool = False) -> tuple[str, ...]:
-    """The phases from a sparse program to code for `target`; kernels for the emulator are left in the LLVM dialect.
+def target_pipeline(
+    target: Target, *, deterministic: bool = False, tf32: bool = False, is_assembled: bool = True
+) -> tuple[str, ...]:
+    """The phases from a sparse program to code for `target`; kernels for the emulator are left in the LLVM dialect, and
+    those that are not `is_assembled` as PTX.
 
     The CPU knows no `tf32`.
     """
     if not target.is_gpu:
         return cpu_pipeline(deterministic=deterministic)
     # Instructions that LLVM has no name for become text, which only the assembler reads.
-    images = ("gpu.module(convert-nvvm-to-llvm)", f"pit-serialize-kernels{{chip={target.chip}}}")
+    options = f"chip={target.chip} assembled={str(is_assembled).lower()}"
+    images = ("gpu.module(convert-nvvm-to-llvm)", f"pit-serialize-kernels{{{options}}}")
     return (
         *gpu_pipeline(target.chip, deterministic=deterministic, tf32=tf32),
         *(images if target.kind == "cuda" else ()),

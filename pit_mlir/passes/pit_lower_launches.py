@@ -42,7 +42,7 @@ class LowerLaunches(Pass):
             kernels = {
                 ir.StringAttr(function.attributes["sym_name"]).value: function
                 for module in operations(op, "gpu.module")
-                for function in operations(module, "llvm.func")
+                for function in (*operations(module, "llvm.func"), *operations(module, "gpu.func"))
             }
             numbers: dict[str, int] = {}
             declare(op)

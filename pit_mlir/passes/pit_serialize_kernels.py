@@ -19,8 +19,8 @@ CUBIN, PTX = 2, 3
 class SerializeKernels(Pass):
     """Compiles each `gpu.module` for `chip`, and keeps its machine code, and PTX for newer chips, in a `gpu.binary`.
 
-    The features of a chip such as sm_90a belong to it alone, so its PTX would help no other one. Without ptxas there is
-    only PTX, which the driver compiles.
+    The features of a chip such as sm_90a belong to it alone, so its PTX would help no other one. Without ptxas, or
+    where kernels are not to be `assembled`, there is only PTX, which the driver compiles.
     """
 
     name: ClassVar[str] = "pit-serialize-kernels"
@@ -31,12 +31,13 @@ class SerializeKernels(Pass):
     }
 
     chip: str = OLDEST_CHIP
+    assembled: bool = True
 
     def run(self, op: ir.Operation, report: Report) -> None:
         """Raises `PlatformError` without a compiler for GPUs, `PassError` for what it refuses."""
         with op.context:
             for module in operations(op, "gpu.module"):
-                image = build_image(module, self.chip)
+                image = build_image(module, self.chip, assembled=self.assembled)
                 objects = list(objects_of(module, image))
                 report.count("num-images", len(objects))
                 spilled = [use.spill_loads + use.spill_stores for use in image.use.values()]

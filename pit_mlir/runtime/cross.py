@@ -23,8 +23,7 @@ class AbsentProgram(Program):
         self, pointers: Sequence[int], sizes: Sequence[int] = (), *, threads: int | None = None
     ) -> NoReturn:
         """Raises `PlatformError`."""
-        kernels = self.code.kernels
-        images = ", ".join(f"{image.kind} for {image.chip}" for image in kernels.images) if kernels else ""
+        images = ", ".join(f"{image.kind} for {image.chip}" for image in self.code.images)
         raise PlatformError(
             f"this program was compiled for a GPU ({images or 'no kernels'}) and there is none to run it: "
             f"{self._reason}"

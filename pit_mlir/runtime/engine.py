@@ -1,6 +1,7 @@
 """From a module on tensors to the code of a program, by LLVM's engine."""
 
 import os
+from dataclasses import replace
 
 from pit_mlir.bindings import ExecutionEngine, gpu_object_content, ir
 from pit_mlir.diagnostics import Report
@@ -12,7 +13,7 @@ from pit_mlir.runtime.library import library, library_path
 from pit_mlir.runtime.machine_code import is_loadable
 from pit_mlir.runtime.memref import ELEMENTS, Signature, TensorType
 from pit_mlir.runtime.program import INTERFACE, Code, Program
-from pit_mlir.target import CPU, Target, host
+from pit_mlir.target import CPU, OLDEST_CHIP, Target, host
 
 CHECKS_ATTRIBUTE = "pit.checks"
 KERNELS_ATTRIBUTE = "pit.kernels"
@@ -63,11 +64,13 @@ def build_code(
     target: Target = CPU,
     deterministic: bool = False,
     tf32: bool = False,
+    is_assembled: bool = True,
 ) -> Code:
     """Lowers `module`, whose function @main is on tensors, for `target` in place, and compiles it.
 
     With `deterministic` it raises `UnsupportedError` for a program whose results depend on the order of threads.
-    With `tf32` kernels of a GPU round the factors of products of f32.
+    With `tf32` kernels of a GPU round the factors of products of f32. Of kernels that are not `is_assembled` there is
+    only PTX.
     """
     function = next(
         op.operation
@@ -76,10 +79,28 @@ def build_code(
         and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main"
     )
     signature = signature_of(ir.TypeAttr(function.attributes["function_type"]).value)
-    run_pipeline(module, target_pipeline(target, deterministic=deterministic, tf32=tf32), report)
+    general = general_code(module, deterministic=deterministic, tf32=tf32) if target.is_of_one_chip else None
+    steps = target_pipeline(target, deterministic=deterministic, tf32=tf32, is_assembled=is_assembled)
+    run_pipeline(module, steps, report)
     if target.kind == "cuda":
         use_plain_instructions(module)
-    return code_of(module, signature, take_kernels(module, target) if target.is_gpu else None)
+    kernels = take_kernels(module, target) if target.is_gpu else None
+    return replace(code_of(module, signature, kernels), general=general)
+
+
+def general_code(module: ir.Module, *, deterministic: bool, tf32: bool) -> Code:
+    """The code of `module` for the GPUs that a program does not name: its kernels are PTX, for any newer one.
+
+    Index and tiles are those of the chip that the program was made for.
+    """
+    with module.context, ir.Location.unknown():
+        copy = ir.Module.create()
+        for op in module.body.operations:
+            copy.body.append(op.operation.clone())
+        for name in module.operation.attributes:
+            copy.operation.attributes[name] = module.operation.attributes[name]
+    oldest = Target("cuda", OLDEST_CHIP)
+    return build_code(copy, target=oldest, deterministic=deterministic, tf32=tf32, is_assembled=False)
 
 
 def use_plain_instructions(module: ir.Module) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from pit_mlir.errors import InputError, PitError, PlatformError
-from pit_mlir.runtime.device import Device, Kernels
+from pit_mlir.runtime.device import Device, Image, Kernels
 from pit_mlir.runtime.library import device_library, library, python_library
 from pit_mlir.runtime.machine_code import MachineCode
 from pit_mlir.runtime.memref import RESULTS_START, Signature, describe_mismatch
@@ -34,7 +34,8 @@ class Code:
     """@main in machine code, of type `signature`; `checks` are the messages of its `pit.check`, by number.
 
     Where we cannot load `object_file`, `engine` did, and the code cannot be stored. A program for a device has
-    `kernels`, which @main launches; all its tensors lie on the device.
+    `kernels`, which @main launches; all its tensors lie on the device. Where only one chip runs these, `general` is the
+    same program for any other.
     """
 
     signature: Signature
@@ -42,6 +43,18 @@ class Code:
     object_file: bytes
     engine: Any = None
     kernels: Kernels | None = None
+    general: "Code | None" = None
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """All images of kernels that a program for a device carries."""
+        own = () if self.kernels is None else self.kernels.images
+        return own if self.general is None else (*own, *self.general.images)
+
+    def for_chip(self, chip: str) -> "Code":
+        """What a device that is a `chip` runs: the general code where it can load none of the kernels."""
+        fits = self.kernels is not None and any(image.runs_on(chip) for image in self.kernels.images)
+        return self if fits or self.general is None else self.general
 
 
 class Program:
@@ -59,6 +72,8 @@ class Program:
         """
         assert (code.kernels is None) == (device is None)
         library().pit_use_openmp_runtime()
+        if device is not None:
+            code = code.for_chip(device.chip)
         self.device = device
         self._kernels = None if device is None or code.kernels is None else device.load(code.kernels)
         self.code = code

@@ -133,8 +133,8 @@ def test_programs_for_absent_gpus(chip: str) -> None:
     model, x = nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64)).eval(), torch.randn(32, 64)
     fast = pit.compile(model, (x,), target=f"cuda:{chip}")
     assert fast.cubin[:4] == b"\x7fELF"
-    # Code that only one chip runs is of no use as PTX.
-    assert (f".target {CHIPS[0]}" in fast.ptx) == (not chip.endswith("a"))
+    # Any newer chip runs it, by the kernels of the oldest one.
+    assert f".target {CHIPS[0]}" in fast.ptx
     assert str(fast.explain())
     if torch.cuda.is_available():
         return

@@ -240,6 +240,27 @@ int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned 
   if (on_launch != nullptr) on_launch(kernel.name.c_str(), parameters);
   return 0;
 }
+// A map holds what it was made of: address, dimensions, element, swizzle, sizes, strides, box, from the start on.
+int cuTensorMapEncodeTiled(void *map, int element, uint32_t dimensions, void *address, const uint64_t *sizes,
+                           const uint64_t *strides, const uint32_t *box, const uint32_t *steps, int interleave,
+                           int swizzle, int, int fill) {
+  ANSWER("cuTensorMapEncodeTiled");
+  if (reinterpret_cast<uintptr_t>(map) % 64 != 0 || reinterpret_cast<uintptr_t>(address) % 16 != 0) return 1;
+  if (interleave != 0 || fill != 0 || dimensions < 1 || dimensions > 5) return 1;
+  int64_t words[16] = {reinterpret_cast<int64_t>(address), dimensions, element, swizzle};
+  int64_t *next = words + 4;
+  for (uint32_t i = 0; i < dimensions; ++i) {
+    if (sizes[i] == 0 || box[i] == 0 || box[i] > 256 || steps[i] != 1) return 1;
+    *next++ = sizes[i];
+  }
+  for (uint32_t i = 0; i + 1 < dimensions; ++i) {
+    if (strides[i] % 16 != 0) return 1;
+    *next++ = strides[i];
+  }
+  for (uint32_t i = 0; i < dimensions && next < words + 16; ++i) *next++ = box[i];
+  std::memcpy(map, words, sizeof(words));
+  return 0;
+}
 int cuGetErrorName(int code, const char **name) {
   *name = code == 2     ? "CUDA_ERROR_OUT_OF_MEMORY"
           : code == 100 ? "CUDA_ERROR_NO_DEVICE"

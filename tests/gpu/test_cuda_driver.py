@@ -1,23 +1,31 @@
 """The runtime on a driver without a GPU: launches, memory, graphs, checks, and each failure of the driver."""
 
+import ctypes
 import dataclasses
 import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from host_programs import add_code, add_kernel
-from stub_driver import StubDriver, build
+from stub_driver import LAUNCHED, StubDriver, build
+from test_contract_gpu import contraction
 
 import pit_mlir
 from pit_mlir import program_file
+from pit_mlir.bindings import ir
+from pit_mlir.dialect import make_context
 from pit_mlir.errors import InputError, PlatformError
 from pit_mlir.runtime import device as devices
 from pit_mlir.runtime.device import Device, Image, Kernels, best_image
+from pit_mlir.runtime.engine import build_code
 from pit_mlir.runtime.library import library_path
 from pit_mlir.runtime.program import Code, Program
+from pit_mlir.target import Target
 
 X = np.arange(5, dtype=np.float32)
 
@@ -340,13 +348,28 @@ EXP = """func.func @main(%x: tensor<?xf32>) -> tensor<?xf32> {
 }"""
 
 
-def test_programs_in_files(driver: StubDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "begins", "images"),
+    [
+        ("cuda:sm_80", {8: "\x7fELF", 9: "//", 10: "//"}, "cubin for sm_80, ptx for sm_80"),
+        # Only sm_90 runs code of sm_90a: to others the program is that of sm_80, its host code too.
+        ("cuda:sm_90a", {8: "//", 9: "\x7fELF", 10: "//"}, "ptx for sm_80"),
+    ],
+)
+def test_programs_in_files(
+    driver: StubDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    target: str,
+    begins: dict[int, str],
+    images: str,
+) -> None:
     """A program for a GPU runs on any processor; its file has code for the chip, and PTX for others."""
     path = tmp_path / "exp.pit"
-    pit_mlir.compile(EXP, target="cuda:sm_80").save(path)
+    pit_mlir.compile(EXP, target=target).save(path)
     bare = dataclasses.replace(program_file.host(), features=frozenset())
     monkeypatch.setattr(program_file, "host", lambda: bare)
-    for chip, begin in ((8, "\x7fELF"), (9, "//"), (10, "//")):
+    for chip, begin in begins.items():
         driver.native.stub_chip(chip, 0)
         devices.gpu.cache_clear()
         driver.log()
@@ -360,10 +383,39 @@ def test_programs_in_files(driver: StubDriver, monkeypatch: pytest.MonkeyPatch, 
     devices.gpu.cache_clear()
     with pytest.raises(
         PlatformError,
-        match=r"fits GPU 0 .stub 0., which is an sm_75: there is cubin for sm_80, ptx for sm_80",
+        match=rf"fits GPU 0 .stub 0., which is an sm_75: there is {images};",
     ):
         pit_mlir.load(path)
     driver.native.stub_devices(0)
     devices.gpu.cache_clear()
     with pytest.raises(PlatformError, match=r"exp.pit: looking for GPU 0: CUDA_ERROR_NO_DEVICE"):
         pit_mlir.load(path)
+
+
+def test_kernels_take_tensor_maps_by_value(driver: StubDriver, gpu: Device) -> None:
+    """What the driver says of both factors is in the parameters of the launch, not in memory of the device."""
+    text = contraction("bmk,bkn->bmn", {"b": 3, "m": 200, "n": 264, "k": 72}, "bf16")
+    with make_context(), ir.Location.unknown():
+        code = build_code(ir.Module.parse(text), target=Target("cuda", "sm_90a"))
+    program = Program(code, gpu)
+    rng = np.random.default_rng(0)
+    shapes = ((3, 200, 72), (3, 72, 264), (3, 200, 264))
+    a, b, c = (rng.standard_normal(shape).astype(ml_dtypes.bfloat16) for shape in shapes)
+    seen: list[list[int]] = []
+
+    def launched(name: bytes, addresses: Any) -> None:
+        seen.extend([list((ctypes.c_int64 * 16).from_address(addresses[i])) for i in range(2)])
+
+    driver.native.stub_on_launch(keep := LAUNCHED(launched))
+    mask = np.zeros(200, np.float32)
+    program.run_numpy(a, b, c, mask)
+    # Elements of two bytes, swizzled by 128 bytes; the innermost dimension first.
+    assert seen[0] == [a.ctypes.data, 3, 1, 3, 72, 200, 3, 144, 28800, 64, 128, 1, 0, 0, 0, 0]
+    assert seen[1] == [b.ctypes.data, 3, 1, 3, 264, 72, 3, 528, 38016, 64, 64, 1, 0, 0, 0, 0]
+    driver.fail("cuTensorMapEncodeTiled", 1)
+    with pytest.raises(
+        PlatformError,
+        match=r"describing a tensor at 0x.* of 3 dimensions .72 x 200 innermost. .*boxes of 64 x 128",
+    ):
+        program.run_numpy(a, b, c, mask)
+    del keep

@@ -197,10 +197,11 @@ def uses(report: str) -> Iterator[tuple[str, KernelUse]]:
         )
 
 
-def build_image(kernels: ir.Operation, chip: str) -> Image:
-    """The image of the `gpu.module` `kernels` for `chip`; without ptxas it is PTX alone, which drivers compile."""
+def build_image(kernels: ir.Operation, chip: str, *, assembled: bool = True) -> Image:
+    """The image of the `gpu.module` `kernels` for `chip`; without ptxas, or where they are not to be `assembled`, it is
+    PTX alone, which drivers compile."""
     text = ptx(llvm_ir(kernels), chip)
-    if ptxas() is None:
+    if not assembled or ptxas() is None:
         return Image(chip, text, b"", {})
     cubin, use = assemble(text, chip)
     return Image(chip, text, cubin, use)
