@@ -1,27 +1,13 @@
 """The bracket form: code on buffers in the middle of tensors, folded away by bufferization."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from pit_mlir.analysis.extents import extent
 from pit_mlir.bindings import bufferization, ir, linalg, memref
+from pit_mlir.codegen import build
 from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.index_buffers import IndexBuffers, Sample
 from pit_mlir.codegen.slices import slice_in_place, strided_buffer
 from pit_mlir.dialect.structured import owner
-from pit_mlir.target import Host
-
-
-@dataclass
-class Lowering:
-    """What the lowering of one function knows: the buffers of each `!pit.index`, of each tensor whose lists
-    are not made yet what is expected of them (see `contract_alternatives`), what each `pit.choice` says, and the
-    machine."""
-
-    host: Host
-    indices: dict[ir.Value, IndexBuffers] = field(default_factory=dict[ir.Value, IndexBuffers])
-    samples: dict[ir.Value, Sample] = field(default_factory=dict[ir.Value, Sample])
-    choices: dict[ir.Value, ir.Value] = field(default_factory=dict[ir.Value, ir.Value])
 
 
 def read(source: ir.Value) -> ir.Value:
@@ -92,3 +78,9 @@ def give(buffer: ir.Value, result: ir.Value) -> None:
     """Makes the tensor of `buffer`, which nothing else writes from now on, stand for `result`."""
     done = bufferization.to_tensor(result.type, buffer, restrict=True, writable=True)
     result.replace_all_uses_with(done)
+
+
+def give_list(buffer: ir.Value, result: ir.Value) -> None:
+    """As `give`, of a one-dimensional buffer whose size `result` does not say."""
+    dynamic = build.flat(ir.MemRefType(buffer.type).element_type)
+    give(buffer if buffer.type == dynamic else memref.cast(dynamic, buffer), result)

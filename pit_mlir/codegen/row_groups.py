@@ -1,11 +1,12 @@
 """Which neighbouring operations work row by row, so that they can share one loop, or one kernel, over the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.buffers import root, same
-from pit_mlir.codegen.nest import Nest, innermost, position
+from pit_mlir.codegen.nest import Nest, innermost, nest_of, position
+from pit_mlir.dialect.structured import Structured
 
 SHORTEST_ROW = 32
 """Shorter rows are better off in one long loop per operation."""
@@ -93,3 +94,31 @@ def looked_up(body: ir.Block) -> set[ir.Value]:
     for op in body.operations:
         op.operation.walk(visit)
     return found
+
+
+Group = list[tuple[ir.Operation, Nest]]
+"""Neighbouring operations with their nests."""
+
+
+def groups_of(block: ir.Block, rows_in_common: Callable[[Sequence[Nest]], int]) -> Iterator[Group]:
+    """The `linalg.generic` operations on buffers of `block` in order, as many at once as have `rows_in_common`.
+
+    Who gets a group may replace its operations before it asks for the next one.
+    """
+    group: Group = []
+    for op in [inner.operation for inner in block.operations]:
+        if op.name != "linalg.generic" or op.results:
+            if group and not is_transparent(op):
+                yield group
+                group = []
+            continue
+        view = Structured.of(op)
+        assert view is not None
+        with ir.InsertionPoint(op), op.location:
+            nest = nest_of(view)
+        if group and not rows_in_common([*(member for _, member in group), nest]):
+            yield group
+            group = []
+        group.append((op, nest))
+    if group:
+        yield group

@@ -1,9 +1,10 @@
 """`pit.window` on buffers: the windows are read where their source lies."""
 
 from pit_mlir.bindings import bufferization, ir, memref
-from pit_mlir.codegen.brackets import Lowering, allocate_like, read, read_in_place, sizes
+from pit_mlir.codegen.brackets import allocate_like, read, read_in_place, sizes
 from pit_mlir.codegen.buffers import metadata
 from pit_mlir.codegen.build import dot
+from pit_mlir.codegen.lowering import Lowering
 from pit_mlir.dialect.structured import owner
 from pit_mlir.dialect.window import window_coefficients
 
@@ -47,11 +48,6 @@ def window_stride(source: ir.Value, dimension: int) -> int | None:
 
 
 def lower_window(op: ir.Operation, lowering: Lowering) -> None:
-    """A copy of the windows for whoever needs one."""
-    copy_windows(op)
-
-
-def copy_windows(op: ir.Operation) -> None:
     """A copy of the windows for whoever reads them otherwise than through a contraction."""
     others = [
         use for use in op.results[0].uses if use.owner.operation.parent.operation.name != "pit.contract"

@@ -7,10 +7,9 @@ from typing import ClassVar
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.loops import emit
 from pit_mlir.codegen.cpu.row_fusion import emit_rows
-from pit_mlir.codegen.nest import Nest, collapsed, nest_of
-from pit_mlir.codegen.row_groups import is_transparent, rows_in_common
+from pit_mlir.codegen.nest import collapsed
+from pit_mlir.codegen.row_groups import Group, groups_of, rows_in_common
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.structured import Structured
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.base import Pass
 
@@ -33,33 +32,12 @@ class LowerLoops(Pass):
             generics = [generic for generic in operations(op, "linalg.generic") if not generic.results]
             report.count("num-lowered", len(generics))
             for block in dict.fromkeys(generic.block for generic in generics):
-                lower_block(block)
+                for group in groups_of(block, rows_in_common):
+                    lower_group(group)
 
 
-def lower_block(block: ir.Block) -> None:
-    """Lowers the operations of `block` in order, as many at once as can go row by row."""
-    group: list[tuple[ir.Operation, Nest]] = []
-    for op in [inner.operation for inner in block.operations]:
-        if op.name != "linalg.generic" or op.results:
-            if not is_transparent(op):
-                lower_group(group)
-                group = []
-            continue
-        view = Structured.of(op)
-        assert view is not None
-        with ir.InsertionPoint(op), op.location:
-            nest = nest_of(view)
-        if group and not rows_in_common([*(member for _, member in group), nest]):
-            lower_group(group)
-            group = []
-        group.append((op, nest))
-    lower_group(group)
-
-
-def lower_group(group: list[tuple[ir.Operation, Nest]]) -> None:
+def lower_group(group: Group) -> None:
     """Builds the loops of a group where its last operation stands; the others touch nothing in between."""
-    if not group:
-        return
     last = group[-1][0]
     nests = [nest for _, nest in group]
     with ir.InsertionPoint(last), last.location:

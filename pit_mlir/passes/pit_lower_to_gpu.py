@@ -8,11 +8,9 @@ from pit_mlir.bindings import ir
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.codegen.gpu.rules import RULES
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.location import location_text
 from pit_mlir.dialect.walk import operations
-from pit_mlir.errors import UnsupportedError
 from pit_mlir.passes.base import Pass
-from pit_mlir.passes.pit_lower_to_cpu import COUNTED, erase_dead, lowered_operations
+from pit_mlir.passes.lowering import STATISTICS, lower_function
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,7 @@ class LowerToGpu(Pass):
     """
 
     name: ClassVar[str] = "pit-lower-to-gpu"
-    statistics: ClassVar[Mapping[str, str]] = {
-        "num-kernels": "Operations that do dense work on what is live",
-        "num-moves": "Reads and writes that stand alone",
-        "num-indices": "Indices made",
-    }
+    statistics: ClassVar[Mapping[str, str]] = STATISTICS
 
     chip: str = "sm_80"
     deterministic: bool = False
@@ -40,23 +34,5 @@ class LowerToGpu(Pass):
         """One function after another, in order: an index is made before it is used."""
         with op.context:
             for function in operations(op, "func.func"):
-                lower_function(function, GpuLowering(self.chip, self.deterministic, self.tf32), report)
-
-
-def lower_function(function: ir.Operation, lowering: GpuLowering, report: Report) -> None:
-    """Replaces the `pit` operations of `function`."""
-    erase_dead(function)
-    done: list[ir.Operation] = []
-    for op in lowered_operations(function):
-        name = op.name
-        if name not in RULES:
-            raise UnsupportedError(f"no GPU code for '{name}'", location=location_text(op.location))
-        with ir.InsertionPoint(op), op.location:
-            RULES[name](op, lowering)
-        if name in COUNTED:
-            report.count(COUNTED[name])
-        done.append(op)
-    for op in reversed(done):
-        op.erase()
-    # Tensors that only gave their sizes, such as the zeros that sums start from.
-    erase_dead(function)
+                lowering = GpuLowering(self.chip, self.deterministic, self.tf32)
+                lower_function(function, RULES, lowering, "GPU", report)

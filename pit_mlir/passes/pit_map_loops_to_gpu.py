@@ -10,10 +10,8 @@ from pit_mlir.codegen.gpu.copies import emit_copy
 from pit_mlir.codegen.gpu.launch import each, launch
 from pit_mlir.codegen.gpu.loops import emit
 from pit_mlir.codegen.gpu.row_fusion import emit_rows, has_sums, rows_in_common
-from pit_mlir.codegen.nest import Nest, nest_of
-from pit_mlir.codegen.row_groups import is_transparent
+from pit_mlir.codegen.row_groups import Group, groups_of
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.structured import Structured
 from pit_mlir.dialect.walk import has_any, operations, outermost
 from pit_mlir.passes.base import Pass
 
@@ -45,7 +43,8 @@ class MapLoopsToGpu(Pass):
                 structured = [op for op in on_host(function, "linalg.generic") if not op.results]
                 report.count("num-structured", len(structured))
                 for block in dict.fromkeys(op.block for op in structured):
-                    lower_block(block, report)
+                    for group in groups_of(block, rows_in_common):
+                        lower_group(group, report)
                 for parallel in on_host(function, "scf.parallel"):
                     if not parallel.results:
                         lower_parallel(parallel)
@@ -81,27 +80,7 @@ def lower_copy(op: ir.Operation) -> None:
     op.erase()
 
 
-def lower_block(block: ir.Block, report: Report) -> None:
-    """Lowers the structured operations of `block` in order, as many at once as can go row by row."""
-    group: list[tuple[ir.Operation, Nest]] = []
-    for op in [inner.operation for inner in block.operations]:
-        if op.name != "linalg.generic" or op.results:
-            if not is_transparent(op):
-                lower_group(group, report)
-                group = []
-            continue
-        view = Structured.of(op)
-        assert view is not None
-        with ir.InsertionPoint(op), op.location:
-            nest = nest_of(view)
-        if group and not rows_in_common([*(member for _, member in group), nest]):
-            lower_group(group, report)
-            group = []
-        group.append((op, nest))
-    lower_group(group, report)
-
-
-def lower_group(group: list[tuple[ir.Operation, Nest]], report: Report) -> None:
+def lower_group(group: Group, report: Report) -> None:
     """Builds the kernels of a group: one where its last operation stands, or one for each."""
     nests, ops = [nest for _, nest in group], [op for op, _ in group]
     if len(group) > 1 and has_sums(nests):

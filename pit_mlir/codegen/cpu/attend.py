@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.attention import Attention, attention_of
-from pit_mlir.codegen.brackets import Lowering, allocate_like, give, sizes
+from pit_mlir.codegen.brackets import allocate_like, give, sizes
 from pit_mlir.codegen.cpu.attend_kernel import emit_attend
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.fingerprint import block_lines, digest
 from pit_mlir.codegen.outline import outline
 from pit_mlir.dialect.attend import AttendOp
@@ -13,7 +14,7 @@ from pit_mlir.dialect.element import elements
 from pit_mlir.target import Host
 
 
-def lower_attend(operation: ir.Operation, lowering: Lowering) -> None:
+def lower_attend(operation: ir.Operation, lowering: CpuLowering) -> None:
     """Code for a `pit.attend` at the insertion point, and its result in the place of the operation's."""
     op = operation.opview
     assert isinstance(op, AttendOp)

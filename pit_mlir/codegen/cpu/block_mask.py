@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.block_mask import BlockMask, block_mask_of, liveness, places_of
-from pit_mlir.codegen.brackets import Lowering, allocate
+from pit_mlir.codegen.brackets import allocate
 from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import Index
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
 
 
-def lower_block_mask(operation: ir.Operation, lowering: Lowering) -> None:
+def lower_block_mask(operation: ir.Operation, lowering: CpuLowering) -> None:
     """Computes the buffers of the index of live blocks."""
     mask = block_mask_of(operation, lowering.indices)
     outer, across, capacity = places_of(mask, operation)

@@ -8,7 +8,7 @@ through the epilogue to their places in the result.
 from collections.abc import Callable, Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.brackets import Lowering, allocate_like, give, private_copy, sizes
+from pit_mlir.codegen.brackets import allocate_like, give, private_copy, sizes
 from pit_mlir.codegen.build import compare, either, value
 from pit_mlir.codegen.contract_access import Access
 from pit_mlir.codegen.contract_alternatives import Alternative, alternatives_of
@@ -22,6 +22,7 @@ from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM
 from pit_mlir.codegen.cpu.contract_views import flat_buffer, view_arguments
 from pit_mlir.codegen.cpu.deferred_lists import Live, live_of
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.fingerprint import block_lines, constant_text, digest
 from pit_mlir.codegen.index_buffers import IndexBuffers, IndexShape
 from pit_mlir.codegen.outline import outline
@@ -33,7 +34,7 @@ from pit_mlir.errors import UnsupportedError
 from pit_mlir.target import Host
 
 
-def lower_contract(operation: ir.Operation, lowering: Lowering) -> None:
+def lower_contract(operation: ir.Operation, lowering: CpuLowering) -> None:
     """A call of the kernel at the insertion point, and its result in the place of the operation's.
 
     Raises `UnsupportedError` for a contraction whose index the kernel cannot follow.
@@ -80,7 +81,7 @@ def call_cheapest(
     plans: Sequence[ContractPlan],
     lists: Sequence[Alternative | None],
     result: ir.Value,
-    lowering: Lowering,
+    lowering: CpuLowering,
 ) -> None:
     """Calls the kernel of the cheapest of `plans`, the candidates of `operation`.
 

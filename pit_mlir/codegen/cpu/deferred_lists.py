@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from pit_mlir.analysis.tiles import costs
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.brackets import Lowering, sizes
+from pit_mlir.codegen.brackets import sizes
 from pit_mlir.codegen.build import Index, bytes_of, ceil_div, compare, mul, product, sum_over
 from pit_mlir.codegen.contract_alternatives import Alternative, is_choice, is_deferred, micro_tile_of
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.cpu.row_bits import list_live, list_parts
 from pit_mlir.codegen.cpu.sampled_bits import all_bits, sample_of
 from pit_mlir.codegen.index_buffers import WORD, IndexBuffers, IndexShape, MicroTile, Sample
@@ -36,7 +37,7 @@ class Live:
     make: Callable[[], IndexBuffers]
 
 
-def live_of(alternative: Alternative, lowering: Lowering) -> Live:
+def live_of(alternative: Alternative, lowering: CpuLowering) -> Live:
     """What is known of the list `alternative` at the insertion point."""
     if alternative.index in lowering.indices:
         known = lowering.indices[alternative.index]
@@ -67,14 +68,14 @@ def deferred_of(index: ir.Value) -> tuple[ir.Value, MicroTile]:
     return maker.operands[0], tile
 
 
-def made(index: ir.Value, lowering: Lowering) -> IndexBuffers:
+def made(index: ir.Value, lowering: CpuLowering) -> IndexBuffers:
     """The deferred `index`, made at the insertion point."""
     source, tile = deferred_of(index)
     bits = all_bits(known_sample(source, lowering))
     return list_parts(bits) if tile.steps == WORD else list_live(bits, tile.rows)
 
 
-def index_of(index: ir.Value, lowering: Lowering) -> IndexBuffers:
+def index_of(index: ir.Value, lowering: CpuLowering) -> IndexBuffers:
     """The buffers of `index`, which who follows it has not left here if it is deferred."""
     if index not in lowering.indices:
         found = made(index, lowering)
@@ -83,7 +84,7 @@ def index_of(index: ir.Value, lowering: Lowering) -> IndexBuffers:
     return lowering.indices[index]
 
 
-def known_sample(source: ir.Value, lowering: Lowering) -> Sample:
+def known_sample(source: ir.Value, lowering: CpuLowering) -> Sample:
     """What is expected of `source`, found once; exact where more than one contraction would ask for the rest."""
     if source not in lowering.samples:
         makers = deferred(source)

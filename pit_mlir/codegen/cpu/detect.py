@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, allocate, read
+from pit_mlir.codegen.brackets import allocate, read
 from pit_mlir.codegen.build import Index, loop, value
+from pit_mlir.codegen.contract_alternatives import is_deferred
 from pit_mlir.codegen.cpu.contract_views import flat_buffer
 from pit_mlir.codegen.cpu.detect_keys import Keys, list_keys
 from pit_mlir.codegen.cpu.list_bits import PIECE, Buffers, Lists, Packing, count_ones, give_places, write
 from pit_mlir.codegen.cpu.live_bits import Bits, Piece, Source, fill
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.cpu.turned_bits import Strip, fill_turned, scratch, segments_at_once
 from pit_mlir.codegen.detect_layout import Layout, layout_of
 from pit_mlir.codegen.fingerprint import digest
@@ -88,8 +90,13 @@ class Detection:
         return build.maximum(build.floor_div(read, READ_AT_ONCE), 1)
 
 
-def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
-    """Computes the buffers of an index; raises `UnsupportedError` for one that does not fit 32 bits."""
+def lower_detect(op: ir.Operation, lowering: CpuLowering) -> None:
+    """Computes the buffers of an index; raises `UnsupportedError` for one that does not fit 32 bits.
+
+    An index that is not always followed is made by who follows it.
+    """
+    if is_deferred(op):
+        return
     if is_by_key(op):
         lower_keys(op, lowering)
         return
@@ -117,7 +124,7 @@ def lower_detect(op: ir.Operation, lowering: Lowering) -> None:
     # The users of the index find its buffers in `lowering`; the operation goes when they are gone.
 
 
-def lower_keys(op: ir.Operation, lowering: Lowering) -> None:
+def lower_keys(op: ir.Operation, lowering: CpuLowering) -> None:
     """As `lower_detect`, by keys: no more places are taken than there are keys."""
     space = IndexSpace.by_key(op)
     keys = Keys(

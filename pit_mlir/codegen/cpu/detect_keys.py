@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, allocate
+from pit_mlir.codegen.brackets import allocate
 from pit_mlir.codegen.build import Index, loop, value, when
 from pit_mlir.codegen.cpu.loops import chunks
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
 
 KEYS_OF_PART = 8192
@@ -141,7 +142,7 @@ def each_key(keys: Keys, part: Part) -> Iterator[tuple[Index, ir.Value]]:
         yield coordinate, key if is_index else arith.index_cast(ir.IndexType.get(), key)
 
 
-def lower_segment(op: ir.Operation, lowering: Lowering) -> None:
+def lower_segment(op: ir.Operation, lowering: CpuLowering) -> None:
     """The entries of one segment, copied to an index of its own."""
     whole, number = lowering.indices[op.operands[0]], op.attributes["number"].value
     index, i32 = ir.IndexType.get(), ir.IntegerType.get_signless(32)

@@ -5,19 +5,20 @@ from contextlib import ExitStack
 
 from pit_mlir.bindings import ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, allocate_like, give, private_copy, read
+from pit_mlir.codegen.brackets import allocate_like, give, private_copy, read
 from pit_mlir.codegen.build import loop, value
 from pit_mlir.codegen.cpu.deferred_lists import index_of
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.rows import Move, Rows, combined
 
 
-def lower_size(op: ir.Operation, lowering: Lowering) -> None:
+def lower_size(op: ir.Operation, lowering: CpuLowering) -> None:
     """The number of rows is known when the index is made."""
     op.results[0].replace_all_uses_with(value(index_of(op.operands[0], lowering).total))
 
 
-def lower_sread(op: ir.Operation, lowering: Lowering) -> None:
+def lower_sread(op: ir.Operation, lowering: CpuLowering) -> None:
     """Copies each listed row to its place among the compact ones."""
     source, index = op.operands
     rows = Rows.of(op, source, lowering.indices[index])
@@ -31,7 +32,7 @@ def lower_sread(op: ir.Operation, lowering: Lowering) -> None:
     give(result, op.results[0])
 
 
-def lower_swrite(op: ir.Operation, lowering: Lowering) -> None:
+def lower_swrite(op: ir.Operation, lowering: CpuLowering) -> None:
     """Stores or combines each compact row at its place in a copy of the init."""
     values, init, index = op.operands
     combine = ir.StringAttr(op.attributes["combine"]).value

@@ -4,13 +4,14 @@ from contextlib import ExitStack
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, give, private_copy, read, sizes
+from pit_mlir.codegen.brackets import give, private_copy, read, sizes
 from pit_mlir.codegen.build import Index, compare, loop, truth, value, when
 from pit_mlir.codegen.checks import fail
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.dialect.bodies import inlined
 
 
-def lower_scatter(op: ir.Operation, lowering: Lowering) -> None:
+def lower_scatter(op: ir.Operation, lowering: CpuLowering) -> None:
     """result[indices[n] + w] = body(updates[n, w], result[indices[n] + w]) for each n in order and each w.
 
     Dimension i of the indices stands for dimension `dimension_map[i]` of the result; the dimensions of a window w are

@@ -5,16 +5,17 @@ from contextlib import ExitStack
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, give
+from pit_mlir.codegen.brackets import give
 from pit_mlir.codegen.buffers import load, store
 from pit_mlir.codegen.build import Index, loop, move_here
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.codegen.nest import mentions, position
 from pit_mlir.codegen.ragged import Ragged, usable_segments
 from pit_mlir.dialect.structured import Structured, is_used
 
 
-def lower_generic(op: ir.Operation, lowering: Lowering) -> None:
+def lower_generic(op: ir.Operation, lowering: CpuLowering) -> None:
     """Loops over segments, their entries and all other iterators, with the body inside."""
     ragged = Ragged.of(op, lowering.indices)
     emit(ragged, usable_segments(ragged))

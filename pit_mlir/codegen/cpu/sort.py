@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, memref, scf
 from pit_mlir.codegen import build
-from pit_mlir.codegen.brackets import Lowering, allocate, give, private_copy, sizes
+from pit_mlir.codegen.brackets import allocate, give, private_copy, sizes
 from pit_mlir.codegen.build import Index, loop, truth, value, when
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
+from pit_mlir.codegen.cpu.lowering import CpuLowering
 from pit_mlir.dialect.bodies import inlined
 
 # An insertion moves half of what is sorted already: merging is better for more than this.
@@ -47,7 +48,7 @@ class Row:
         return inlined(self.comparator, pairs)[0]
 
 
-def lower_sort(op: ir.Operation, lowering: Lowering) -> None:
+def lower_sort(op: ir.Operation, lowering: CpuLowering) -> None:
     """Sorts copies of the operands along `dimension`."""
     dimension = ir.IntegerAttr(op.attributes["dimension"]).value
     buffers = tuple(private_copy(operand) for operand in op.operands)

@@ -3,7 +3,7 @@
 from pit_mlir.codegen.gpu.contract import lower_contract
 from pit_mlir.codegen.gpu.kernels.attend import lower_attend
 from pit_mlir.codegen.gpu.kernels.block_mask import lower_block_mask
-from pit_mlir.codegen.gpu.kernels.check import lower_check, lower_mark
+from pit_mlir.codegen.gpu.kernels.check import lower_check
 from pit_mlir.codegen.gpu.kernels.detect import lower_detect, lower_segment, lower_size
 from pit_mlir.codegen.gpu.kernels.generic import lower_generic
 from pit_mlir.codegen.gpu.kernels.lists import lower_lists
@@ -12,8 +12,9 @@ from pit_mlir.codegen.gpu.kernels.scan import lower_scan
 from pit_mlir.codegen.gpu.kernels.scatter import lower_scatter
 from pit_mlir.codegen.gpu.kernels.sort import lower_sort
 from pit_mlir.codegen.gpu.kernels.topk import lower_topk
-from pit_mlir.codegen.gpu.kernels.window import lower_window
 from pit_mlir.codegen.gpu.lowering import Rule
+from pit_mlir.codegen.lowering import lower_mark
+from pit_mlir.codegen.windows import lower_window
 
 RULES: dict[str, Rule] = {
     "pit.attend": lower_attend,

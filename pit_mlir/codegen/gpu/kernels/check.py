@@ -1,4 +1,4 @@
-"""`pit.check` and `pit.mark`."""
+"""`pit.check`: what the device holds is looked at there."""
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen.brackets import read
@@ -21,8 +21,3 @@ def lower_check(op: ir.Operation, lowering: GpuLowering) -> None:
         fails = arith.xori(holds, arith.constant(holds.type, 1))
         with when(arith.andi(fails, compare("eq", grid.thread, 0))):
             fail(word, message, op)
-
-
-def lower_mark(op: ir.Operation, lowering: GpuLowering) -> None:
-    """A mark has said what it had to say."""
-    op.results[0].replace_all_uses_with(op.operands[0])

@@ -1,7 +1,7 @@
 """`pit.lists`: the buffers of an index are its results."""
 
 from pit_mlir.bindings import arith, ir, memref
-from pit_mlir.codegen.brackets import allocate, give
+from pit_mlir.codegen.brackets import allocate, give_list
 from pit_mlir.codegen.build import compare, value, when
 from pit_mlir.codegen.gpu.launch import WARP, launch
 from pit_mlir.codegen.gpu.lowering import GpuLowering
@@ -16,6 +16,4 @@ def lower_lists(op: ir.Operation, lowering: GpuLowering) -> None:
         for number, size in enumerate(index.extents):
             memref.store(arith.index_cast(i64, value(size)), extents, [value(number)])
     for buffer, result in zip((index.begin, index.count, index.entries, extents), op.results, strict=True):
-        type_ = ir.MemRefType(buffer.type)
-        dynamic = ir.MemRefType.get([ir.ShapedType.get_dynamic_size()], type_.element_type)
-        give(buffer if type_ == dynamic else memref.cast(dynamic, buffer), result)
+        give_list(buffer, result)
