@@ -17,6 +17,7 @@ from pit_mlir.codegen.contract_sizes import Sizes
 from pit_mlir.codegen.cpu.contract_choice import Candidate, cheapest, cost_of, numbers_of
 from pit_mlir.codegen.cpu.contract_frame import Frame, tile_of
 from pit_mlir.codegen.cpu.contract_kernel import build_kernel
+from pit_mlir.codegen.cpu.contract_lying import LEAST_ROWS
 from pit_mlir.codegen.cpu.contract_packed import FEW_ROWS
 from pit_mlir.codegen.cpu.contract_pairs import has_even_extent
 from pit_mlir.codegen.cpu.contract_skinny import MOST_ROWS_OF_AXPY, MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM
@@ -187,7 +188,7 @@ def access_text(access: Access) -> str:
 
 def fingerprint(plan: ContractPlan) -> list[str]:
     """Lines that two contractions share if one kernel serves both."""
-    limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM, MOST_ROWS_OF_AXPY, FEW_ROWS)
+    limits = (MOST_ROWS_OF_DOT, MOST_ROWS_OF_STREAM, MOST_ROWS_OF_AXPY, LEAST_ROWS - 1, FEW_ROWS)
     lines = [
         str(
             (

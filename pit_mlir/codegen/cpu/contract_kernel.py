@@ -10,6 +10,7 @@ from pit_mlir.codegen.cpu.contract_dot import DotForm
 from pit_mlir.codegen.cpu.contract_frame import Frame, is_unit
 from pit_mlir.codegen.cpu.contract_fresh import STEPS_OF_PANEL, FreshForm
 from pit_mlir.codegen.cpu.contract_grouped import build_grouped
+from pit_mlir.codegen.cpu.contract_lying import LyingForm
 from pit_mlir.codegen.cpu.contract_packed import PackedForm
 from pit_mlir.codegen.cpu.contract_pairs import in_pairs
 from pit_mlir.codegen.cpu.contract_panelled import PanelledForm
@@ -87,6 +88,8 @@ def packed_form(frame: Frame) -> PackedForm:
         return PanelledForm(frame)
     if frame.plan.has_runs:
         return RunsForm(frame)
+    if LyingForm.does(frame):
+        return LyingForm(frame)
     return BlocksForm(frame) if BlocksForm.does(frame) else PackedForm(frame)
 
 

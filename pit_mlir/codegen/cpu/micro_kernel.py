@@ -69,7 +69,8 @@ class MicroKernel:
     one's plus a constant; columns are packed as a panel, `vectors * lanes` elements for each k. If `listed`,
     step k takes the columns at the k-th entry of a list, in a panel or where they lie. In `pairs`, what is packed is
     two bf16 in an i32, whose products are both added to a sum of f32. `ahead` steps of the panel ahead are asked for,
-    which comes from memory.
+    which comes from memory. Rows that
+    are not packed are elements of type `lying`, at a distance that a call gives after the other arguments of all.
     """
 
     element: ir.Type
@@ -80,11 +81,13 @@ class MicroKernel:
     kind: Literal["dense", "listed", "pairs"] = "dense"
     ahead: int = 0
     asks: Asks | None = None
+    lying: ir.Type | None = None
 
     @property
     def name(self) -> str:
         """The name of the function; equal micro-kernels of a module are one function."""
-        shape = f"{self.rows}x{self.vectors}x{self.lanes}p{self.pitch}"
+        pitch = f"p{self.pitch}" if self.lying is None else f"_lying_{self.lying}"
+        shape = f"{self.rows}x{self.vectors}x{self.lanes}{pitch}"
         ahead = f"a{self.ahead}" if self.ahead else ""
         asks = "" if self.asks is None else f"_asks_{self.asks.element}_{self.asks.run}"
         return f"pit_micro_{self.kind}_{self.element}_{shape}{ahead}{asks}"
@@ -93,6 +96,19 @@ class MicroKernel:
     def packed(self) -> ir.Type:
         """The type of a packed element."""
         return ir.IntegerType.get_signless(32) if self.kind == "pairs" else self.element
+
+    @property
+    def halves(self) -> int:
+        """How many elements of the rows a step takes: two where pairs are not packed."""
+        return 2 if self.kind == "pairs" and self.lying is not None else 1
+
+    def row_element(self, rows: ir.Value, place: Index) -> ir.Value:
+        """A step of a row, as it would be packed."""
+        if self.lying is None or self.halves == 1:
+            return memref.load(rows, [value(place)])
+        halves = vector.load(ir.VectorType.get([2], self.lying), rows, [value(place)])
+        pair = vector.bitcast(ir.VectorType.get([1], self.packed), halves)
+        return vector.extract(pair, [], [0])
 
     def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
         """`left * right + total` on packed vectors."""
@@ -114,7 +130,10 @@ class MicroKernel:
     def _build(self, module: ir.Operation) -> None:
         index, i1 = ir.IndexType.get(), ir.IntegerType.get_signless(1)
         sums, packed = flat(self.element), flat(self.packed)
-        types = [packed, index, packed, index, sums, index, index, i1]
+        rows = packed if self.lying is None else flat(self.lying)
+        types = [rows, index, packed, index, sums, index, index, i1]
+        if self.lying is not None:
+            types.append(index)
         if self.kind == "listed":
             types += [flat(ir.IntegerType.get_signless(32)), index, index, index, index]
         asked = [] if self.asks is None else self.asks.types
@@ -124,8 +143,9 @@ class MicroKernel:
         function.attributes["no_inline"] = ir.UnitAttr.get()
         with ir.InsertionPoint(function.add_entry_block()):
             arguments = list(function.entry_block.arguments)
+            pitch = self.pitch if self.lying is None else arguments.pop(8)
             count = len(arguments) - len(asked)
-            self._body(*arguments[:count], asked=arguments[count:])
+            self._body(*arguments[:count], pitch=pitch, asked=arguments[count:])
             func.ReturnOp([])
 
     def _body(
@@ -144,6 +164,7 @@ class MicroKernel:
         steps_ahead: Index = 0,
         columns_ahead: Index = 0,
         *,
+        pitch: Index,
         asked: Sequence[ir.Value] = (),
     ) -> None:
         width = self.vectors * self.lanes
@@ -170,10 +191,10 @@ class MicroKernel:
                 for v in range(self.vectors):
                     memref.prefetch(panel, [value(add(ahead, v * self.lanes))], False, 3, True)
             columns = [vector.load(packed, panel, [add(at, v * self.lanes)]) for v in range(self.vectors)]
-            first = add(row, k)
+            first = add(row, mul(k, self.halves))
             result: list[ir.Value] = []
             for i in range(self.rows):
-                scalar = splat(memref.load(rows, [add(first, i * self.pitch)]), self.lanes)
+                scalar = splat(self.row_element(rows, add(first, mul(i, pitch))), self.lanes)
                 result += [
                     self.multiply_add(scalar, columns[v], carried[i * self.vectors + v])
                     for v in range(self.vectors)
