@@ -1,4 +1,5 @@
 // RUN: pit-mlir-opt %s -p 'pit-lower-to-gpu{chip=sm_80}' | filecheck %s
+// RUN: pit-mlir-opt %s -p 'pit-lower-to-gpu{chip=sm_80 deterministic=true}' | filecheck %s --check-prefix=DETERMINISTIC
 
 // Bits: sixteen bytes of each of 32 rows at a time, eight entries a byte. Lists: counted by their bits, no atomics, and
 // nothing waits on the host.
@@ -29,6 +30,35 @@ func.func @lists(%a: tensor<128x4096xbf16>, %b: tensor<4096x64xbf16>, %c: tensor
                         #linalg.iterator_type<reduction>]}
       : (tensor<128x64xbf16>, !pit.index) -> tensor<128x64xbf16>
   return %s : tensor<128x64xbf16>
+}
+
+// A large list whose order nobody sees: one reading, a vote for each entry, places for a warp by one atomic addition.
+// CHECK-LABEL: func.func @unordered
+// CHECK: gpu.launch
+// CHECK: memref.store
+// CHECK: gpu.terminator
+// CHECK: gpu.launch
+// CHECK: vector.load {{.*}} {alignment = 8 : i64} : memref<?xi8>, vector<8xi8>
+// CHECK: gpu.ballot
+// CHECK: math.ctpop
+// CHECK: memref.atomic_rmw addi
+// CHECK: gpu.shuffle idx
+// CHECK-NOT: atomic_rmw
+// CHECK: gpu.terminator
+// CHECK-NOT: math.ctpop
+// Where equal calls must give equal bits it is ascending.
+// DETERMINISTIC-LABEL: func.func @unordered
+// DETERMINISTIC-NOT: atomic_rmw
+// DETERMINISTIC: return
+func.func @unordered(%x: tensor<262144x64xf32>, %mask: tensor<262144xi8>, %init: tensor<262144x64xf32>)
+    -> tensor<262144x64xf32> {
+  %I = "pit.detect"(%mask) {segments = array<i64>, axis = array<i64: 0>, block = array<i64>, micro_tile = 1 : i64}
+      : (tensor<262144xi8>) -> !pit.index
+  %r = "pit.sread"(%x, %I) {axis = array<i64: 0>, group = array<i64: 0>}
+      : (tensor<262144x64xf32>, !pit.index) -> tensor<?x64xf32>
+  %y = "pit.swrite"(%r, %init, %I) {axis = array<i64: 0>, group = array<i64: 0>, combine = "store"}
+      : (tensor<?x64xf32>, tensor<262144x64xf32>, !pit.index) -> tensor<262144x64xf32>
+  return %y : tensor<262144x64xf32>
 }
 
 // Rows of 16 bytes and more are moved by vectors, through the list.

@@ -106,7 +106,10 @@ def barrier() -> None:
 
 
 def shuffle(given: ir.Value, offset: int, mode: str) -> ir.Value:
-    """`given` of another lane of the warp: `xor`, `up` or `down` by `offset`; where there is none, the lane's own."""
+    """`given` of another lane of the warp: `xor`, `up` or `down` by `offset`; where there is none, the lane's own.
+
+    `idx`: that of lane `offset`.
+    """
     i32 = ir.IntegerType.get_signless(32)
     type_ = given.type
     if isinstance(type_, ir.IndexType):

@@ -55,8 +55,7 @@ class Parts:
 def make_lists(bits: Bits, lists: Lists) -> None:
     """Builds the kernels that fill `lists`."""
     counted = Parts(bits, None)
-    relevant = bits.count if lists.is_flat else bits.bytes_of_segment
-    if not (isinstance(relevant, int) and relevant <= FEW):
+    if is_large(bits, lists):
         counted = Parts(bits, allocate([counted.count], i32()))
         count_parts(counted)
     with launch(build.maximum(counted.count, 1)) as grid:
@@ -65,6 +64,12 @@ def make_lists(bits: Bits, lists: Lists) -> None:
             list_part(grid, counted, lists, room)
         with when(build.compare("eq", counted.count, 0)), when(is_first(grid)):
             memref.store(zero(), lists.total, [value(0)])
+
+
+def is_large(bits: Bits, lists: Lists) -> bool:
+    """Whether what comes before a part of the lists is, or may be, too much to be counted again by each block."""
+    relevant = bits.count if lists.is_flat else bits.bytes_of_segment
+    return not (isinstance(relevant, int) and relevant <= FEW)
 
 
 def count_parts(parts: Parts) -> None:

@@ -1,5 +1,7 @@
 """`pit.detect` and what is asked of an index: bits of what is live, then lists, all in the device's memory."""
 
+from dataclasses import replace
+
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate, read
@@ -8,9 +10,10 @@ from pit_mlir.codegen.detect_layout import layout_of
 from pit_mlir.codegen.gpu.flat import flat_buffer
 from pit_mlir.codegen.gpu.kernels.generic import owns_rows
 from pit_mlir.codegen.gpu.launch import launch
-from pit_mlir.codegen.gpu.listing import Lists, make_lists, sum_counts
+from pit_mlir.codegen.gpu.listing import Lists, is_large, make_lists, sum_counts
 from pit_mlir.codegen.gpu.live import Bits, Source, fill, fill_by_key
 from pit_mlir.codegen.gpu.lowering import GpuLowering
+from pit_mlir.codegen.gpu.unordered import list_unordered, may_list_unordered
 from pit_mlir.codegen.index_buffers import IndexBuffers, as_i32
 from pit_mlir.codegen.index_space import IndexSpace
 from pit_mlir.codegen.index_users import asks_for_rows, sums_along_lists
@@ -27,43 +30,74 @@ def lower_detect(op: ir.Operation, lowering: GpuLowering) -> None:
     buffer, strides = flat_buffer(read(op.operands[0]))
     layout = layout_of(space.extents, strides, space.segment_dims, space.axis, space.block)
     lines = [dim.extent for dim in layout.of("axis")]
-    bits = new_bits(space.segments, build.product(lines[:-1]), lines[-1])
-    fill(Source(buffer, layout), bits)
-    lowering.indices[op.results[0]] = index_of(op, bits, space.capacity, space.coordinates, space.group)
+    bits = Bits(value(0), space.segments, build.product(lines[:-1]), lines[-1])
+    source = Source(buffer, layout)
+    # Of one segment there is a list, even where it would be too long and stays empty.
+    room = space.segments if space.segment_dims else 1
+    lists = new_lists(op, room, space.capacity, space.coordinates)
+    if is_large(bits, lists) and may_list_unordered(source, lists, room) and is_order_free(op, lowering):
+        list_unordered(source, bits, lists, room)
+    else:
+        bits = with_room(bits)
+        fill(source, bits)
+        make_lists(bits, lists)
+    lowering.indices[op.results[0]] = index_of(op, lists, room, space.coordinates, space.group)
 
 
 def lower_keys(op: ir.Operation, lowering: GpuLowering) -> None:
     """As `lower_detect`, by keys: no more places are taken than there are keys."""
     space = IndexSpace.by_key(op)
-    bits = new_bits(space.segments, 1, space.capacity)
+    bits = with_room(Bits(value(0), space.segments, 1, space.capacity))
     fill_by_key(read(op.operands[0]), space.extents, space.axis, bits)
-    lowering.indices[op.results[0]] = index_of(op, bits, space.capacity, space.most_of_keys, space.group)
+    lists = new_lists(op, space.segments, space.capacity, space.most_of_keys)
+    make_lists(bits, lists)
+    lowering.indices[op.results[0]] = index_of(op, lists, space.segments, space.most_of_keys, space.group)
 
 
-def new_bits(segments: Index, lines: Index, line: Index) -> Bits:
-    """Room for the bits of `segments` of `lines` lines of `line` entries each."""
+def with_room(bits: Bits) -> Bits:
+    """`bits` with a buffer for them."""
     dynamic = ir.ShapedType.get_dynamic_size()
     type_ = ir.MemRefType.get([dynamic], ir.IntegerType.get_signless(8))
-    bits = Bits(value(0), segments, lines, line)
-    return Bits(memref.alloc(type_, [value(bits.count)], []), segments, lines, line)
+    return replace(bits, buffer=memref.alloc(type_, [value(bits.count)], []))
+
+
+def new_lists(op: ir.Operation, segments: Index, capacity: Index, coordinates: Index) -> Lists:
+    """Buffers for the lists of `segments`, of `coordinates` entries at most."""
+    i32 = ir.IntegerType.get_signless(32)
+    begin, total = allocate([segments], i32), allocate([1], i32)
+    is_single = isinstance(segments, int) and segments == 1
+    count = total if is_single else allocate([segments], i32)
+    entries = allocate([coordinates], i32)
+    is_flat = (op.name == "pit.detect" and is_by_key(op)) or not lists_alone(op)
+    has_rows = not is_single and asks_for_row_numbers(op)
+    rows = allocate([coordinates], i32) if has_rows else None
+    return Lists(begin, count, entries, rows, total, capacity, is_flat)
 
 
 def index_of(
-    op: ir.Operation, bits: Bits, capacity: Index, coordinates: Index, group: tuple[Index, ...]
+    op: ir.Operation, lists: Lists, segments: Index, coordinates: Index, group: tuple[Index, ...]
 ) -> IndexBuffers:
-    """The index of all that `bits` have set, of `coordinates` entries at most."""
-    i32 = ir.IntegerType.get_signless(32)
-    begin, count = allocate([bits.segments], i32), allocate([bits.segments], i32)
-    entries, total = allocate([coordinates], i32), allocate([1], i32)
-    is_flat = (op.name == "pit.detect" and is_by_key(op)) or not lists_alone(op)
-    has_rows = bits.segments != 1 and asks_for_row_numbers(op)
-    rows = allocate([coordinates], i32) if has_rows else None
-    lists = Lists(begin, count, entries, rows, total, capacity, is_flat)
-    make_lists(bits, lists)
-    if not is_flat and any(use.owner.operation.name == "pit.size" for use in op.results[0].uses):
-        sum_counts(lists, bits.segments)
-    known = bounded(memref.load(total, [value(0)]), coordinates)
-    return IndexBuffers(begin, count, entries, entries if rows is None else rows, known, group)
+    """The index that `lists` are, of `coordinates` entries at most."""
+    is_summed = lists.is_flat or lists.count == lists.total
+    if not is_summed and any(use.owner.operation.name == "pit.size" for use in op.results[0].uses):
+        sum_counts(lists, segments)
+    known = bounded(memref.load(lists.total, [value(0)]), coordinates)
+    rows = lists.entries if lists.rows is None else lists.rows
+    return IndexBuffers(lists.begin, lists.count, lists.entries, rows, known, group)
+
+
+def is_order_free(op: ir.Operation, lowering: GpuLowering) -> bool:
+    """Whether nobody sees the order of the lists: what is done for an entry stands alone, or is added up.
+
+    Rows are compact only where their order was proved not to matter; sums may then round in another way in each
+    run, which `deterministic` forbids.
+    """
+    users = [use.owner.operation for use in op.results[0].uses]
+    return not lowering.deterministic and all(
+        user.name in ("pit.contract", "pit.size", "pit.sread", "pit.swrite")
+        or (user.name == "pit.generic" and shares_rows(user))
+        for user in users
+    )
 
 
 def asks_for_row_numbers(op: ir.Operation) -> bool:
