@@ -19,7 +19,8 @@
 // CHECK: nvgpu.ldmatrix {{.*}} {numTiles = 4 : i32, transpose = false}
 // CHECK: nvgpu.mma.sync({{.*}}) {mmaShape = [16, 8, 16]}
 // CHECK-NOT: vector.fma
-// CHECK: memref.store
+// CHECK: gpu.shuffle xor
+// CHECK: vector.store {{.*}} {alignment = 16 : i64} : memref<?xf32>, vector<4xf32>
 // CHECK: gpu.terminator
 
 // The same on sm_90a: a producer and consumers that meet at barriers, and nothing of mma.sync.
@@ -44,6 +45,8 @@
 // HOPPER: nvvm.wgmma.fence.aligned
 // HOPPER-COUNT-4: nvvm.wgmma.mma_async
 // HOPPER: nvvm.wgmma.commit.group.sync.aligned
+// HOPPER: gpu.shuffle xor
+// HOPPER: vector.store {{.*}} vector<4xf32>
 // HOPPER-NOT: nvgpu.mma.sync
 // HOPPER: gpu.terminator
 func.func @narrow(%x: tensor<256x512xbf16>, %w: tensor<256x512xbf16>, %init: tensor<256x256xf32>) -> tensor<256x256xf32> {

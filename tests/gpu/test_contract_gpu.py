@@ -169,6 +169,82 @@ def test_wgmma(equation: str, sizes: dict[str, int], type_: str) -> None:
     check(equation, sizes, type_, "emulator:sm_90a")
 
 
+def heads(type_: str, out: str, h: int, m: int, d: int, k: int) -> str:
+    """Heads of a projection, each row of them in another place, with a bias, a gate for each row and a residual."""
+    shapes = {"x": [m, k], "w": [h, d, k], "b": [h, d], "g": [m], "e": [m, h, d], "c": [h, m, d]}
+    types = {n: "x".join(map(str, size)) for n, size in shapes.items()}
+    types = {
+        n: f"tensor<{size}x{'f32' if n in 'bg' else out if n == 'c' else type_}>" for n, size in types.items()
+    }
+    dims = {"x": "m, k", "w": "h, d, k", "b": "h, d", "g": "m", "e": "m, h, d", "c": "h, m, d"}
+    map_ = {n: f"affine_map<(h, m, d, k) -> ({text})>" for n, text in dims.items()}
+    parallel, reduction = "#linalg.iterator_type<parallel>", "#linalg.iterator_type<reduction>"
+
+    def element(name: str, of: str) -> str:
+        kind = types[of].rpartition("x")[2][:-1]
+        return (
+            f'%{name} = "pit.element"(%{of}) {{map = {map_[of]}, compact = false}} : ({types[of]}) -> {kind}'
+        )
+
+    narrow = type_ != "f32"
+    widen = [f"%{n}w = arith.extf %{n} : {type_} to f32" if narrow else "" for n in ("xs", "ws", "es")]
+    last = "w" if narrow else ""
+    final = f"%t = arith.truncf %r : f32 to {out}" if out != "f32" else ""
+    return f"""
+func.func @main({", ".join(f"%{n}: {type_}" for n, type_ in types.items())}) -> {types["c"]} {{
+  %z = arith.constant 0.0 : f32
+  %q = "pit.contract"(%c) ({{
+    {element("xs", "x")}
+    {element("ws", "w")}
+    {widen[0]}
+    {widen[1]}
+    "pit.yield"(%xs{last}, %ws{last}) : (f32, f32) -> ()
+  }}, {{
+  ^bb0(%s: f32):
+    {element("bs", "b")}
+    {element("gs", "g")}
+    {element("es", "e")}
+    {widen[2]}
+    %p = arith.addf %s, %bs : f32
+    %o = arith.mulf %p, %gs : f32
+    %r = arith.addf %o, %es{last} : f32
+    {final}
+    "pit.yield"({"%t" if final else "%r"}) : ({out}) -> ()
+  }}) {{indexing_maps = [{map_["c"]}], iterator_types = [{", ".join([parallel] * 3 + [reduction])}], group = array<i64>,
+       block = array<i64>, compact = false, combine = "store"}} : ({types["c"]}) -> {types["c"]}
+  return %q : {types["c"]}
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("target", "type_", "out", "sizes"),
+    [
+        # As many at once as sixteen bytes have; of an odd number of columns one by one; of even numbers, two.
+        ("emulator:sm_90a", "bf16", "bf16", (3, 70, 24, 64)),
+        ("emulator:sm_90a", "f16", "f32", (2, 65, 100, 72)),
+        ("emulator", "bf16", "bf16", (2, 33, 40, 40)),
+        ("emulator", "bf16", "bf16", (2, 7, 33, 16)),
+        ("emulator", "f16", "f32", (1, 17, 66, 24)),
+        ("emulator", "f32", "f32", (2, 9, 36, 20)),
+    ],
+)
+def test_neighbours_pass_together(
+    target: str, type_: str, out: str, sizes: tuple[int, int, int, int]
+) -> None:
+    """Results, biases and residuals whose columns lie in several pieces of memory."""
+    h, m, d, k = sizes
+    rng = np.random.default_rng(4)
+    x, w, e = (rng.standard_normal(shape).astype(TYPES[type_]) for shape in ((m, k), (h, d, k), (m, h, d)))
+    b, g = (rng.standard_normal(shape).astype(np.float32) for shape in ((h, d), (m,)))
+    c = np.full((h, m, d), np.nan).astype(TYPES[out])
+    [actual] = cached(heads(type_, out, *sizes), target).run_numpy(x, w, b, g, e, c)
+    wide = [array.astype(float) for array in (x, w, b, g, e)]
+    sums = np.einsum("mk,hdk->hmd", wide[0], wide[1]) + wide[2][:, None]
+    expected = sums * wide[3][None, :, None] + wide[4].transpose(1, 0, 2)
+    limit = max(TOLERANCE[out], 1e-5)
+    np.testing.assert_allclose(actual.astype(float), expected, rtol=limit, atol=limit * k**0.5)
+
+
 ROWS = {"index": "segments = array<i64>, axis = array<i64: 0>, block = array<i64>", "group": ": 0"}
 RELU = "%r = arith.maximumf %s, %z : f32"
 

@@ -93,12 +93,12 @@ def side_of(staging: Staging, view: View) -> Axis | None:
 
 
 def outer_axes(staging: Staging, view: View) -> Iterator[Axis]:
-    """All other axes that the operand has."""
+    """All other axes that the operand has and that have more than one place."""
     frame = staging.frame
     depth, outer = frame.depth_axes[:-1], frame.outer
     begins: list[Coordinate] = [lambda _, step, n=n: step.outer[n] for n in range(len(depth))]
     begins += [lambda task, _, n=n: task.outer[n] for n in range(len(outer))]
     for axis, begin in zip((*depth, *outer), begins, strict=True):
-        stride = frame.stride_along(view, axis)
-        if stride != 0:
-            yield Axis(frame.extents[axis], stride, begin)
+        size, stride = frame.extents[axis], frame.stride_along(view, axis)
+        if stride != 0 and size != 1:
+            yield Axis(size, stride, begin)

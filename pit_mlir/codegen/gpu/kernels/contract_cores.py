@@ -46,12 +46,20 @@ class Operand:
         return Operand(staging.tile, buffer, staging.across)
 
 
+Run = tuple[Index, Sequence[ir.Value]]
+"""Sums of neighbouring columns, from a column on."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """The sums of a thread in one row of the tile: runs of neighbours, each from a column on."""
+    """The sums of a thread in one row of the tile: runs of neighbours.
+
+    In a fragment of tensor cores, four lanes share the row, `lane` among them: their runs follow each other.
+    """
 
     row: Index
-    runs: Sequence[tuple[Index, Sequence[ir.Value]]]
+    runs: Sequence[Run]
+    lane: ir.Value | None = None
 
 
 class Core(Protocol):
@@ -304,7 +312,7 @@ class MmaCore:
                     (add(inside, block * MMA_COLUMNS), mma.sums_of(sums[number * wide + block], half))
                     for block in range(wide)
                 ]
-                yield Row(place, runs)
+                yield Row(place, runs, lane)
 
 
 def multiply_add(left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:

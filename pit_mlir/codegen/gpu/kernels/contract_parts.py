@@ -36,11 +36,11 @@ def emit_parts(frame: Frame, chip: Chip, lowering: GpuLowering) -> None:
     with each(mul(product(extents), frame.fit)) as number:
         *outer, row, column = delinearize(number, extents)
 
-        def at(view: View) -> Index:
+        def at(view: View, _: int) -> Index:
             line = add(frame.outer_offset(view, outer), frame.along(view, frame.row_axes[0], row))
             return add(line, frame.column_offset(view, column))
 
-        store(frame, memref.load(sums, [number]), at)
+        store(frame, [memref.load(sums, [number])], at)
 
 
 def linear(place: list[Index], extents: list[Index]) -> Index:

@@ -280,6 +280,7 @@ class SpecializedKernel:
                     (add(column, 8 * block), [wgmma.sum_at(sums, block, half, inside) for inside in range(2)])
                     for block in range(self.tile.columns // 8)
                 ],
+                lane,
             )
             for half in range(2)
         ]
