@@ -1,18 +1,19 @@
 """What models are called under, and which tests are about another target than that of `$PIT_TARGET`."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 import torch
+from targets import ON_CPU
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leaves out what is about programs for the CPU where others are compiled."""
-    target = os.environ.get("PIT_TARGET", "cpu")
-    for item in items if target != "cpu" else []:
+    for item in [] if ON_CPU else items:
         if item.get_closest_marker("cpu"):
-            item.add_marker(pytest.mark.skip(reason=f"is about programs for the CPU, PIT_TARGET is {target}"))
+            item.add_marker(
+                pytest.mark.skip(reason="is about programs for the CPU, and $PIT_TARGET is another")
+            )
 
 
 @pytest.fixture

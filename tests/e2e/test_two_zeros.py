@@ -3,6 +3,7 @@
 import pytest
 import torch
 from expert_models import DIM, Combined, Gated, Loop
+from targets import ON_CPU
 from test_activations import FeedForward, assert_near, exact
 from torch import Tensor, nn
 from torch.nn import functional
@@ -87,8 +88,8 @@ def test_padding_and_relu() -> None:
     model = Block(Wide()).eval()
     x = torch.randn(3, 7, DIM)
     compiled = pit.compile(model, (x, torch.ones(3, 7).long()), sparsity=[pit.Padding("mask")])
-    # One index of rows, and lists for micro-tiles of 8, 16 and 32 of them.
-    assert compiled.ir.count('"pit.detect"') == 4
+    # One index of rows, and a list for micro-tiles of them: a CPU may choose those of 8, 16 or 32 at a call.
+    assert compiled.ir.count('"pit.detect"') == (4 if ON_CPU else 2)
     assert (compiled.explain().summary.listed, compiled.explain().summary.dense) == (1, 0)
     for mask in lengths(3, 7):
         assert_padded(compiled, model, x, mask)

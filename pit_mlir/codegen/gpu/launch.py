@@ -1,7 +1,7 @@
 """Kernels as regions: a `gpu.launch` on a line of blocks, what its threads are, shared memory, the lanes of a warp."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from pit_mlir.bindings import arith, gpu, ir, memref
@@ -83,6 +83,18 @@ def launch(blocks: Index, threads: int = THREADS, shared_bytes: int = 0) -> Iter
     with ir.InsertionPoint(block):
         yield Grid(op.operation, arguments[0], arguments[3], arguments[6], threads)
         gpu.terminator()
+
+
+@contextmanager
+def each_block(count: Index, threads: int = THREADS) -> Iterator[Grid]:
+    """Builds a launch of a block for each of `0 .. count`; inside, what a thread knows.
+
+    Where only the device knows `count`, the host launches as many as there may be: those behind the end do nothing.
+    """
+    with launch(count, threads) as grid, ExitStack() as stack:
+        if not isinstance(count, int):
+            stack.enter_context(build.when(build.is_less(grid.block, count)))
+        yield grid
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pit_mlir.bindings import arith, ir, math, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate
 from pit_mlir.codegen.build import Index, value, when
-from pit_mlir.codegen.gpu.launch import THREADS, Grid, launch, scan
+from pit_mlir.codegen.gpu.launch import THREADS, Grid, each_block, launch, scan
 from pit_mlir.codegen.gpu.live import BYTE, Bits
 from pit_mlir.codegen.index_buffers import as_i32
 
@@ -75,11 +75,8 @@ def is_large(bits: Bits, lists: Lists) -> bool:
 def count_parts(parts: Parts) -> None:
     """Builds the kernel that counts the set bits of each part."""
     assert parts.counts is not None
-    with launch(parts.count) as grid:
-        room = grid.shared([grid.warps], i32())
-        # The host launches as many blocks as there may be parts.
-        with when(build.is_less(grid.block, parts.count)):
-            count_part(grid, parts, room)
+    with each_block(parts.count) as grid:
+        count_part(grid, parts, grid.shared([grid.warps], i32()))
 
 
 def count_part(grid: Grid, parts: Parts, room: ir.Value) -> None:

@@ -14,7 +14,7 @@ from pit_mlir.codegen.gpu.kernels.attend_fma import Shape as FmaShape
 from pit_mlir.codegen.gpu.kernels.attend_mma import MmaTask
 from pit_mlir.codegen.gpu.kernels.attend_mma import Shape as MmaShape
 from pit_mlir.codegen.gpu.kernels.attend_task import Widths
-from pit_mlir.codegen.gpu.launch import SHARED_BYTES, launch
+from pit_mlir.codegen.gpu.launch import SHARED_BYTES, each_block
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.dialect.attend import AttendOp
 from pit_mlir.dialect.location import location_text
@@ -40,7 +40,7 @@ def lower_attend(operation: ir.Operation, lowering: GpuLowering) -> None:
     shape = mma or fma
     assert shape is not None
     blocks = build.ceil_div(queries, shape.tile)
-    with launch(build.mul(build.product(extents), blocks), shape.threads) as grid:
+    with each_block(build.mul(build.product(extents), blocks), shape.threads) as grid:
         *point, block = build.delinearize(grid.block, [*extents, blocks])
         if isinstance(shape, MmaShape):
             task = MmaTask(attention, point, widths, grid, shape)

@@ -7,7 +7,7 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate_like, give, private_copy, read, sizes
 from pit_mlir.codegen.build import Index, value
-from pit_mlir.codegen.gpu.launch import THREADS, barrier, each, launch
+from pit_mlir.codegen.gpu.launch import THREADS, barrier, each, each_block
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.dialect.bodies import inlined
 
@@ -111,7 +111,7 @@ def by_blocks(scan: Scan) -> None:
     """As many elements at once as a block has threads: in shared memory each is combined with those 1, 2, 4, .. before
     it, and all with the last one of the elements before."""
     type_ = ir.MemRefType(scan.result.type).element_type
-    with launch(build.product(scan.others)) as grid:
+    with each_block(build.product(scan.others)) as grid:
         row = build.delinearize(grid.block, scan.others)
         room = grid.shared([THREADS], type_)
         mine = [value(grid.thread)]

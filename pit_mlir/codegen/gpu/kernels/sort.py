@@ -11,7 +11,7 @@ from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate, allocate_like, give, read, sizes
 from pit_mlir.codegen.build import Index, truth, truth_type, value
-from pit_mlir.codegen.gpu.launch import barrier, launch
+from pit_mlir.codegen.gpu.launch import barrier, each_block
 from pit_mlir.codegen.gpu.lowering import GpuLowering
 from pit_mlir.dialect.bodies import inlined
 
@@ -68,7 +68,7 @@ def lower_sort(op: ir.Operation, lowering: GpuLowering) -> None:
     i32 = ir.IntegerType.get_signless(32)
     places = allocate([build.mul(rows, room)], i32) if shared is None else None
     threads = min(max(room // 2, FEWEST_THREADS), MOST_THREADS) if isinstance(room, int) else MOST_THREADS
-    with launch(rows, threads) as grid:
+    with each_block(rows, threads) as grid:
         point: list[Index] = [0] * len(extents)
         for dim, coordinate in zip(
             others, build.delinearize(grid.block, [extents[d] for d in others]), strict=True
