@@ -42,6 +42,52 @@ func.func @sum_of_columns(%x: memref<64x1000xf32>, %y: memref<1000xf32>) {
 
 // -----
 
+// Long sums of columns: threads for parts of each, then a warp combines the parts of a column.
+
+// CHECK-LABEL: func.func @long_sum_of_columns
+// CHECK: %[[PARTS:.*]] = memref.alloc(%{{.*}}) : memref<?xf32>
+// CHECK: gpu.launch
+// CHECK-NOT: gpu.shuffle
+// CHECK: memref.store {{.*}}, %[[PARTS]]
+// CHECK: gpu.launch
+// CHECK: memref.load %[[PARTS]]
+// CHECK-COUNT-5: gpu.shuffle xor
+// CHECK: memref.store {{.*}} : memref<1000xf32>
+func.func @long_sum_of_columns(%x: memref<65536x1000xf32>, %y: memref<1000xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(c, r) -> (r, c)>, affine_map<(c, r) -> (c)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<65536x1000xf32>) outs(%y : memref<1000xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  }
+  return
+}
+
+// -----
+
+// One sum of all: blocks for parts, whose threads meet in shared memory.
+
+// CHECK-LABEL: func.func @sum_of_all
+// CHECK: gpu.launch
+// CHECK: gpu.shuffle xor
+// CHECK: gpu.barrier
+// CHECK: gpu.launch
+// CHECK: gpu.shuffle xor
+// CHECK: memref.store {{.*}} : memref<f32>
+func.func @sum_of_all(%x: memref<1024x1000xf32>, %y: memref<f32>) {
+  linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> ()>],
+                  iterator_types = ["reduction", "reduction"]}
+      ins(%x : memref<1024x1000xf32>) outs(%y : memref<f32>) {
+  ^bb0(%a: f32, %o: f32):
+    %t = arith.addf %a, %o : f32
+    linalg.yield %t : f32
+  }
+  return
+}
+
+// -----
+
 // Parallel loops are grids; a loop whose trips depend on each other is a kernel of one thread.
 
 // CHECK-LABEL: func.func @loops

@@ -3,26 +3,25 @@
 from collections.abc import Sequence
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.buffers import has_unit_stride, load, store
+from pit_mlir.codegen.buffers import has_unit_stride
 from pit_mlir.codegen.build import (
     Index,
     add,
-    ceil_div,
     delinearize,
-    fold,
     is_less,
     loop,
-    minimum,
     mul,
     product,
     when,
 )
 from pit_mlir.codegen.fastmath import relax
 from pit_mlir.codegen.gpu.block_sums import LONGEST_OF_WARP, across_block, partial_buffers
-from pit_mlir.codegen.gpu.bodies import Combination, combinations, copy_body
+from pit_mlir.codegen.gpu.bodies import Combination, combinations
+from pit_mlir.codegen.gpu.cut_sums import blocks_for, cut_of, emit_cut
 from pit_mlir.codegen.gpu.elementwise import emit_elementwise
-from pit_mlir.codegen.gpu.launch import MOST_BLOCKS, THREADS, WARP, across_warp, each, launch
+from pit_mlir.codegen.gpu.launch import THREADS, WARP, across_warp, each, launch
 from pit_mlir.codegen.gpu.sizes import device_extents
+from pit_mlir.codegen.gpu.terms import fold_terms, initial_values, place, store_values
 from pit_mlir.codegen.nest import Nest, collapsed, mentions, ordered_as_output
 
 SHORTEST_LINE = 16
@@ -40,7 +39,13 @@ def emit(nest: Nest) -> None:
         emit_elementwise(nest, outer)
         return
     combined = combinations(nest)
-    if combined is not None and is_along_lanes(nest, outer, reductions):
+    if combined is None:
+        emit_serial(nest, outer, reductions)
+        return
+    cut = cut_of(nest, outer, reductions, along_lanes=is_along_memory(nest, reductions))
+    if cut is not None:
+        emit_cut(nest, outer, reductions, combined, cut)
+    elif is_along_lanes(nest, outer, reductions):
         emit_lanes(nest, outer, reductions, combined)
     else:
         emit_serial(nest, outer, reductions)
@@ -52,6 +57,12 @@ def is_along_lanes(nest: Nest, outer: Sequence[int], reductions: Sequence[int]) 
     terms = product([size for size in extents if isinstance(size, int)])
     if all(isinstance(size, int) for size in extents) and isinstance(terms, int) and terms < SHORTEST_LINE:
         return False
+    points = product([nest.extents[d] for d in outer])
+    return is_along_memory(nest, reductions) or (isinstance(points, int) and points < THREADS)
+
+
+def is_along_memory(nest: Nest, reductions: Sequence[int]) -> bool:
+    """Whether the terms of a point are neighbours in memory."""
     inner = reductions[-1]
     inputs = list(zip(nest.operands, nest.maps, strict=True))[: nest.inputs]
     along = [
@@ -59,8 +70,7 @@ def is_along_lanes(nest: Nest, outer: Sequence[int], reductions: Sequence[int]) 
         for operand, map_ in inputs
         if isinstance(operand.type, ir.MemRefType) and any(mentions(e, inner) for e in map_.results)
     ]
-    points = product([nest.extents[d] for d in outer])
-    return any(along) or (isinstance(points, int) and points < THREADS)
+    return any(along)
 
 
 def emit_serial(nest: Nest, outer: Sequence[int], reductions: Sequence[int]) -> None:
@@ -101,59 +111,3 @@ def emit_lanes(
                 initial = initial_values(nest, coordinates)
                 finals = [one.apply(a, b) for one, a, b in zip(combined, initial, whole, strict=True)]
                 store_values(nest, coordinates, finals)
-
-
-def blocks_for(points: Index, per_block: int) -> Index:
-    """Blocks that take `per_block` of `points` at a time."""
-    return minimum(ceil_div(points, per_block), MOST_BLOCKS)
-
-
-def fold_terms(
-    nest: Nest,
-    reductions: Sequence[int],
-    coordinates: list[Index],
-    accumulators: Sequence[ir.Value],
-    start: Index,
-    step: Index,
-) -> list[ir.Value]:
-    """The accumulators after the terms of one point: those of the last iterator from `start` in strides of `step`."""
-    if not reductions:
-        return run(nest, coordinates, accumulators)
-    iterator, *inside = reductions
-
-    def body(counter: ir.Value, values: list[ir.Value]) -> list[ir.Value]:
-        coordinates[iterator] = counter
-        return fold_terms(nest, inside, coordinates, values, start, step)
-
-    low, stride = (0, 1) if inside else (start, step)
-    return fold(low, nest.extents[iterator], stride, accumulators, body)
-
-
-def run(nest: Nest, coordinates: Sequence[Index], accumulators: Sequence[ir.Value]) -> list[ir.Value]:
-    """The body at one point."""
-    inputs = list(zip(nest.operands, nest.maps, strict=True))[: nest.inputs]
-    arguments = list(nest.body.arguments)
-    known: dict[ir.Value, ir.Value] = dict(zip(arguments[nest.inputs :], accumulators, strict=True))
-    for argument, (operand, map_) in zip(arguments, inputs, strict=False):
-        if any(True for _ in argument.uses):
-            known[argument] = load(operand, map_, coordinates)
-    return copy_body(nest.body, known, coordinates)
-
-
-def place(coordinates: list[Index], iterators: Sequence[int], values: Sequence[Index]) -> None:
-    """Sets the coordinates of `iterators`."""
-    for iterator, value in zip(iterators, values, strict=True):
-        coordinates[iterator] = value
-
-
-def initial_values(nest: Nest, coordinates: Sequence[Index]) -> list[ir.Value]:
-    """What the outputs hold at a point."""
-    outputs = list(zip(nest.operands, nest.maps, strict=True))[nest.inputs :]
-    return [load(operand, map_, coordinates) for operand, map_ in outputs]
-
-
-def store_values(nest: Nest, coordinates: Sequence[Index], values: Sequence[ir.Value]) -> None:
-    """Writes the outputs at a point."""
-    outputs = list(zip(nest.operands, nest.maps, strict=True))[nest.inputs :]
-    for value, (operand, map_) in zip(values, outputs, strict=True):
-        store(value, operand, map_, coordinates)
