@@ -17,14 +17,10 @@ DENSE = "dense"
 
 @dataclass(frozen=True)
 class Term(Generic[N]):
-    """Work of `unit`, named as in the tile database, done as often as the product of `times` says.
-
-    What is done `meanwhile` counts only as far as it takes longer.
-    """
+    """Work of `unit`, named as in the tile database, done as often as the product of `times` says."""
 
     unit: str
     times: tuple[N, ...]
-    meanwhile: "Term[N] | None" = None
 
 
 def dead_share(zeros: float, granularity: int, micro_tile: int) -> float:
@@ -63,7 +59,8 @@ class Listed(Generic[N]):
     To make the lists, `left` elements are looked at and each of `possible` entries is written or not. Then elements of
     rows are packed: `whole` ones are read in order and what is live is kept, `gathered` ones are taken one by one,
     `row` ones lie together. So are those of columns, `packed` ones; `lying` ones are read where they lie, once for each
-    entry, `missed` of them from memory. `multiplied` products are added up. `far` bytes of all else come from memory.
+    entry, `missed` ones for the first time, from memory. `multiplied` products are added up. `far` bytes of all else
+    come from memory.
     """
 
     micro_tile: int
@@ -90,8 +87,8 @@ def listed_terms(work: Listed[N]) -> list[Term[N]]:
         Term("row", (work.row,)),
         Term(unit_of_column(turned=work.turned, pairs=False), (work.packed,)),
         Term("lying", (work.lying,)),
-        # The columns of the next panel are asked for while this one is multiplied.
-        Term(unit_of_step(work.micro_tile), (work.multiplied,), Term("missed", (work.missed,))),
+        Term("missed", (work.missed,)),
+        Term(unit_of_step(work.micro_tile), (work.multiplied,)),
         Term("far", (work.far,)),
     ]
 
@@ -170,4 +167,4 @@ def price_of(term: Term[int] | Term[float], costs: Mapping[str, float]) -> float
     amount = costs[term.unit]
     for factor in term.times:
         amount *= factor
-    return amount if term.meanwhile is None else max(amount, price_of(term.meanwhile, costs))
+    return amount

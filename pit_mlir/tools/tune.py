@@ -7,7 +7,7 @@ Each run is a contraction that is forced to follow one list, or none. What it ta
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import ml_dtypes
 import numpy
@@ -19,7 +19,6 @@ from pit_mlir.analysis.cover import (
     dense_terms,
     listed_terms,
     parts_terms,
-    price,
     streamed_terms,
 )
 from pit_mlir.analysis.tiles import LEAST, MOST, UNITS
@@ -42,24 +41,22 @@ SWEEPS, ROUNDS = 4, 3
 """All is measured so many times over, each time so often."""
 PRIOR = 0.3
 """How much the costs known before weigh, against a run: they decide only what no run tells apart."""
-PASSES = 3
-"""Enough for the question what takes longer to be settled."""
 STEPS = 1000
 """Enough for the costs to stand still in their third digit."""
 SPREAD = 0.25
 """Sweeps that differ by more than this share are not trusted."""
 
 PRODUCT = """
-func.func @main(%a: tensor<?x?x{type}>, %b: tensor<?x?x{type}>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
+func.func @main(%a: {rows}, %b: {columns}, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {{
   %zero = arith.constant 0.0 : f32
   %z = linalg.fill ins(%zero : f32) outs(%c : tensor<?x?xf32>) -> tensor<?x?xf32>
   %I = "pit.detect"(%a) {{segments = array<i64: 0>, axis = array<i64: 1>, block = array<i64: 0>, micro_tile = 0 : i64}}
-      : (tensor<?x?x{type}>) -> !pit.index
+      : ({rows}) -> !pit.index
   %r = "pit.generic"(%z, %I) ({{
   ^bb0(%acc: f32):
-    %x = "pit.element"(%a) {{map = affine_map<(m, n, k) -> (m, k)>, compact = false}} : (tensor<?x?x{type}>) -> {type}
-    %y = "pit.element"(%b) {{map = affine_map<(m, n, k) -> ({columns})>, compact = false}}
-        : (tensor<?x?x{type}>) -> {type}
+    %x = "pit.element"(%a) {{map = affine_map<(m, n, k) -> (m, k)>, compact = false}} : ({rows}) -> {type}
+    %y = "pit.element"(%b) {{map = affine_map<(m, n, k) -> ({order})>, compact = false}}
+        : ({columns}) -> {type}
 {factors}
     %s = arith.addf %acc, %p : f32
     "pit.yield"(%s) : (f32) -> ()
@@ -72,9 +69,10 @@ F32 = "    %p = arith.mulf %x, %y : f32"
 BF16 = """    %u = arith.extf %x : bf16 to f32
     %v = arith.extf %y : bf16 to f32
     %p = arith.mulf %u, %v : f32"""
-LAYOUTS = {"kn": "k, n", "nk": "n, k"}
+LAYOUTS = {"kn": ("k, n", "{steps}x?"), "nk": ("n, k", "?x{steps}")}
+"""How columns are addressed, and their sizes: the depth is known, as in a model, and so whether it is even."""
 
-COMMON = {"call": 2e7, "result": 250.0}
+COMMON = {"call": 3e8, "result": 250.0}
 """What is in each run whatever is chosen, and about what it costs: the call, and an element of the result."""
 
 
@@ -129,7 +127,7 @@ class Measured:
 LISTED_SHAPES = (
     *(Shape(2048, 2048, 512, period) for period in (1, 2, 8, 24, 100)),
     *(Shape(2048, 2048, 64, period) for period in (2, 24, 100)),
-    *(Shape(256, 4096, 1024, period) for period in (2, 8, 100)),
+    *(Shape(256, 4096, 1024, period) for period in (2, 4, 8, 20, 100)),
 )
 """From rows that fill the last-level cache to some that leave it to the columns; each way to pack either."""
 WIDE_SHAPES = tuple(Shape(2048, 2048, 16, period) for period in (2, 8, 24, 100))
@@ -145,10 +143,10 @@ PARTS_SHAPES = tuple(
     for rows, steps, columns in ((2048, 2048, 512), (256, 4096, 1024), (2048, 2048, 64))
     for period in (2, 8, 100)
 )
-FEW_LISTED_SHAPES = tuple(Shape(16, 2048, 4096, period) for period in (2, 8, 100))
+FEW_LISTED_SHAPES = tuple(Shape(16, 4096, 4096, period) for period in (2, 4, 8, 20, 100))
 """Few rows, which ask for columns here and there in memory."""
-FEW_SHAPES = (Shape(1, 2048, 4096), Shape(4, 2048, 4096), Shape(16, 2048, 4096))
-"""Rows that are so few that columns are streamed: up to 16 of those across the depth, up to 32 of those along it."""
+FEW_SHAPES = tuple(Shape(rows, 4096, 4096) for rows in (1, 4, 16, 32))
+"""Rows that are so few that columns are streamed."""
 CASES: tuple[tuple[Form, tuple[Shape, ...]], ...] = (
     *((Form("f32", "kn", f"{height}x1"), LISTED_SHAPES) for height in HEIGHTS),
     *((Form("f32", "nk", f"{height}x1"), (*LISTED_SHAPES[:3], *WIDE_SHAPES)) for height in HEIGHTS),
@@ -163,6 +161,8 @@ CASES: tuple[tuple[Form, tuple[Shape, ...]], ...] = (
     (Form("bf16", "kn", "dense"), DENSE_SHAPES),
     (Form("bf16", "nk", "dense"), DENSE_SHAPES),
 )
+PROGRAMS = dict.fromkeys((form, shape.steps) for form, shapes in CASES for shape in shapes)
+"""What is compiled for them."""
 
 
 def terms_of(form: Form, shape: Shape) -> list[Term[int]]:
@@ -197,7 +197,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
             -(-TASKS_PER_THREAD * host().threads // tasks),
             -(-shape.rows // BYTES_OF_SUMS // (4 * COLUMNS_OF_TASK)),
         )
-        entries = places // shape.period
+        entries = int(places / shape.period)
         packed = min(entries * WORD, shape.steps * pieces)
         return parts_terms(
             entries,
@@ -212,7 +212,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
             turned=form.is_turned,
         )
     possible = -(-shape.rows // form.height) * shape.steps
-    entries = possible // shape.period
+    entries = int(possible / shape.period)
     once, often = (count * panels(shape) for count in (shape.steps, entries))
     in_blocks = form.height <= MOST_ROWS
     is_whole = in_blocks and moves_together(host()) and entries * COMPRESSED >= possible
@@ -232,7 +232,7 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
             row=0,
             packed=0 if is_lying else once if is_shared else often,
             lying=lying,
-            missed=number(missed(lying, entries, possible, of_columns, cache)),
+            missed=number(missed(lying, shape.steps * shape.columns, of_columns, cache)),
             multiplied=often * multiplied_rows(form),
             far=far_of(read, 0) + moves * far_of(0, entries),
             turned=form.is_turned,
@@ -260,10 +260,16 @@ def panels(shape: Shape) -> int:
     return -(-shape.columns // width) * width
 
 
-def build(form: Form) -> Program:
-    """The program of `form`."""
-    factors = F32 if form.type == "f32" else BF16
-    text = PRODUCT.format(type=form.type, columns=LAYOUTS[form.layout], factors=factors)
+def build(form: Form, steps: int) -> Program:
+    """The program of `form` for a depth of so many `steps`."""
+    order, sizes = LAYOUTS[form.layout]
+    text = PRODUCT.format(
+        type=form.type,
+        order=order,
+        rows=f"tensor<?x{steps}x{form.type}>",
+        columns=f"tensor<{sizes.format(steps=steps)}x{form.type}>",
+        factors=F32 if form.type == "f32" else BF16,
+    )
     with make_context(), ir.Location.unknown():
         module = ir.Module.parse(text)
         SelectTiles(form.choice).run(module.operation, Report())
@@ -289,15 +295,11 @@ def measure(advance: Callable[[str], None], sweeps: int = SWEEPS) -> list[Measur
     All threads work, as in calls: they share memory and the last-level cache. A unit is what one of them takes. Sweeps
     are seconds apart, so that what else the machine does does not fall on the same runs.
     """
-    programs: list[Program] = []
-    for form, _ in CASES:
-        programs.append(build(form))
+    programs: dict[tuple[Form, int], Program] = {}
+    for form, steps in PROGRAMS:
+        programs[form, steps] = build(form, steps)
         advance("compiling")
-    runs = [
-        (form, shape, program)
-        for (form, shapes), program in zip(CASES, programs, strict=True)
-        for shape in shapes
-    ]
+    runs = [(form, shape, programs[form, shape.steps]) for form, shapes in CASES for shape in shapes]
     taken: list[list[float]] = [[] for _ in runs]
     elsewhere = numpy.zeros(2 * host().l3_bytes, numpy.uint8)
     for _ in range(sweeps):
@@ -326,7 +328,7 @@ def timed(program: Program, given: Sequence[numpy.ndarray], elsewhere: numpy.nda
 
 def steps_of(sweeps: int = SWEEPS) -> int:
     """How often `measure` advances."""
-    return len(CASES) + sweeps * sum(len(shapes) for _, shapes in CASES)
+    return len(PROGRAMS) + sweeps * sum(len(shapes) for _, shapes in CASES)
 
 
 def spread_of(times: Sequence[float]) -> float:
@@ -334,32 +336,12 @@ def spread_of(times: Sequence[float]) -> float:
     return statistics.median(times) / min(times) - 1
 
 
-def solve(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, float]:
+def solve(runs: Sequence[Measured], shipped: Mapping[str, float]) -> dict[str, float]:
     """The costs with which the terms of all `runs` come closest to what they took, in shares of it.
 
-    Units that no run tells apart stay as they are `known`, in proportion. What takes longer of what is done at a
-    time is known when the costs are: they are solved for again with those that were found.
+    Units that no run tells apart stay as they are `shipped`, in proportion.
     """
-    found = {**known, **COMMON}
-    for _ in range(PASSES):
-        now = found
-        longest = [replace(run, terms=[longer(term, now) for term in run.terms]) for run in runs]
-        found = solve_sums(longest, {**known, **COMMON})
-    return {unit: min(max(cost, LEAST), MOST) for unit, cost in found.items() if unit in UNITS}
-
-
-def longer(term: Term[int], costs: Mapping[str, float]) -> Term[int]:
-    """`term`, or what is done meanwhile where that takes longer."""
-    other = term.meanwhile
-    return (
-        term
-        if other is None or price([other], costs) <= price([replace(term, meanwhile=None)], costs)
-        else other
-    )
-
-
-def solve_sums(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str, float]:
-    """The costs, of all units that are `known`, for terms that are added up."""
+    known = {**shipped, **COMMON}
     units = list(known)
     rows: list[list[float]] = []
     wanted: list[float] = []
@@ -376,7 +358,8 @@ def solve_sums(runs: Sequence[Measured], known: Mapping[str, float]) -> dict[str
         rows.append([PRIOR * (number == other) for other in range(len(units))])
         wanted.append(PRIOR)
     found = least_squares(numpy.array(rows), numpy.array(wanted))
-    return {unit: float(scale * known[unit]) for unit, scale in zip(units, found, strict=True)}
+    costs = {unit: float(scale * known[unit]) for unit, scale in zip(units, found, strict=True)}
+    return {unit: min(max(costs[unit], LEAST), MOST) for unit in UNITS}
 
 
 def least_squares(matrix: numpy.ndarray, wanted: numpy.ndarray) -> numpy.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pit_mlir.analysis import tiles
-from pit_mlir.analysis.cover import Listed, Term, dead_share, dense_terms, listed_terms, price
+from pit_mlir.analysis.cover import Listed, dead_share, dense_terms, listed_terms, price
 from pit_mlir.analysis.tiles import (
     MEASURED,
     SHIPPED,
@@ -23,7 +23,7 @@ from pit_mlir.analysis.tiles import (
 )
 from pit_mlir.codegen.cpu.contract_choice import missed
 from pit_mlir.errors import InputError
-from pit_mlir.tools.tune import CASES, COMMON, Measured, longer, solve, terms_of
+from pit_mlir.tools.tune import CASES, COMMON, Measured, solve, terms_of
 
 HEIGHTS = (8, 16, 32)
 COSTS = {
@@ -126,21 +126,12 @@ def test_more_zeros_never_bring_dense_back(granularity: int, few: float, more: f
 
 
 def test_columns_that_come_from_memory() -> None:
-    """None of what a fourth of the cache holds; of more the rest, half of it where all steps are listed."""
+    """None of what a fourth of the cache holds; of more the rest, each element once."""
     cache = 32 << 20
-    assert missed(1 << 20, 1, 1000, cache // 4, cache) == 0
-    assert missed(1 << 20, 0, 1000, cache, cache) == 3 << 18
-    assert missed(1 << 20, 1000, 1000, cache, cache) == 3 << 17
-    assert missed(0, 0, 0, 0, cache) == 0
-
-
-def test_what_is_done_meanwhile_counts_as_far_as_it_is_longer() -> None:
-    waiting = Term("missed", (10,))
-    prices = {"missed": 3.0, "listed_8": 1.0}
-    assert price([Term("listed_8", (20,), waiting)], prices) == 30.0
-    assert price([Term("listed_8", (50,), waiting)], prices) == 50.0
-    assert longer(Term("listed_8", (20,), waiting), prices).unit == "missed"
-    assert longer(Term("listed_8", (50,), waiting), prices).unit == "listed_8"
+    assert missed(1 << 20, 1 << 21, cache // 4, cache) == 0
+    assert missed(1 << 20, 1 << 23, cache, cache) == 3 << 18
+    assert missed(1 << 30, 1 << 23, cache, cache) == 3 << 21
+    assert missed(0, 0, 0, cache) == 0
 
 
 def test_costs_are_found_again() -> None:
@@ -176,8 +167,8 @@ def test_what_was_measured_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("{", "is damaged"),
         ("[]", "has format"),
-        ('{"format": 99}', "has format 99, expected 3"),
-        ('{"format": 3, "machine": "x", "costs": {"dense": 1}}', "must have for each of"),
+        ('{"format": 99}', "has format 99, expected 4"),
+        ('{"format": 4, "machine": "x", "costs": {"dense": 1}}', "must have for each of"),
         ("nan", "must have for each of"),
         ("other", "is of 'other'"),
     ],
@@ -187,7 +178,7 @@ def test_files_that_are_of_no_use(
 ) -> None:
     """They are told, with what to do, and what is shipped is used."""
     monkeypatch.setenv("PIT_CACHE_DIR", str(tmp_path))
-    whole = {"format": 3, "machine": machine_name(), "costs": dict(shipped().costs)}
+    whole = {"format": 4, "machine": machine_name(), "costs": dict(shipped().costs)}
     if text == "nan":
         text = json.dumps({**whole, "costs": {**shipped().costs, "dense": float("nan")}})
     if text == "other":

@@ -43,11 +43,12 @@ ROWS_OF_TASK = 128
 """Rows of a task: columns that one block brought into the second-level cache serve 16 blocks of 8."""
 COLUMNS_OF_TASK = 1024
 """Columns of a task: the sums of 128 rows are half of a second-level cache of 1 MiB."""
-PACKED = 4
-"""One entry of this many must be listed for columns to be packed where they can be read as they lie.
-
-Measured at 4096 x 512 x 4096, 1x1, 4x1, 8x1: packing wins a tenth where all is listed, and loses below a fourth.
-"""
+PACKED = 3
+"""One entry of this many must be listed for columns to be packed where they can be read as they lie: of 4 MiB of them
+packing wins a tenth where a third is listed, of 16 MiB it loses a fourth there."""
+STREAMS = 16
+"""Steps of columns that are read where they lie, before the next ones: each is a stream of its own, and a processor
+foresees no more. 256 x 4096 x 1024, 1 of 10 blocks of 8 rows: 3.9 ms with 32, 5.9 with 64, 2.5 with 16."""
 COMPRESSED = 32
 """One entry of this many must be listed for rows to be read whole: twice in a cache line, and it is read anyway."""
 MOST_ROWS = 32
@@ -248,22 +249,28 @@ class BlocksForm(PackedForm):
         tile, is_first = self.tile, compare("eq", first, 0)
         blocks, panels = ceil_div(task.rows, self.block), ceil_div(task.columns, tile.width)
 
-        def with_panel(number: Index, panel: Index, view: View | None) -> None:
+        def packed_block(number: Index) -> Block:
             block = self.block_of(task, number).steps(first, self.at_once)
-            block = block if packing is None else packing.packed(block, number, first)
-            # A block without entries has sums as well, which are 0.
-            with when(arith.ori(is_first, compare("sgt", block.listed, 0))):
-                self.multiply_block(block, buffers, panel, is_first, view)
+            return block if packing is None else packing.packed(block, number, first)
 
         def panel_by_panel() -> None:
             # What one block brought into the cache serves the others.
             with loop(0, panels) as panel, loop(0, blocks) as number:
-                with_panel(number, panel, None)
+                block = packed_block(number)
+                # A block without entries has sums as well, which are 0.
+                with when(arith.ori(is_first, compare("sgt", block.listed, 0))):
+                    self.multiply_block(block, 0, buffers, panel, is_first, None)
 
         def block_by_block() -> None:
-            # Each block asks for columns of its own, which lie together.
-            with loop(0, blocks) as number, loop(0, panels) as panel:
-                with_panel(number, panel, columns.view)
+            # Each block asks for columns of its own, which lie together: a few streams that a processor follows.
+            with loop(0, blocks) as number:
+                block = packed_block(number)
+                steps = maximum(block.listed, select(is_first, 1, 0))
+                with loop(0, steps, STREAMS) as step, loop(0, panels) as panel:
+                    is_fresh = arith.andi(is_first, compare("eq", step, 0))
+                    self.multiply_block(
+                        block.steps(step, STREAMS), step, buffers, panel, is_fresh, columns.view
+                    )
 
         if columns.is_packed is None:
             panel_by_panel()
@@ -271,9 +278,18 @@ class BlocksForm(PackedForm):
             either(columns.is_packed, panel_by_panel, block_by_block)
 
     def multiply_block(
-        self, block: "Block", buffers: Buffers, panel: Index, fresh: ir.Value, view: View | None
+        self,
+        block: "Block",
+        step: Index,
+        buffers: Buffers,
+        panel: Index,
+        fresh: ir.Value,
+        view: View | None,
     ) -> None:
-        """Adds the product of `block` and panel `panel` of the columns, shared ones or those of `view`, to the sums."""
+        """Adds the product of `block` and panel `panel` of the columns, shared ones or those of `view`, to the sums.
+
+        The entries of the block are packed from `step` of their lines on.
+        """
         tile, kernel = self.tile, self.kernel
         name = ir.FlatSymbolRefAttr.get(kernel.get(self.frame.module))
         if view is None:
@@ -289,7 +305,13 @@ class BlocksForm(PackedForm):
         with loop(0, minimum(self.padded, rounded(block.task.rows, kernel.rows)), kernel.rows) as row:
             place = add(block.place, row)
             sums = add(mul(panel, buffers.sums_pitch), mul(place, tile.width))
-            arguments = [buffers.rows, value(mul(place, tile.pitch)), columns, value(first), buffers.sums]
+            arguments = [
+                buffers.rows,
+                value(add(mul(place, tile.pitch), step)),
+                columns,
+                value(first),
+                buffers.sums,
+            ]
             arguments += [value(sums), value(block.listed), fresh, block.entries.buffer]
             arguments += [value(block.entries.base), value(distance), *map(value, ahead)]
             func.CallOp([], name, arguments)

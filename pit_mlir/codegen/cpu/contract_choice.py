@@ -37,13 +37,7 @@ from pit_mlir.codegen.build import (
     sub,
     value,
 )
-from pit_mlir.codegen.cpu.contract_blocks import (
-    COLUMNS_OF_TASK,
-    BlocksForm,
-    packs_columns,
-    plain_columns,
-    reads_whole,
-)
+from pit_mlir.codegen.cpu.contract_blocks import BlocksForm, packs_columns, plain_columns, reads_whole
 from pit_mlir.codegen.cpu.contract_columns import is_zero
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, parts_form, sides, skinny_form
@@ -165,7 +159,10 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
         if plain_columns(frame) is not None and not is_panelled(frame):
             is_packed = packs_columns(frame, listed)
             work = replace(work, packed=select(is_packed, once, 0), lying=select(is_packed, 0, often))
-            work = replace(work, missed=missed_columns(frame, work.lying, listed))
+            once_read = missed(
+                work.lying, mul(steps, frame.columns), bytes_of_columns(frame), frame.host.l3_bytes
+            )
+            work = replace(work, missed=once_read)
             moved = select(is_packed, moved, 0)
         moved = mul(moved, MOVES_OF_PACKED)
     return replace(work, far=add(far_of_rows(frame, work, elements), moved))
@@ -200,31 +197,13 @@ def far(read: Index, whole: Index, cache: int) -> Index:
     return floor_div(mul(read, minimum(maximum(sub(whole, quarter), 0), quarter)), quarter)
 
 
-def missed_columns(frame: Frame, reads: Index, listed: Index) -> Index:
-    """Of `reads` of elements of the columns where they lie, for `listed` entries, those that come from memory.
+def missed(reads: Index, elements: Index, whole: Index, cache: int) -> Index:
+    """Of `reads` of a tensor of so many `elements`, `whole` bytes, those that come from memory: each element once.
 
-    Each element does once; later ones read what is left of the columns of a task, which all rows ask for in turn.
+    Later reads find it in a cache; so do first ones what a fourth of the last-level cache has room for.
     """
-    cache, whole, possible = frame.host.l3_bytes, bytes_of_columns(frame), product(frame.group_extents)
-    first = minimum(reads, mul(depth_of(frame), frame.columns))
-    of_task = product(
-        [bytes_of(frame.factors.columns, frame), minimum(frame.columns, COLUMNS_OF_TASK), depth_of(frame)]
-    )
-    return add(
-        missed(first, listed, possible, whole, cache),
-        missed(sub(reads, first), listed, possible, of_task, cache),
-    )
-
-
-def missed(reads: Index, entries: Index, possible: Index, whole: Index, cache: int) -> Index:
-    """Of `reads` of a tensor of `whole` bytes, here and there, those that come from memory.
-
-    A fourth of the last-level cache has room for it. `entries` of `possible` steps are listed: where all are, they are
-    neighbours, which memory gives twice as fast.
-    """
-    reads = sub(reads, floor_div(mul(floor_div(reads, 2), entries), maximum(possible, 1)))
     over, all_ = (floor_div(size, BYTES_AT_ONCE) for size in (maximum(sub(whole, cache // 4), 0), whole))
-    return floor_div(mul(reads, over), maximum(all_, 1))
+    return floor_div(mul(minimum(reads, elements), over), maximum(all_, 1))
 
 
 def bytes_of(factor: Factor, frame: Frame) -> int:
@@ -303,18 +282,10 @@ def streamed(frame: Frame, side: Frame, high: Index, steps: Index) -> list[Term[
 
 def price(terms: Sequence[Term[Index]]) -> Cost:
     """What `terms` cost."""
-    known, nothing = costs(), cast(Index, 0)
-    found = dict.fromkeys(PHASES, nothing)
-
-    def count(term: Term[Index], done: Index) -> None:
-        """Adds `term`, of which so much is done already."""
-        phase, cost = phase_of(term.unit), mul(product(term.times), round(known[term.unit] * PARTS))
-        found[phase] = add(found[phase], maximum(sub(cost, done), 0))
-        if term.meanwhile is not None:
-            count(term.meanwhile, cost)
-
+    known, found = costs(), dict.fromkeys(PHASES, cast(Index, 0))
     for term in terms:
-        count(term, 0)
+        phase, cost = phase_of(term.unit), mul(product(term.times), round(known[term.unit] * PARTS))
+        found[phase] = add(found[phase], cost)
     return found
 
 

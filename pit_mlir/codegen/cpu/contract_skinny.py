@@ -71,6 +71,8 @@ class SkinnyForm(ABC):
     most_rows: ClassVar[int]
     most_rows_of_segment: ClassVar[int]
     tasks_per_thread: ClassVar[int]
+    fewest_columns: ClassVar[int] = 1
+    """Columns of a task at least, as long as each thread has one."""
 
     @property
     def most_columns(self) -> int | None:
@@ -88,20 +90,27 @@ class SkinnyForm(ABC):
         """Emits a block of columns, of at most `most_columns`, for all rows of `task`."""
 
     def build(self) -> None:
-        """Emits the tasks, none where there are no rows."""
+        """Emits the tasks, none where there are no rows.
+
+        A thread that is done takes the next one: one core may be slower, or have less of the memory's speed.
+        """
         frame = self.frame
-        pieces = maximum(
-            ceil_div(self.tasks_per_thread * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1
-        )
-        even = maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes)
+        several, one = (self.columns_for(tasks) for tasks in (self.tasks_per_thread, 1))
+        even = maximum(several, minimum(one, self.fewest_columns))
         fit = even if self.most_columns is None else minimum(even, self.most_columns)
         wide = fit if self.block is None else self.block
         counts = [minimum(frame.rows, 1), *frame.outer_extents, ceil_div(frame.columns, wide)]
-        with parallel(product(counts)) as number:
+        with parallel(product(counts), dynamic=True) as number:
             _, *coordinates = delinearize(number, counts)
             column = mul(coordinates.pop(), wide)
             columns = minimum(wide, sub(frame.columns, column))
             self.build_task(Task(coordinates, 0, frame.rows, column, columns))
+
+    def columns_for(self, tasks: int) -> Index:
+        """The columns of a task where each thread has so many `tasks`: whole vectors."""
+        frame = self.frame
+        pieces = maximum(ceil_div(tasks * frame.host.threads, maximum(product(frame.outer_extents), 1)), 1)
+        return maximum(rounded(ceil_div(frame.columns, pieces), self.lanes), self.lanes)
 
     def factors_of(self, task: Task) -> tuple[Factor, Factor]:
         """The factors at the row and the first column of `task`."""

@@ -27,11 +27,13 @@ from pit_mlir.codegen.cpu.contract_views import first_lanes
 from pit_mlir.codegen.cpu.pack import Factor
 from pit_mlir.target import LINE_BYTES
 
-STEPS_AT_ONCE = 4
 VECTORS = 2
-"""4 x 2 vectors of columns are held; sums are loaded and stored once for each 4 products."""
+"""Vectors of columns that are held of a step: half the registers hold those of several, whose products are added to
+sums that are loaded and stored once. 16 and 32 rows of 4096 x 4096: 8 steps take an eighth less than 4."""
 BYTES_OF_SUMS = 32 * 1024
 """Two thirds of a first-level cache: blocks of columns, which are stretches of memory, should be long."""
+COLUMNS_OF_STRETCH = 512
+"""Each step reads one stretch of memory, which should be long: 256 columns are slower by a tenth, 1024 no faster."""
 
 
 class StreamForm(SkinnyForm):
@@ -39,8 +41,13 @@ class StreamForm(SkinnyForm):
 
     most_rows = MOST_ROWS_OF_STREAM
     most_rows_of_segment = MOST_ROWS_OF_STREAM
-    # Each step reads one stretch of memory, which should be long.
-    tasks_per_thread = 1
+    tasks_per_thread = 4
+    fewest_columns = COLUMNS_OF_STRETCH
+
+    @property
+    def steps_at_once(self) -> int:
+        """Steps of the depth whose columns are held."""
+        return self.frame.host.registers // (2 * VECTORS)
 
     def build_task(self, task: Task) -> None:
         """As many columns after others as have room for their sums."""
@@ -66,11 +73,12 @@ class StreamForm(SkinnyForm):
     def add_products(self, task: Task, columns: Factor, count: Index, rows: Lines, sums: Lines) -> None:
         """The sums of `count` columns, which begin with `columns`, for all rows of `task`."""
         steps = self.frame.extents[self.axis]
-        whole = mul(floor_div(steps, STEPS_AT_ONCE), STEPS_AT_ONCE)
+        at_once = self.steps_at_once
+        whole = mul(floor_div(steps, at_once), at_once)
         with loop(0, task.rows) as row, loop(0, count, self.lanes) as column:
             sums.store(zero(self.vector), row, column)
-        with loop(0, whole, STEPS_AT_ONCE) as step:
-            places = [add(step, number) for number in range(STEPS_AT_ONCE)]
+        with loop(0, whole, at_once) as step:
+            places = [add(step, number) for number in range(at_once)]
             self.add_steps(task, self.at_steps(columns, places), places, count, rows, sums)
         with loop(whole, steps) as step:
             self.add_steps(task, self.at_steps(columns, [step]), [step], count, rows, sums)
