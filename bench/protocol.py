@@ -5,7 +5,7 @@ Absolute times of a shared machine mean little; ratios of runs that took turns d
 
 import random
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -28,11 +28,21 @@ Side = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds of one side."""
+    """Milliseconds of one side; of each of the `rounds` where they are compared with those of another."""
 
     min: float
     median: float
     max: float
+    rounds: tuple[float, ...] = ()
+
+    @staticmethod
+    def of(rounds: Sequence[float]) -> "Times":
+        """What `rounds` took."""
+        return Times(min(rounds), statistics.median(rounds), max(rounds), tuple(rounds))
+
+    def flat(self) -> dict[str, float]:
+        """As it is written."""
+        return {"min": self.min, "median": self.median, "max": self.max}
 
 
 @dataclass(frozen=True)
@@ -83,9 +93,9 @@ class Row:
             {
                 **asdict(self.case),
                 "peer": peer,
-                "peer_ms": asdict(self.times[peer]) if peer else None,
-                "pit_ms": asdict(self.ours),
-                "index_ms": asdict(self.index) if self.index else None,
+                "peer_ms": self.times[peer].flat() if peer else None,
+                "pit_ms": self.ours.flat(),
+                "index_ms": self.index.flat() if self.index else None,
                 "ratio": self.ratio(peer) if peer else None,
                 "max_error": self.errors.get(OURS),
                 "peer_error": self.errors.get(peer) if peer else None,
@@ -128,7 +138,7 @@ def interleaved(
             spent = timed(run)
             if number >= WARM_UP:
                 taken[name].append(spent)
-    return {name: Times(min(ms), statistics.median(ms), max(ms)) for name, ms in taken.items()}
+    return {name: Times.of(ms) for name, ms in taken.items()}
 
 
 def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:

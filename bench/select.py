@@ -1,16 +1,19 @@
 """How good the choice at run time is: `python -m bench.select --granularity 8x1 --zeros 0.9 --shape 2048x2048x512`.
 
-relu(A) @ B, the zeros of A drawn anew for every call. `pit` counts the live micro-tiles and chooses by the tile
+relu(A) @ B, the zeros of A drawn anew for every call; or A @ relu(B), B the weights of a layer, (columns, depth), with
+`--factor second`. `pit` counts the live micro-tiles and chooses by the tile
 database; each peer is the same program forced to one candidate: a list for micro-tiles of 8, 16 or 32 rows, or of
 64 steps of a row, or `dense`.
 No side finds anything in the caches, so that what ran before it does not decide.
-The *regret* is what `pit` takes over the best of the candidates, counting and choosing included; a note names the best
-of each case, its regret, and the worst regret of all. Part of it is what the machine does meanwhile: the note says as
-well what was followed, and what that takes over the best where it is forced.
+The *regret* is what `pit` takes over the best of the candidates, counting and choosing included. The least of several
+medians is less than any of them is: so the best of every other round is compared in the rounds between, and the other
+way round, by the median of the ratios of a round. A note names the best of each case, its regret, what was followed and
+what that takes over the best where it is forced; at last the worst regret of all.
 """
 
 import itertools
 import re
+import statistics
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, cast
@@ -29,26 +32,40 @@ CANDIDATES = ("8x1", "16x1", "32x1", "1x64", "dense")
 PEERS = (*CANDIDATES, "torch")
 
 
-class Product(nn.Module):
+class First(nn.Module):
     """The product behind a ReLU."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return functional.relu(a) @ b
 
 
+class Second(nn.Module):
+    """The product with weights behind a ReLU, (columns, depth)."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return functional.linear(a, functional.relu(b))
+
+
+PRODUCTS: dict[str, Callable[[], nn.Module]] = {"first": First, "second": Second}
+"""By the factor that has zeros."""
+
+
 def fresh(
-    shape: tuple[int, int, int], block: tuple[int, int], zeros: float, type_: torch.dtype
+    shape: tuple[int, int, int], block: tuple[int, int], zeros: float, type_: torch.dtype, factor: str
 ) -> tuple[Tensor, Tensor]:
-    """A, negative where the ReLU makes a zero, and B."""
+    """A and B; of `factor` what the ReLU makes a zero is negative."""
     rows, steps, columns = shape
-    size = torch.rand(rows, steps) + 0.1
-    a = torch.where(block_mask((rows, steps), block, zeros), size, -size)
-    return a.to(type_), torch.randn(steps, columns).to(type_)
+    sides = (rows if factor == "first" else columns), steps
+    size = torch.rand(sides) + 0.1
+    sparse = torch.where(block_mask(sides, block, zeros), size, -size).to(type_)
+    if factor == "first":
+        return sparse, torch.randn(steps, columns).to(type_)
+    return torch.randn(rows, steps).to(type_), sparse
 
 
-def exact(a: Tensor, b: Tensor) -> Tensor:
+def exact(factor: str) -> Callable[[Tensor, Tensor], Tensor]:
     """What is right."""
-    return functional.relu(a).double() @ b.double()
+    return lambda a, b: PRODUCTS[factor]()(a.double(), b.double())
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -58,11 +75,20 @@ def shape_of(text: str) -> tuple[int, int, int]:
     return rows, steps, columns
 
 
-def regret(row: Row) -> tuple[str, float]:
-    """The best candidate, and by how much ours is slower; below 0 where measuring says it is faster."""
-    medians = {name: row.times[name].median for name in CANDIDATES if name in row.times}
-    best = min(medians, key=lambda name: medians[name])
-    return best, row.ours.median / medians[best] - 1
+def regret(row: Row, side: str = OURS) -> tuple[str, float]:
+    """The best candidate, and by how much `side` is slower, as above; below 0 where measuring says it is faster."""
+    candidates = [name for name in CANDIDATES if name in row.times]
+    halves = [slice(start, None, 2) for start in (0, 1)] if len(row.ours.rounds) > 1 else [slice(None)] * 2
+
+    def best(half: slice) -> str:
+        return min(candidates, key=lambda name: statistics.median(row.times[name].rounds[half]))
+
+    def over(known: str, half: slice) -> float:
+        pairs = zip(row.times[side].rounds[half], row.times[known].rounds[half], strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
+
+    one, other = halves
+    return best(slice(None)), (over(best(one), other) + over(best(other), one)) / 2 - 1
 
 
 def followed(side: Side, draw: Callable[[], tuple[Tensor, ...]]) -> str:
@@ -92,36 +118,46 @@ def main(
         "32x64",
     ],
     zeros: Zeros = [0.0, 0.5, 0.9, 0.95, 0.99],
+    factor: Annotated[
+        list[str], typer.Option(help=f"{', '.join(PRODUCTS)}: which has zeros. Repeat for more.")
+    ] = ["first"],
 ) -> None:
     """Measures all combinations."""
     patterns = [(text, block_of(text), share(value, "--zeros")) for text in granularity for value in zeros]
-    kinds = list(itertools.product(chosen(dtype, list(DTYPES), "--dtype"), map(shape_of, shape)))
+    kinds = list(
+        itertools.product(
+            chosen(dtype, list(DTYPES), "--dtype"),
+            map(shape_of, shape),
+            chosen(factor, list(PRODUCTS), "--factor"),
+        )
+    )
     found: list[float] = []
     picked: list[float] = []
 
-    def work(name: str, sizes: tuple[int, int, int]) -> None:
-        type_, example = DTYPES[name], fresh(sizes, (1, 1), 0.5, DTYPES[name])
+    def work(name: str, sizes: tuple[int, int, int], which: str) -> None:
+        type_, product = DTYPES[name], PRODUCTS[which]
+        example = fresh(sizes, (1, 1), 0.5, type_, which)
 
         def side(select: str) -> Side:
-            return pit_mlir.compile(Product(), example, options=pit_mlir.CompileOptions(select=select))
+            return pit_mlir.compile(product(), example, options=pit_mlir.CompileOptions(select=select))
 
-        peers = {candidate: partial(side, candidate) for candidate in CANDIDATES} | {"torch": Product}
+        peers = {candidate: partial(side, candidate) for candidate in CANDIDATES} | {"torch": product}
         sides = {OURS: side("")} | run.others(peers)
         for text, block, share_ in patterns:
-            case = Case("select", "x".join(map(str, sizes)), name, share_, text)
-            draw = partial(fresh, sizes, block, share_, type_)
-            row = run.measure(case, sides, draw, exact, cold=True)
+            case = Case(f"select, {which}", "x".join(map(str, sizes)), name, share_, text)
+            draw = partial(fresh, sizes, block, share_, type_, which)
+            row = run.measure(case, sides, draw, exact(which), cold=True)
             if any(candidate in row.times for candidate in CANDIDATES):
                 best, over = regret(row)
                 found.append(over)
                 note = f"{case}: best {best}, regret {over:+.0%}"
                 if (name_ := followed(sides[OURS], draw)) in row.times:
-                    picked.append(row.times[name_].median / row.times[best].median - 1)
+                    picked.append(regret(row, name_)[1])
                     note += f"; followed {name_}, {picked[-1]:+.0%} where forced"
                 run.notes[note] = None
 
-    for name, sizes in run.each(kinds, lambda kind: f"{kind[0]} {kind[1]}"):
-        run.attempt(f"{name} {sizes}", partial(work, name, sizes))
+    for name, sizes, which in run.each(kinds, lambda kind: f"{kind[0]} {kind[1]} {kind[2]}"):
+        run.attempt(f"{name} {sizes} {which}", partial(work, name, sizes, which))
     if picked:
         small = sum(over <= 0.1 for over in picked)
         run.notes[f"what was followed is within 10 % in {small} of {len(picked)} cases"] = None

@@ -21,6 +21,7 @@ TINY = {
     "pruning": "--inputs 64 --outputs 64 --tokens 2 --dtype f32 --granularity 32x64 --zeros 0.5 --layout nk --peer torch",
     "index": "--shape 64x64 --granularity 16x16 --dtype bf16 --peer nonzero --peer numpy --peer sum",
     "models": "--model tiny --peer torch",
+    "select": "--shape 16x64x8 --granularity 8x1 --zeros 0.5 --factor first --factor second --peer 8x1 --peer dense",
     "elementwise": "--rows 3 --columns 17 --dtype f32 --chain softmax --chain layer_norm --peer torch",
 }
 WRONG = [
@@ -37,6 +38,7 @@ WRONG = [
     ("moe --shape olmoe/3", "a divisor of 2048 and 1024"),
     ("moe --shape deepseek-v3 --dtype f64", "GiB of free memory"),
     ("index --granularity 3x1", "3 to divide 4096 rows"),
+    ("select --factor third", "one of first, second"),
     ("padding --fill 0", "above 0 to 1, or glue"),
 ]
 
