@@ -208,12 +208,6 @@ def attention_of(op: AttendOp, indices: Mapping[ir.Value, IndexBuffers], result:
     body = op.operation.regions[0].blocks[0]
     query, key, value = list(op.operation.operands)[:3]
     rows, keys = indices_of(op.operation)
-    reads = [
-        Element(
-            element.operation.results[0], read(element.source), positions(element.operation.attributes["map"])
-        )
-        for element in elements(body)
-    ]
     return Attention(
         body,
         (read(query), read(key), read(value), result),
@@ -221,12 +215,22 @@ def attention_of(op: AttendOp, indices: Mapping[ir.Value, IndexBuffers], result:
         frozenset(int_array(op, "compact")),
         integer(op, "batch"),
         tuple(int_array(op, "segments")),
-        tuple(reads),
+        tuple(elements_of(body)),
         {scalar: scalar for scalar in captured_scalars(body)},
         None if rows is None else lists_of(indices[rows]),
         None if keys is None else blocks_of(op, indices[keys]),
         "guarded" in op.operation.attributes,
     )
+
+
+def elements_of(body: ir.Block) -> list[Element]:
+    """What `body` reads of tensors, as buffers."""
+    return [
+        Element(
+            reader.operation.results[0], read(reader.source), positions(reader.operation.attributes["map"])
+        )
+        for reader in elements(body)
+    ]
 
 
 def lists_of(index: IndexBuffers) -> Ragged:

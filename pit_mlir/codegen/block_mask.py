@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from pit_mlir.bindings import ir, memref, vector
 from pit_mlir.codegen import build
-from pit_mlir.codegen.attention import captured_scalars, positions
-from pit_mlir.codegen.brackets import read
+from pit_mlir.codegen.attention import Element, captured_scalars, elements_of
 from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.checks import where_all
@@ -19,7 +18,6 @@ from pit_mlir.codegen.index_space import LIMIT
 from pit_mlir.codegen.intervals import Range, empty, evaluate, exactly, union
 from pit_mlir.codegen.vectorize import vector_type
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
-from pit_mlir.dialect.element import elements
 from pit_mlir.dialect.pit import int_array
 
 LANES = 16
@@ -35,15 +33,6 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Source:
-    """An element of the body: the scalar, its buffer, and the iterators that address it."""
-
-    scalar: ir.Value
-    buffer: ir.Value
-    positions: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class BlockMask:
     """A `pit.block_mask` whose tensors are buffers; `rows` are the buffers of its index over `segments`.
 
@@ -53,7 +42,7 @@ class BlockMask:
     body: ir.Block
     extents: tuple[Index, ...]
     block: tuple[int, int]
-    sources: tuple[Source, ...]
+    sources: tuple[Element, ...]
     rows: IndexBuffers | None
     segments: tuple[int, ...]
     in_vectors: bool
@@ -78,10 +67,7 @@ def block_mask_of(
     assert isinstance(op, BlockMaskOp)
     sizes, rows = split_operands(operation)
     body = operation.regions[0].blocks[0]
-    sources = tuple(
-        Source(e.operation.results[0], read(e.source), positions(e.operation.attributes["map"]))
-        for e in elements(body)
-    )
+    sources = tuple(elements_of(body))
     queries, keys = int_array(op, "block")
     return BlockMask(
         body,
@@ -158,7 +144,7 @@ def span(number: Index, length: int, end: Index) -> Span:
 
 
 def range_of(
-    mask: BlockMask, source: Source, point: Sequence[Index], first: Index, queries: Span, keys: Span | None
+    mask: BlockMask, source: Element, point: Sequence[Index], first: Index, queries: Span, keys: Span | None
 ) -> Range:
     """What `source` ranges over in a block of `queries` and `keys`."""
     along = [(mask.q, queries), (mask.q + 1, keys)]
@@ -189,12 +175,12 @@ def range_of(
     return visit(0, at, empty(wide_type(source.buffer))) if loops else load(at)
 
 
-def is_read_in_vectors(mask: BlockMask, source: Source, iterator: int) -> bool:
+def is_read_in_vectors(mask: BlockMask, source: Element, iterator: int) -> bool:
     """Whether what `source` ranges over along `iterator` is found by comparing vectors."""
     return mask.in_vectors and mask.rows is None and is_neighbouring(source, iterator)
 
 
-def is_neighbouring(source: Source, iterator: int) -> bool:
+def is_neighbouring(source: Element, iterator: int) -> bool:
     """Whether elements along `iterator` are neighbours in memory, and floats that a vector can be loaded of.
 
     LLVM makes vectors of the loops over integers by itself; of the smallest of floats, NaN among them, it does not.
@@ -203,7 +189,7 @@ def is_neighbouring(source: Source, iterator: int) -> bool:
     return source.positions[-1] == iterator and isinstance(type_, ir.F32Type | ir.F64Type)
 
 
-def range_of_row(source: Source, at: dict[int, Index], iterator: int, span: Span, so_far: Range) -> Range:
+def range_of_row(source: Element, at: dict[int, Index], iterator: int, span: Span, so_far: Range) -> Range:
     """The union of `so_far` with neighbouring elements, `LANES` at a time and the rest one by one."""
     type_ = vector_type(ir.MemRefType(source.buffer.type).element_type, LANES)
 

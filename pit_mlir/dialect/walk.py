@@ -43,3 +43,13 @@ def has_any(root: ir.Operation, is_wanted: Callable[[ir.Operation], bool]) -> bo
 
     root.walk(visit)
     return found
+
+
+def is_inside(op: ir.Operation, name: str) -> bool:
+    """Whether an operation `name` holds `op`."""
+    parent = op.parent
+    while parent is not None:
+        if parent.operation.name == name:
+            return True
+        parent = parent.operation.parent
+    return False

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pit_mlir.bindings import arith, ir, scf
 from pit_mlir.codegen.build import DYNAMIC
 from pit_mlir.diagnostics import Report
-from pit_mlir.dialect.walk import operations
+from pit_mlir.dialect.walk import is_inside, operations
 from pit_mlir.passes.base import Pass
 
 
@@ -33,23 +33,13 @@ class LowerParallel(Pass):
                 if len(parallel.regions[0].blocks[0].arguments) != 1 or parallel.results:
                     continue
                 with ir.InsertionPoint(parallel), parallel.location:
-                    if is_nested(parallel):
+                    if is_inside(parallel, "scf.parallel"):
                         make_serial(parallel)
                         report.count("num-serial")
                     else:
                         make_region(parallel)
                         report.count("num-parallel")
                 parallel.erase()
-
-
-def is_nested(op: ir.Operation) -> bool:
-    """Whether `op` stands in another parallel loop."""
-    parent = op.parent
-    while parent is not None:
-        if parent.operation.name == "scf.parallel":
-            return True
-        parent = parent.operation.parent
-    return False
 
 
 def make_serial(op: ir.Operation) -> None:

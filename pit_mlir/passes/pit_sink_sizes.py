@@ -15,7 +15,7 @@ from pit_mlir.codegen.gpu.sizes import CASTS, MINIMA, bound, comes_from_device, 
 from pit_mlir.codegen.gpu.tensor_maps import FUNCTION as TENSOR_MAP
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.location import location_text
-from pit_mlir.dialect.walk import has_any, operations
+from pit_mlir.dialect.walk import has_any, is_inside, operations
 from pit_mlir.errors import UnsupportedError
 from pit_mlir.passes.base import Pass
 
@@ -177,23 +177,13 @@ def give_constants(function: ir.Operation) -> None:
     for op in list(on_host(function)):
         if op.name != "memref.get_global":
             continue
-        if all(in_kernel(user) for user in users(op.results[0])):
+        if all(is_inside(user, "gpu.launch") for user in users(op.results[0])):
             continue
         with ir.InsertionPoint.after(op), op.location:
             type_ = ir.MemRefType(op.results[0].type)
             copy = memref.alloc(ir.MemRefType.get(type_.shape, type_.element_type), [], [])
             op.results[0].replace_all_uses_with(copy)
             emit_copy(op.results[0], copy)
-
-
-def in_kernel(op: ir.Operation) -> bool:
-    """Whether a kernel holds `op`."""
-    parent = op.parent
-    while parent is not None:
-        if parent.operation.name == "gpu.launch":
-            return True
-        parent = parent.operation.parent
-    return False
 
 
 def sink(function: ir.Operation, report: Report) -> None:

@@ -14,6 +14,17 @@ from pit_mlir.tools.terminal import drawn, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+Model = Annotated[str, typer.Argument(help="A model: .py, .py:NAME, .pt2 or .mlir.", show_default=False)]
+Padding = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MASK", help="Input that is a mask (batch, token) of padding; may be repeated."),
+]
+Floats = Annotated[
+    Literal["real", "strict"],
+    typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order."),
+]
+Freeze = Annotated[bool, typer.Option("--freeze", help="Work on a snapshot of the weights.")]
+
 
 def _print_version(asked: bool) -> None:
     if asked:
@@ -104,10 +115,7 @@ The status is 0 whatever the verdicts are; it is 1 where there is nothing to pro
 @app.command(help=escape(PROVE_HELP))
 def prove(
     file: Annotated[str, typer.Argument(help="MLIR, as text or bytecode; - is standard input.")],
-    floats: Annotated[
-        Literal["real", "strict"],
-        typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order."),
-    ] = "real",
+    floats: Floats = "real",
     timeout_ms: Annotated[
         int,
         typer.Option(
@@ -163,7 +171,7 @@ The status is 1 where the model cannot be read, compiled or called.
 
 @app.command(help=escape(EXPLAIN_HELP))
 def explain(
-    model: Annotated[str, typer.Argument(help="A model: .py, .py:NAME, .pt2 or .mlir.", show_default=False)],
+    model: Model,
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="FILE", help="Where the report goes: .html, .json or .txt."),
@@ -172,15 +180,9 @@ def explain(
         str | None,
         typer.Option(metavar="FILE.npz", help="Arguments of a call by name, for .pt2 and .mlir."),
     ] = None,
-    padding: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MASK", help="Input that is a mask (batch, token) of padding; may be repeated."),
-    ] = None,
-    floats: Annotated[
-        Literal["real", "strict"],
-        typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order."),
-    ] = "real",
-    freeze: Annotated[bool, typer.Option("--freeze", help="Work on a snapshot of the weights.")] = False,
+    padding: Padding = None,
+    floats: Floats = "real",
+    freeze: Freeze = False,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Compiles a model, runs a sample call, and reports by line of the model what was found and done."""
@@ -214,7 +216,7 @@ The status is 1 where the model cannot be read or compiled, or the file cannot b
 
 @app.command("compile", help=escape(COMPILE_HELP))
 def compile_(
-    model: Annotated[str, typer.Argument(help="A model: .py, .py:NAME, .pt2 or .mlir.", show_default=False)],
+    model: Model,
     output: Annotated[
         str | None,
         typer.Option(
@@ -228,15 +230,9 @@ def compile_(
             show_default="cpu",
         ),
     ] = None,
-    padding: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MASK", help="Input that is a mask (batch, token) of padding; may be repeated."),
-    ] = None,
-    floats: Annotated[
-        Literal["real", "strict"],
-        typer.Option(help="Floats as real numbers, or as they are: then sums depend on their order."),
-    ] = "real",
-    freeze: Annotated[bool, typer.Option("--freeze", help="Work on a snapshot of the weights.")] = False,
+    padding: Padding = None,
+    floats: Floats = "real",
+    freeze: Freeze = False,
     weights: Annotated[bool, typer.Option(help="Whether the file has the weights.")] = True,
 ) -> None:
     """Compiles a model into a file that runs without the compiler."""

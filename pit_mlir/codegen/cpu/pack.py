@@ -28,6 +28,8 @@ from pit_mlir.codegen.build import (
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at
 from pit_mlir.codegen.vectorize import constant, vector_type, widened
 
+Ask = Callable[[Index, Index], None]
+"""Asks for what is packed later, when a vector from this column and step on is read."""
 Load = Callable[[View], ir.Value]
 
 ROWS_AHEAD = 4
@@ -319,7 +321,7 @@ class Panels:
         count: Index,
         depth: int,
         steps: Index,
-        ask: Callable[[Index, Index], None] | None = None,
+        ask: Ask | None = None,
     ) -> None:
         """Packs `count` columns at the first `steps` places of axis `depth`, whichever way they lie.
 
@@ -337,7 +339,7 @@ class Panels:
         count: Index,
         depth: int,
         steps: Index,
-        ask: Callable[[Index, Index], None] | None = None,
+        ask: Ask | None = None,
     ) -> None:
         """As `pack`, from sources that are contiguous along axis `depth`."""
         with loop(0, count, self.lanes) as first:

@@ -5,47 +5,17 @@ The top k of a row arrive as a whole sort and a slice of its first k: then only 
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
-from pit_mlir.bindings import arith, ir, memref, scf
+from pit_mlir.bindings import arith, ir, scf
 from pit_mlir.codegen import build
 from pit_mlir.codegen.brackets import allocate, give, private_copy, sizes
 from pit_mlir.codegen.build import Index, loop, truth, value, when
 from pit_mlir.codegen.cpu.loops import chunks, rows_at_once
 from pit_mlir.codegen.cpu.lowering import CpuLowering
-from pit_mlir.dialect.bodies import inlined
+from pit_mlir.codegen.sorting import Row
 
 # An insertion moves half of what is sorted already: merging is better for more than this.
 LONGEST_INSERTION = 48
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of all buffers that are sorted together: what comes first is decided by `comparator`."""
-
-    comparator: ir.Block
-    buffers: tuple[ir.Value, ...]
-    point: tuple[Index, ...]
-    dimension: int
-
-    def at(self, position: Index) -> list[ir.Value]:
-        """The coordinates of `position` in the row."""
-        point = (*self.point[: self.dimension], position, *self.point[self.dimension + 1 :])
-        return [value(coordinate) for coordinate in point]
-
-    def load(self, position: Index) -> list[ir.Value]:
-        """What stands at `position`, one value a buffer."""
-        return [memref.load(buffer, self.at(position)) for buffer in self.buffers]
-
-    def store(self, elements: Sequence[ir.Value], position: Index) -> None:
-        """Puts `elements` at `position`."""
-        for element, buffer in zip(elements, self.buffers, strict=True):
-            memref.store(element, buffer, self.at(position))
-
-    def is_ordered(self, first: Sequence[ir.Value], second: Sequence[ir.Value]) -> ir.Value:
-        """Whether `first` may stand before `second`."""
-        pairs = [element for pair in zip(first, second, strict=True) for element in pair]
-        return inlined(self.comparator, pairs)[0]
 
 
 def lower_sort(op: ir.Operation, lowering: CpuLowering) -> None:

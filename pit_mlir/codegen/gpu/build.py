@@ -41,18 +41,3 @@ def store_chunk(values: ir.Value, buffer: ir.Value, at: Index) -> None:
 def alignment_of(buffer: ir.Value, count: int) -> int:
     """The bytes of `count` elements of `buffer`, at most those of a chunk."""
     return min(CHUNK_BYTES, count * bytes_of(ir.MemRefType(buffer.type).element_type))
-
-
-def evaluated(result: ir.Value, known: dict[ir.Value, ir.Value]) -> ir.Value:
-    """Emits what `result`, a scalar of a body, needs beyond the values that are `known`, to which all is added."""
-    if result in known:
-        return known[result]
-    maker = result.owner
-    assert not isinstance(maker, ir.Block), "arguments and captures of a body are known"
-    operation = maker.operation
-    operands = [evaluated(operand, known) for operand in operation.operands]
-    made = operation.clone()
-    for number, operand in enumerate(operands):
-        made.operands[number] = operand
-    known.update(zip(operation.results, made.results, strict=True))
-    return known[result]

@@ -6,7 +6,7 @@ a row, weights are rounded and are the first factor of the second product withou
 of f32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pit_mlir.bindings import arith, ir, math, memref, vector
@@ -219,13 +219,13 @@ class MmaTask(Task):
         """The products of the queries with the keys of the tile, eight keys after eight."""
         sums = [mma.no_sums()] * (self.keys // MMA_COLUMNS)
         for number, fragment in enumerate(self.fragments):
-            for pair in range(self.keys // SQUARE):
-                columns = self.square(
-                    self.key_stage, pair * SQUARE, number * SQUARE, COLUMNS_ALONG_DEPTH, transpose=False
-                )
-                for half in range(2):
-                    at = 2 * pair + half
-                    sums[at] = mma.multiply_add(fragment, mma.half_of(columns, 2 * half), sums[at])
+            sums = multiplied(
+                fragment,
+                lambda pair, step=number: self.square(
+                    self.key_stage, pair * SQUARE, step * SQUARE, COLUMNS_ALONG_DEPTH, transpose=False
+                ),
+                sums,
+            )
         return sums
 
     def scores(self, products: Sequence[ir.Value], rows: Rows, keys: Rows) -> list[list[ir.Value]]:
@@ -303,14 +303,13 @@ class MmaTask(Task):
         """`sums` and the values of the tile, each times its weight."""
         result = list(sums)
         for step in range(self.keys // SQUARE):
-            fragment = self.weight_fragment(weights, step)
-            for pair in range(self.shape.width // SQUARE):
-                columns = self.square(
+            result = multiplied(
+                self.weight_fragment(weights, step),
+                lambda pair, step=step: self.square(
                     self.value_stage, step * SQUARE, pair * SQUARE, COLUMNS_ACROSS, transpose=True
-                )
-                for half in range(2):
-                    at = 2 * pair + half
-                    result[at] = mma.multiply_add(fragment, mma.half_of(columns, 2 * half), result[at])
+                ),
+                result,
+            )
         return result
 
     def weight_fragment(self, weights: Sequence[Sequence[ir.Value]], step: int) -> ir.Value:
@@ -344,3 +343,17 @@ class MmaTask(Task):
 def power_of_two(size: int) -> int:
     """The next power of two, one square at least."""
     return max(SQUARE, 1 << (size - 1).bit_length())
+
+
+def multiplied(
+    fragment: ir.Value, square: Callable[[int], ir.Value], sums: Sequence[ir.Value]
+) -> list[ir.Value]:
+    """`sums`, of eight columns each, and the products of `fragment` with one square of columns after another."""
+    result: list[ir.Value] = []
+    for pair in range(len(sums) // 2):
+        columns = square(pair)
+        result += [
+            mma.multiply_add(fragment, mma.half_of(columns, 2 * half), sums[2 * pair + half])
+            for half in range(2)
+        ]
+    return result

@@ -16,10 +16,11 @@ from pit_mlir.codegen.build import (
     value,
     when,
 )
-from pit_mlir.codegen.gpu.build import evaluated, load_chunk, store_chunk
+from pit_mlir.codegen.gpu.build import load_chunk, store_chunk
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.kernels.contract_cores import Row, Run
 from pit_mlir.codegen.gpu.launch import shuffle
+from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.yield_ import yielded
 
 LANES_OF_ROW = 4
@@ -108,7 +109,7 @@ def store(frame: Frame, totals: Sequence[ir.Value], at: Place) -> None:
     for number, total in enumerate(totals):
         known = {block.arguments[0]: total, **{scalar: scalar for scalar in frame.plan.captured}}
         known |= {scalar: elements[view][number] for scalar, view in views.items()}
-        finals.append(evaluated(yielded(block)[0], known))
+        finals += copied(yielded(block), block, known)
     result = frame.result
     place = value(add(result.base, at(result, 0)))
     if frame.adds:

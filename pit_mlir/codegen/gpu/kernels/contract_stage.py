@@ -26,11 +26,12 @@ from pit_mlir.codegen.build import (
     when,
     zero,
 )
-from pit_mlir.codegen.gpu.build import evaluated, place_in
+from pit_mlir.codegen.gpu.build import place_in
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task, View
 from pit_mlir.codegen.gpu.instr import cp_async
 from pit_mlir.codegen.gpu.launch import Grid
 from pit_mlir.codegen.gpu.layout import SharedTile
+from pit_mlir.dialect.bodies import copied
 from pit_mlir.dialect.element import ElementOp
 from pit_mlir.dialect.structured import owner
 
@@ -234,7 +235,7 @@ class Staging:
             for scalar, view in self.views.items()
         }
         known.update(self.captured)
-        found = evaluated(self.factor, known)
+        [found] = copied([self.factor], self.frame.plan.op.regions[0].blocks[0], known)
         if found.type != self.element:
             found = arith.extui(self.element, found)
         if step.count is not None:

@@ -4,8 +4,7 @@ What is exchanged are numbers of places, in shared memory where a row is short: 
 and of two that may stand in either order the one that came first stays first.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pit_mlir.bindings import arith, ir, memref
 from pit_mlir.codegen import build
@@ -13,7 +12,7 @@ from pit_mlir.codegen.brackets import allocate, allocate_like, give, read, sizes
 from pit_mlir.codegen.build import Index, truth, truth_type, value
 from pit_mlir.codegen.gpu.launch import barrier, each_block
 from pit_mlir.codegen.gpu.lowering import GpuLowering
-from pit_mlir.dialect.bodies import inlined
+from pit_mlir.codegen.sorting import Row
 
 LONGEST_SHARED = 8192
 """Places of a row that fit shared memory, 4 bytes each."""
@@ -22,23 +21,10 @@ MOST_THREADS = 512
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of all buffers that are sorted together, of `length` elements; `comparator` says what may come first."""
+class Line(Row):
+    """A row of `length` elements, none of which is moved: numbers of places are."""
 
-    comparator: ir.Block
-    buffers: tuple[ir.Value, ...]
-    point: tuple[Index, ...]
-    dimension: int
     length: Index
-
-    def load(self, position: Index, buffers: Sequence[ir.Value]) -> list[ir.Value]:
-        """What stands at `position`, one value a buffer."""
-        return [memref.load(buffer, self.at(position)) for buffer in buffers]
-
-    def at(self, position: Index) -> list[ir.Value]:
-        """The coordinates of `position` in the row."""
-        point = (*self.point[: self.dimension], position, *self.point[self.dimension + 1 :])
-        return [value(coordinate) for coordinate in point]
 
     def comes_first(self, left: Index, right: Index) -> ir.Value:
         """Whether what is at place `left` stands before what is at `right`. Behind the end nothing does."""
@@ -46,8 +32,7 @@ class Row:
         first, second = build.select(is_earlier, left, right), build.select(is_earlier, right, left)
 
         def compared() -> list[ir.Value]:
-            pairs = zip(self.load(first, self.buffers), self.load(second, self.buffers), strict=True)
-            ordered = inlined(self.comparator, [element for pair in pairs for element in pair])[0]
+            ordered = self.is_ordered(self.load(first), self.load(second))
             return [arith.select(is_earlier, ordered, arith.xori(ordered, truth(True)))]
 
         both = build.is_less(second, self.length)
@@ -59,7 +44,7 @@ def lower_sort(op: ir.Operation, lowering: GpuLowering) -> None:
     dimension = ir.IntegerAttr(op.attributes["dimension"]).value
     inputs = tuple(read(operand) for operand in op.operands)
     extents = sizes(op.operands[0])
-    outputs = [allocate_like(operand.type, extents) for operand in op.operands]
+    outputs = tuple(allocate_like(operand.type, extents) for operand in op.operands)
     length = extents[dimension]
     others = [d for d in range(len(extents)) if d != dimension]
     rows = build.product([extents[d] for d in others])
@@ -74,15 +59,14 @@ def lower_sort(op: ir.Operation, lowering: GpuLowering) -> None:
             others, build.delinearize(grid.block, [extents[d] for d in others]), strict=True
         ):
             point[dim] = coordinate
-        row = Row(op.regions[0].blocks[0], inputs, tuple(point), dimension, length)
+        row = Line(op.regions[0].blocks[0], inputs, tuple(point), dimension, length)
         if places is None:
             order = Order(grid.shared([shared or 0], i32), 0)
         else:
             order = Order(places, build.mul(grid.block, room))
         sort_places(row, order, room, grid.thread, threads)
         with build.loop(grid.thread, length, threads) as position:
-            for element, target in zip(row.load(order.load(position), inputs), outputs, strict=True):
-                memref.store(element, target, row.at(position))
+            replace(row, buffers=outputs).store(row.load(order.load(position)), position)
     for buffer, result in zip(outputs, op.results, strict=True):
         give(buffer, result)
 
@@ -118,7 +102,7 @@ def doubled_below(number: ir.Value, length: Index) -> ir.Value:
     return build.select(build.is_less(number, length), build.mul(number, 2), number)
 
 
-def sort_places(row: Row, order: Order, room: Index, thread: ir.Value, threads: int) -> None:
+def sort_places(row: Line, order: Order, room: Index, thread: ir.Value, threads: int) -> None:
     """Bitonic exchanges of the numbers `0 .. room`, which is a power of two."""
     with build.loop(thread, room, threads) as position:
         order.store(position, position)
@@ -143,7 +127,7 @@ def exponent_of(room: Index) -> Index:
     return build.sum_over(31, lambda bit: build.select(build.is_less(arith.shli(value(1), bit), room), 1, 0))
 
 
-def exchange(row: Row, order: Order, low: Index, high: Index, is_rising: ir.Value) -> None:
+def exchange(row: Line, order: Order, low: Index, high: Index, is_rising: ir.Value) -> None:
     """Brings two places of the order in the order that `is_rising` asks for."""
     left, right = order.load(low), order.load(high)
     is_ordered = row.comes_first(left, right)
