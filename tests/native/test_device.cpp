@@ -56,6 +56,11 @@ class Host final : public pit::Device {
   void *load(const void *image, uint64_t) override { return const_cast<void *>(image); }
   void unload(void *) override { ++unloaded; }
   void *function(void *module, const char *) override { return module; }
+  bool describe(const pit::TensorShape &tensor, void *map) override {
+    if (failing) return pit::noteFailure("the tensor cannot be described");
+    std::memcpy(map, &tensor, sizeof(tensor));
+    return true;
+  }
   bool launch(void *function, const pit::Grid &, void **parameters, void *) override {
     if (failing) return pit::noteFailure("the launch fails");
     reinterpret_cast<Kernel>(function)(parameters);
@@ -111,10 +116,10 @@ struct Outcome {
   } results[2];
 };
 
-Outcome call(pit::Loaded *loaded, std::vector<float> &x, void *stream) {
+Outcome call(pit::Loaded *loaded, std::vector<float> &x, void *stream, void (*entry)(void **) = addOne) {
   Outcome outcome{};
   const int64_t values[] = {reinterpret_cast<int64_t>(x.data()), static_cast<int64_t>(x.size())};
-  pit_invoke_on(addOne, kSignature, values, &outcome.status, kItemBytes, loaded, stream);
+  pit_invoke_on(entry, kSignature, values, &outcome.status, kItemBytes, loaded, stream);
   return outcome;
 }
 
@@ -168,6 +173,38 @@ void failuresEndTheCall(Host &device) {
   pit_device_unload(loaded);
 }
 
+static_assert(sizeof(pit::TensorShape) <= pit::kTensorMapBytes);
+
+// The maps of a launch are there together; what has no elements is described to nobody.
+void describeTwo(void **packed) {
+  const Vector x = **static_cast<Vector **>(packed[1]);
+  auto *begin = reinterpret_cast<char *>(x.aligned);
+  const auto *one = static_cast<pit::TensorShape *>(
+      pit_gpu_tensor_map(begin, 16, 2, 3, 64, 5, 2, 1, 1, 128, 640, 0, 0, 64, 8));
+  const auto *none = static_cast<pit::TensorShape *>(
+      pit_gpu_tensor_map(begin + 1, 0, 2, 2, 64, 0, 1, 1, 1, 3, 0, 0, 0, 64, 128));
+  CHECK(reinterpret_cast<uintptr_t>(one) % pit::kTensorMapAlignment == 0);
+  CHECK(reinterpret_cast<uintptr_t>(none) % pit::kTensorMapAlignment == 0);
+  CHECK(one->address == begin + 16 && one->elementBytes == 2 && one->dimensions == 3 && one->swizzleBytes == 128);
+  CHECK(one->sizes[0] == 64 && one->sizes[1] == 5 && one->sizes[2] == 2);
+  CHECK(one->strides[0] == 128 && one->strides[1] == 640);
+  CHECK(one->box[0] == 64 && one->box[1] == 8 && one->box[2] == 1);
+  CHECK(none->address == nullptr);
+  addOne(packed);
+}
+
+void kernelsTakeTensorMaps(Host &device) {
+  pit::Loaded *loaded = load(device);
+  std::vector<float> x(10, 1.0f);
+  verifyAndRelease(call(loaded, x, nullptr, describeTwo), 1);
+  device.failing = true;
+  CHECK(call(loaded, x, nullptr, describeTwo).status == pit::kDeviceFailed);
+  CHECK(std::strcmp(pit_device_failure(), "the tensor cannot be described") == 0);
+  device.failing = false;
+  pit_device_trim(&device);
+  pit_device_unload(loaded);
+}
+
 int taken = 0;
 pit::Loaded *volatile captured = nullptr;  // stays until the process ends: no leak
 
@@ -211,6 +248,7 @@ int main() {
   memoryIsOfItsStream(device);
   failuresEndTheCall(device);
   graphsKeepNothing(device);
+  kernelsTakeTensorMaps(device);
   Host another;
   callsFromSeveralThreads(another);
   return 0;
