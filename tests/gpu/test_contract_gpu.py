@@ -148,6 +148,7 @@ ODD = {"m": 33, "n": 127, "k": 127}
         ("km,nk->mn", ODD, "f64"),
         ("bmk,bnk->bmn", {"b": 3, "m": 7, "n": 33, "k": 1}, "i32"),
         ("mk,nk->mn", {"m": 5, "n": 3, "k": 0}, "f32"),
+        ("mk,k->m", {"m": 33, "k": 72}, "f32"),
         # Two dimensions with a stride of 1: neighbours along the one that has one place are none.
         ("km,nk->mn", {"m": 1, "n": 7, "k": 1}, "f32"),
     ],

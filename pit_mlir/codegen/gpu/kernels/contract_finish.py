@@ -68,8 +68,8 @@ def stored_at_once(frame: Frame) -> int:
 
 def neighbours(frame: Frame, view: View) -> int:
     """How many elements of `view` lie together at columns from a multiple of that number on; at most 16 bytes."""
-    last = frame.plan.axes[frame.column_axis].iterators[-1]
-    if view.strides.get(last) != 1 or is_truth(view.access.element):
+    iterators = frame.plan.axes[frame.column_axis].iterators
+    if not iterators or view.strides.get(last := iterators[-1]) != 1 or is_truth(view.access.element):
         return 1
     count, extent = view.piece(last), frame.iterators[last]
     is_one_line = frame.stride_along(view, frame.column_axis) is not None
