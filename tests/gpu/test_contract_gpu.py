@@ -277,6 +277,14 @@ def test_rows_are_listed_for_parts_of_the_depth(block: int) -> None:
     check("mk,nk->mn", ODD, "f32", zeros=0.8, index=listed, group=": 2, 0", block=f": {block}")
 
 
+@pytest.mark.parametrize("zeros", [0.0, 0.9, 1.0])
+def test_many_segments_are_searched(zeros: float) -> None:
+    """A list of where each begins; segments without a row among them, the first and the last too."""
+    listed = "segments = array<i64: 1>, axis = array<i64: 0>, block = array<i64: 1>"
+    sizes = {"m": 9, "n": 33, "k": 1057}
+    check("mk,nk->mn", sizes, "f32", zeros=zeros, index=listed, group=": 2, 0", block=": 1")
+
+
 @pytest.mark.skipif(ptxas() is None, reason="no ptxas")
 @pytest.mark.parametrize("chip", ["sm_80", "sm_90a"])
 @pytest.mark.parametrize(

@@ -4,32 +4,27 @@ look like, so that unequal segments balance."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pit_mlir.bindings import arith, ir
 from pit_mlir.codegen.buffers import load_index
 from pit_mlir.codegen.build import (
     Index,
     add,
     ceil_div,
-    choose,
     compare,
     delinearize,
     floor_div,
-    fold,
     loop,
     maximum,
     minimum,
     mul,
     product,
     remainder,
-    select,
     sub,
-    value,
     when,
 )
 from pit_mlir.codegen.gpu.contract_frame import Frame, Task
 from pit_mlir.codegen.gpu.contract_tiles import GpuTile, WgmmaTile
-from pit_mlir.codegen.gpu.launch import WARP, Grid, across_warp, shuffle
-from pit_mlir.codegen.index_buffers import as_i32
+from pit_mlir.codegen.gpu.launch import Grid
+from pit_mlir.codegen.gpu.segment_tiles import SegmentTiles
 
 BAND = 8
 """Tiles of rows whose tiles of columns are computed together: both factors' parts are then read from the cache."""
@@ -43,6 +38,7 @@ class Tasks:
         self.frame, self.tile, self.in_order = frame, tile, in_order
         plan = frame.plan
         self.is_ragged = bool(plan.keys) or plan.listed in ("strips", "parts")
+        self.segments = SegmentTiles.of(frame, tile.rows) if self.is_ragged else None
         self.free = [a for a in frame.outer if not self.is_key(a)]
         self.block = plan.block_of("row") if plan.listed == "depth" else None
         # The iterator of the depth of which each part has a list.
@@ -130,7 +126,8 @@ class Tasks:
         """The task of tile `tile` of the rows of all segments, counted through."""
         frame, size, plan = self.frame, self.tile, self.frame.plan
         assert frame.index is not None
-        segment, before = find_segment(frame, tile, size.rows, self.grid)
+        assert self.segments is not None
+        segment, before = self.segments.find(tile, self.grid)
         with when(compare("slt", segment, frame.segments)):
             start = mul(sub(tile, before), size.rows)
             row = add(load_index(frame.index.begin, segment), start)
@@ -158,55 +155,3 @@ class Tasks:
         plan = self.frame.plan
         [number] = plan.of_role("column")
         return next((coordinates[p] for p in plan.axes[number].iterators if p in coordinates), 0)
-
-
-def find_segment(frame: Frame, tile: Index, rows: int, grid: Grid) -> tuple[ir.Value, ir.Value]:
-    """The segment that tile `tile` of all rows lies in, and how many tiles lie before it.
-
-    The segment behind the last one where there is no such tile. A warp looks at as many segments at a time as it has
-    lanes; all warps of a block find the same.
-    """
-    assert frame.index is not None
-    counts, segments, lane = frame.index.count, frame.segments, grid.lane
-    index = ir.IndexType.get()
-
-    def tiles_of(segment: Index) -> ir.Value:
-        """The tiles of `segment`, 0 behind the last one."""
-        known = ceil_div(load_index(counts, minimum(segment, sub(segments, 1))), rows)
-        return as_i32(select(compare("slt", segment, segments), known, 0))
-
-    def look(first: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-        before, segment, start = carried
-        mine = tiles_of(add(first, lane))
-        after = value(add(before, as_index(across_warp(mine, arith.addi))))
-
-        def inside() -> list[ir.Value]:
-            up_to = inclusive(mine, lane)
-            end = add(before, as_index(up_to))
-            begin = sub(end, as_index(mine))
-            is_hit = arith.andi(compare("sle", begin, tile), compare("slt", tile, end))
-            # One lane has it, the others add nothing.
-            hit = [as_i32(select(is_hit, found, 0)) for found in (add(first, lane), begin)]
-            return [as_index(across_warp(found, arith.addi)) for found in hit]
-
-        is_here = arith.andi(compare("sle", before, tile), compare("slt", tile, after))
-        segment, start = choose(is_here, [index, index], inside, lambda: [segment, start])
-        return [after, segment, start]
-
-    _, segment, start = fold(0, segments, WARP, [value(0), value(segments), value(0)], look)
-    return segment, start
-
-
-def as_index(number: ir.Value) -> ir.Value:
-    """An i32 as an index."""
-    return arith.index_cast(ir.IndexType.get(), number)
-
-
-def inclusive(given: ir.Value, lane: ir.Value) -> ir.Value:
-    """The sum of `given` of all lanes up to this one."""
-    offset = 1
-    while offset < WARP:
-        before = shuffle(given, offset, "up")
-        given = arith.select(compare("sge", lane, offset), arith.addi(given, before), given)
-        offset *= 2
-    return given
