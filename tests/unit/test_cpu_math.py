@@ -10,9 +10,11 @@ from jit import elementwise, program
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.math import exp_bounded
+from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
 from pit_mlir.dialect.walk import operations
 from pit_mlir.passes.pipelines import cpu_pipeline
+from pit_mlir.passes.pit_expand_math import ExpandMath
 from pit_mlir.passes.runner import run_pipeline
 from pit_mlir.runtime.engine import build_program
 from pit_mlir.runtime.program import Program
@@ -135,3 +137,26 @@ def test_multiply_adds_stay_fused() -> None:
         run_pipeline(module.operation, cpu_pipeline())
         assert "llvm.intr.fma" in str(module)
         assert "math.fma" not in str(module)
+
+
+@pytest.mark.parametrize("element", ["f32", "bf16"])
+def test_quotient_by_a_root(element: str) -> None:
+    """erf(x / sqrt 2) divides once, in erf, whether the root is that of a constant or of a shorter one, widened."""
+    widened = element != "f32"
+    two = f"%c = arith.constant 2.0 : {element}\n" + (
+        "%two = arith.extf %c : bf16 to f32\n" if widened else ""
+    )
+    with make_context() as context, ir.Location.unknown():
+        module = ir.Module.parse(
+            f"""func.func @main(%x: f32) -> f32 {{
+              {two}%root = math.sqrt {"%two" if widened else "%c"} : f32
+              %q = arith.divf %x, %root : f32
+              %y = math.erf %q : f32
+              return %y : f32
+            }}""",
+            context,
+        )
+        [quotient] = operations(module.operation, "arith.divf")
+        ExpandMath().run(module.operation, Report())
+        assert not list(quotient.results[0].uses)
+        assert len(list(operations(module.operation, "arith.divf"))) == 2

@@ -281,8 +281,13 @@ def maker_of(x: ir.Value) -> ir.Operation | None:
 
 
 def number_of(x: ir.Value) -> float | None:
-    """The float that `x` is in every element, if it is a constant."""
+    """The float that `x` is in every element: a constant, widened, or the root of one, which upstream folds in f32."""
     maker = maker_of(x)
+    if maker is not None and maker.name in ("arith.extf", "math.sqrt"):
+        number = number_of(maker.operands[0])
+        if number is None or maker.name == "arith.extf":
+            return number
+        return pymath.sqrt(number) if number >= 0 else None
     if maker is None or maker.name != "arith.constant":
         return None
     attribute = maker.attributes["value"]
