@@ -22,7 +22,6 @@ import pit_mlir
 from bench import results
 from bench.protocol import (
     DTYPES,
-    OURS,
     ROUNDS,
     TOLERANCE,
     Case,
@@ -216,7 +215,8 @@ class Run:
         prepared = {INDEX: index} if index else {}
         times = interleaved(sides, self.rounds, self.timer, fresh, prepared, cold=cold)
         alone = times.pop(INDEX, None)
-        row = Row(case, times, errors, alone, least, figures or {})
+        compares = self.programs.target.kind != "emulator"
+        row = Row(case, times, errors, alone, least, figures or {}, compares)
         self.add(row)
         return row
 
@@ -238,7 +238,7 @@ class Run:
         if self.path is not None:
             results.write(self.path, results.flat(self.rows, self.settings()))
         if not self.console.is_terminal:
-            ratios = ", ".join(f"{row.ratio(peer):.2f}x {peer}" for peer in row.times if peer != OURS)
+            ratios = ", ".join(f"{row.ratio(peer):.2f}x {peer}" for peer in row.peers if row.compares)
             print(f"{row.case}: {row.ours.median:.3f} ms  {ratios}", file=sys.stderr, flush=True)
 
     def settings(self) -> dict[str, Any]:
@@ -255,6 +255,8 @@ class Run:
             where = str(self.programs.target) if self.programs.target.is_gpu else threads
             clock = ", its own time" if self.cpu_time else ""
             results.show(f"{self.title}, {where}{clock}", self.rows)
+        if any(not row.compares for row in self.rows):
+            print("emulated: times say nothing of a GPU, errors do")
         for note in self.notes:
             print(note)
         if self.programs.make:

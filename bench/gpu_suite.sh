@@ -6,15 +6,19 @@
 #                                             torch for CUDA, numpy, ml_dtypes, typer, rich, cmake, scikit-build-core
 #   bench/gpu_suite.sh run                    compiles and measures, where there are both
 #
-# ONLY="dense moe" chooses parts of bench/gpu.toml whose names hold one of these words, PYTHON another interpreter.
+# ONLY="dense moe" chooses parts of bench/gpu.toml whose names hold one of these words; PYTHON another interpreter than
+# that of .venv, if there is one, else python3.
 # On a machine that this file has not seen before, `run` builds libpit_runtime into build/gpu_suite.
 set -eu
 cd "$(dirname "$0")/.."
-PYTHON=${PYTHON:-python3}
+if [ -z "${PYTHON:-}" ]; then
+    PYTHON=python3
+    if [ -x .venv/bin/python ]; then PYTHON=.venv/bin/python; fi
+fi
 ONLY=${ONLY:-}
 
 usage() {
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 

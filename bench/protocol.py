@@ -68,6 +68,7 @@ class Row:
 
     `index`: what making the indices alone takes, which is part of ours. `floor`: the milliseconds that bytes and
     operations need on this machine at least; None where nobody worked it out. `figures`: what else was measured.
+    `compares`: whether our times can be compared with others; those of an emulated GPU cannot.
     """
 
     case: Case
@@ -76,6 +77,7 @@ class Row:
     index: Times | None = None
     floor: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    compares: bool = True
 
     @property
     def ours(self) -> Times:
@@ -86,9 +88,14 @@ class Row:
         """How many times faster than `side` ours is."""
         return self.times[side].median / self.ours.median
 
+    @property
+    def peers(self) -> list[str]:
+        """All sides but ours."""
+        return [side for side in self.times if side != OURS]
+
     def flat(self) -> list[dict[str, Any]]:
         """As it is written: one dictionary for each peer, or one without a peer."""
-        peers = [side for side in self.times if side != OURS] or [None]
+        peers = self.peers or [None]
         return [
             {
                 **asdict(self.case),
@@ -96,10 +103,10 @@ class Row:
                 "peer_ms": self.times[peer].flat() if peer else None,
                 "pit_ms": self.ours.flat(),
                 "index_ms": self.index.flat() if self.index else None,
-                "ratio": self.ratio(peer) if peer else None,
+                "ratio": self.ratio(peer) if peer and self.compares else None,
                 "max_error": self.errors.get(OURS),
                 "peer_error": self.errors.get(peer) if peer else None,
-                "floor_ms": self.floor,
+                "floor_ms": self.floor if self.compares else None,
                 **self.figures,
             }
             for peer in peers

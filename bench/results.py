@@ -57,19 +57,21 @@ def read(path: Path) -> list[dict[str, Any]]:
 def table(title: str, rows: Sequence[Row]) -> Table:
     """One line a case: medians of each side, how many times faster ours is, over the floor, and the error."""
     made = Table(title=title, title_justify="left")
-    peers = list(dict.fromkeys(name for row in rows for name in row.times if name != OURS))
-    has_index, has_floor = any(row.index for row in rows), any(row.floor for row in rows)
+    peers = list(dict.fromkeys(name for row in rows for name in row.peers))
+    compared = [name for name in peers if any(row.compares for row in rows)]
+    has_index = any(row.index for row in rows)
+    has_floor = any(row.floor and row.compares for row in rows)
     figures = list(dict.fromkeys(name for row in rows for name in row.figures))
     made.add_column("case")
     heads = [f"{OURS} ms", *(["index ms"] if has_index else []), *(f"{name} ms" for name in peers)]
-    heads += [f"x {name}" for name in peers] + (["x floor"] if has_floor else []) + figures + ["error"]
+    heads += [f"x {name}" for name in compared] + (["x floor"] if has_floor else []) + figures + ["error"]
     for head in heads:
         made.add_column(head, justify="right")
     for row in rows:
         cells = [number(row.ours.median)]
         cells += [number(row.index.median) if row.index else ""] if has_index else []
         cells += [number(row.times[name].median) if name in row.times else "" for name in peers]
-        cells += [f"{row.ratio(name):.2f}" if name in row.times else "" for name in peers]
+        cells += [f"{row.ratio(name):.2f}" if name in row.times else "" for name in compared]
         cells += [f"{row.ours.median / row.floor:.2f}" if row.floor else ""] if has_floor else []
         cells += [number(row.figures[name]) if name in row.figures else "" for name in figures]
         made.add_row(str(row.case), *cells, f"{row.errors.get(OURS, 0.0):.0e}")

@@ -104,7 +104,8 @@ def main(
         return
     if figures and target == "cpu":
         subprocess.run([sys.executable, "-m", "bench.figures"], cwd=ROOT, check=False)
-    console.print(f"{(time.monotonic() - begin) / 60:.1f} minutes, rows in {folder}")
+    written = f"programs in {programs}" if make else f"rows in {folder}"
+    console.print(f"{(time.monotonic() - begin) / 60:.1f} minutes, {written}")
     for line in told:
         console.print(line, style="red")
     raise typer.Exit(1 if told else 0)

@@ -14,6 +14,7 @@ from pit_mlir.artifact import Artifact, Known
 from pit_mlir.artifact_cache import bytecode, key_of, known, remember, store, stored
 from pit_mlir.assembly import assemble
 from pit_mlir.bindings import ir
+from pit_mlir.codegen.gpu.ptx import tools_digest
 from pit_mlir.compiled_module import CompiledModule, Settings
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect import make_context
@@ -234,10 +235,11 @@ def rewriting_of(padding: Sequence[int], plan: Plan) -> tuple[str, ...]:
 
 
 def steps_of(padding: Sequence[int], plan: Plan) -> list[str]:
-    """All passes of a compilation, which the key of its artifact holds."""
+    """All passes of a compilation, and the tools of others that it calls: what the key of its artifact holds."""
     return [
         *rewriting_of(padding, plan),
         *target_pipeline(plan.target, deterministic=plan.options.deterministic, tf32=plan.tf32),
+        *([tools_digest()] if plan.target.kind == "cuda" else []),
     ]
 
 

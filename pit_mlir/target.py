@@ -40,10 +40,8 @@ class Target:
         kind, _, chip = text.partition(":") if isinstance(text, str) else ("", "", "")
         if text == "cpu":
             return Target("cpu")
-        if kind == "cuda" and (chip in CHIPS or text == kind):
-            return Target("cuda", chip or OLDEST_CHIP)
-        if kind == "emulator" and (chip in CHIPS or text == kind):
-            return Target("emulator", chip or OLDEST_CHIP)
+        if kind in ("cuda", "emulator") and (chip in CHIPS or text == kind):
+            return Target(kind, chip or OLDEST_CHIP)
         chips = ", ".join(CHIPS)
         raise InputError(
             f"target = {text!r}, expected 'cpu', 'cuda', 'emulator', or one of the latter two with a chip, such as "
@@ -71,8 +69,8 @@ def kernel_chip(chip: str) -> str:
     """The chip that kernels for a device that is a `chip`, such as "sm_90", are best compiled for."""
     if f"{chip}a" in CHIPS:
         return f"{chip}a"
-    older = [known for known in CHIPS if known.isascii() and not known.endswith("a")]
-    fitting = [known for known in older if int(known[3:]) <= int(re.sub(r"\D", "", chip))]
+    portable = [known for known in CHIPS if not known.endswith("a")]
+    fitting = [known for known in portable if int(known[3:]) <= int(re.sub(r"\D", "", chip))]
     return fitting[-1] if fitting else OLDEST_CHIP
 
 

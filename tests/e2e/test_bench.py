@@ -4,13 +4,14 @@ import json
 import runpy
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from bench import family, results
-from bench.protocol import Case, Row, Times, interleaved
+from bench.protocol import OURS, Case, Row, Times, interleaved
 
 TINY = {
     "matmul": "--shape 64x64x32 --granularity 32x1 --zeros 0.5 --peer torch --peer csr --peer gather",
@@ -106,6 +107,16 @@ def test_wrong_results_are_told_and_not_timed() -> None:
     measured.attempt(case, lambda: measured.measure(case, sides, tuple, lambda: torch.ones(2)))
     assert not measured.rows
     assert measured.failures == ["a case 2 f32: peer is wrong by 1.0e+00 of the largest value, 1e-04 passes"]
+
+
+def test_times_of_the_emulator_are_compared_with_nothing() -> None:
+    times = {OURS: Times.of([2.0]), "torch": Times.of([1.0])}
+    row = Row(Case("softmax", "4x64", "f32"), times, {OURS: 0.0}, floor=0.5)
+    emulated = replace(row, compares=False)
+    heads, few = ([column.header for column in results.table("", [one]).columns] for one in (row, emulated))
+    assert set(heads) - set(few) == {"x torch", "x floor"}
+    assert [row.flat()[0][name] for name in ("ratio", "floor_ms")] == [0.5, 0.5]
+    assert [emulated.flat()[0][name] for name in ("ratio", "floor_ms")] == [None, None]
 
 
 def test_a_missing_peer_is_a_line() -> None:

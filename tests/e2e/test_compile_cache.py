@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import pit_mlir as pit
 from pit_mlir import artifact_cache, target
 from pit_mlir.cache import DIRECTORY_VARIABLE, SIZE_VARIABLE, Cache
+from pit_mlir.codegen.gpu.ptx import PTXAS_VARIABLE
 from pit_mlir.frontend import torch_import
 
 pytestmark = pytest.mark.usefixtures("inference")
@@ -158,6 +159,19 @@ def test_what_decides_the_code_is_in_the_key(
         patched.setattr(compiler, "rewrite_pipeline", lambda padding, **options: ("pit-normalize",))
         compiled(True)
     compiled(False)
+
+
+def test_the_assembler_of_kernels_is_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(name: str, assembler: str) -> list[str]:
+        path = tmp_path / assembler
+        path.write_text(f"#!/bin/sh\nexec {assembler}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv(PTXAS_VARIABLE, str(path))
+        return compiler.steps_of((), compiler.Plan(pit.CompileOptions(), target.Target.of(name)))
+
+    assert steps("cuda:sm_80", "one") == steps("cuda:sm_80", "one") != steps("cuda:sm_80", "another")
+    assert steps("emulator", "one") == steps("emulator", "another")
+    assert steps("cpu", "one") == steps("cpu", "another")
 
 
 def test_what_is_declared_is_in_the_key(translations: list[int]) -> None:

@@ -1,5 +1,7 @@
 """From kernels in the LLVM dialect to PTX and to machine code of a chip: LLVM through llvmlite, then ptxas."""
 
+import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -147,13 +149,28 @@ def ptxas() -> Path | None:
     """
     chosen = os.environ.get(PTXAS_VARIABLE)
     if chosen:
-        if shutil.which(chosen) is None:
+        found = shutil.which(chosen)
+        if found is None:
             raise PlatformError(
                 f"${PTXAS_VARIABLE} is {chosen!r}, expected a program: unset it, or name NVIDIA's ptxas"
             )
-        return Path(chosen)
+        return Path(found)
     on_path = shutil.which("ptxas")
     return nvidia_file("bin", "ptxas") or (Path(on_path) if on_path else None)
+
+
+def tools_digest() -> str:
+    """What tells the tools that make machine code of kernels from others: LLVM's, libdevice and ptxas."""
+    files = [digest_of(path, path.stat().st_mtime_ns) for path in (libdevice(), ptxas()) if path is not None]
+    # Its LLVM is a part of it; to ask that for its version would take longer than to find a program in the cache.
+    llvmlite = [dist.version for dist in importlib.metadata.distributions(name="llvmlite")]
+    return " ".join(["tools", *llvmlite, *files])
+
+
+@cache
+def digest_of(path: Path, changed: int) -> str:
+    """The digest of the file at `path`, which was `changed` last at that time."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def assemble(text: str, chip: str) -> tuple[bytes, dict[str, KernelUse]]:
