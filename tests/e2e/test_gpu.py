@@ -128,6 +128,33 @@ def test_dynamic_sizes_and_frozen_weights() -> None:
     torch.testing.assert_close(fast(x), model(x))
 
 
+class NarrowExperts(nn.Module):
+    """Experts of two layers in bf16, as wide as `wgmma` wants them; the router is exact, so that nothing is a tie."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(64, 3, bias=False)
+        self.up = nn.Parameter(torch.randn(3, 128, 64).bfloat16() / 8)
+        self.down = nn.Parameter(torch.randn(3, 64, 128).bfloat16() / 11)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = torch.softmax(self.router(x.float()), -1)
+        weights, chosen = scores.topk(2, -1)
+        gates = (functional.one_hot(chosen, 3) * weights[..., None]).sum(1).to(x.dtype)
+        up, down = self.up.to(x.dtype), self.down.to(x.dtype)
+        hidden = functional.relu(torch.einsum("td,ehd->eth", x, up))
+        return torch.einsum("etd,te->td", torch.einsum("eth,edh->etd", hidden, down), gates)
+
+
+def test_experts_by_wgmma() -> None:
+    """Rows of tokens are gathered for the first layer, and compact for the second; an expert's weights are a plain part
+    of all."""
+    torch.manual_seed(3)
+    model, x = NarrowExperts().eval(), torch.randn(100, 64).bfloat16()
+    fast = pit.compile(model, (x,), target="emulator:sm_90a")
+    torch.testing.assert_close(fast(x).double(), model(x.double()), rtol=2e-2, atol=3e-2)
+
+
 @pytest.mark.parametrize("chip", CHIPS)
 def test_programs_for_absent_gpus(chip: str) -> None:
     model, x = nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64)).eval(), torch.randn(32, 64)

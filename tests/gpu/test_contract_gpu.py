@@ -3,6 +3,7 @@
 The emulator reports races, reads of what nobody wrote and accesses out of bounds; results lie in memory that is NaN.
 """
 
+from dataclasses import replace
 from functools import cache
 
 import ml_dtypes
@@ -13,9 +14,13 @@ from programs import program
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.gpu.ptx import build_image, ptxas
 from pit_mlir.dialect import make_context
+from pit_mlir.errors import PlatformError
 from pit_mlir.passes.pipelines import gpu_pipeline
 from pit_mlir.passes.runner import run_pipeline
-from pit_mlir.runtime.program import Program
+from pit_mlir.runtime.emulator import emulator_device
+from pit_mlir.runtime.engine import build_code
+from pit_mlir.runtime.program import Code, Program
+from pit_mlir.target import Target
 
 TYPES = {"f32": np.float32, "f64": np.float64, "bf16": ml_dtypes.bfloat16, "f16": np.float16, "i32": np.int32}
 TOLERANCE = {"f32": 1e-5, "f64": 1e-13, "bf16": 2e-2, "f16": 3e-3, "i32": 0.0}
@@ -343,3 +348,29 @@ func.func @main(%x: tensor<2x9x6x6xf32>, %w: {shapes[1]}, %c: {shapes[2]}, %mask
     windows = np.lib.stride_tricks.sliding_window_view(images.astype(float), (3, 2), (2, 3))
     expected = np.einsum("ncxyij,fcij->nfxy", windows, weights.astype(float))
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_what_a_device_can_load_is_chosen() -> None:
+    """Code of sm_90a is for that chip; to others the program is the general one."""
+    sizes = {"m": 70, "n": 64, "k": 72}
+    text = contraction("mk,nk->mn", sizes, "bf16")
+
+    def code_for(chip: str) -> Code:
+        with make_context(), ir.Location.unknown():
+            return build_code(ir.Module.parse(text), target=Target("emulator", chip))
+
+    general = code_for("sm_80")
+    code = replace(code_for("sm_90a"), general=general)
+    rng = np.random.default_rng(6)
+    a, b, c = (values(rng, term, sizes, "bf16") for term in ("mk", "nk", "mn"))
+    for chip, chosen in (("sm_90", code), ("sm_100", general), ("sm_86", general)):
+        program = Program(code, emulator_device(chip))
+        assert program.code is chosen
+        [actual] = program.run_numpy(a, b, c, np.zeros(70, np.float32))
+        np.testing.assert_allclose(
+            actual.astype(float), a.astype(float) @ b.T.astype(float), rtol=2e-2, atol=0.2
+        )
+    with pytest.raises(
+        PlatformError, match=r"the emulator of sm_75, .* an sm_75: there is emulator for sm_80"
+    ):
+        Program(code, emulator_device("sm_75"))
