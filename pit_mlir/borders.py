@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy
 
 from pit_mlir.errors import InputError
-from pit_mlir.frontend.signature import Argument, Size, shape_text
+from pit_mlir.frontend.signature import Argument, Size, shape_text, value_text
 from pit_mlir.runtime.device import Device
 from pit_mlir.runtime.huge_pages import HUGE_PAGE, huge_pages
 from pit_mlir.runtime.memref import ELEMENTS, Element
@@ -180,7 +180,7 @@ class TorchBorder:
         for argument, value in zip(arguments, values, strict=True):
             dtype, shape = self._expected[argument]
             if not isinstance(value, torch.Tensor):
-                raise mismatch(argument, f"{type(value).__name__} {value!r}", self._device)
+                raise mismatch(argument, value_text(value), self._device)
             fits = value.dtype is dtype and self._is_here(value) and value.layout is torch.strided
             if (
                 not fits
@@ -302,7 +302,7 @@ class NumpyBorder:
         for argument, value in zip(arguments, values, strict=True):
             element, shape = self._expected[argument]
             if not isinstance(value, numpy.ndarray):
-                raise mismatch(argument, f"{type(value).__name__} {value!r}")
+                raise mismatch(argument, value_text(value))
             sizes: tuple[int, ...] = value.shape
             if value.dtype != element.numpy or (
                 sizes != shape if shape is not None else len(sizes) != len(argument.shape)

@@ -19,7 +19,8 @@ from pit_mlir.errors import InputError, PlatformError, UnsupportedError
 from pit_mlir.frontend.arrays import ArrayCall, NoWeights
 from pit_mlir.frontend.signature import Argument, BoundModel, CallSource, Interface, WeightSource
 from pit_mlir.plain import Plain, restored
-from pit_mlir.runtime.cross import device_of
+from pit_mlir.runtime.cross import device_of, images_text
+from pit_mlir.runtime.device import Device
 from pit_mlir.runtime.library import VERSION
 from pit_mlir.snapshot import Snapshot
 from pit_mlir.target import Target, host
@@ -198,6 +199,28 @@ def load(path: str | Path, weights: Any = None) -> CompiledModule:
         raise InputError(f"cannot be read: {error.strerror}", location=str(path)) from None
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a file says of its program, whether or not that runs here; `obstacle` says why it does not."""
+
+    title: str
+    target: Target
+    interface: Interface
+    images: str
+    """The kernels of a GPU that it has, and their chips, for a reader; empty for the CPU."""
+    obstacle: str | None
+
+
+def contents(path: str | Path) -> Contents:
+    """What the program in the file `path` takes and gives, and on what it runs; raises `InputError` as `load` does."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return Loader(Container(file, str(path))).contents()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", location=str(path)) from None
+
+
 class Loader:
     """Makes a compiled model of what a container has."""
 
@@ -207,20 +230,31 @@ class Loader:
         try:
             if data["kind"] != KIND:
                 raise self._refusal(f"holds a {data['kind']}, expected a {KIND}")
-            self._verify(data)
+            self._verify_release(data)
+            self._machine = restored(Machine, data["machine"], container.read)
             self._saved = restored(Saved, data["program"], container.read)
             self._call = call_of_data(data["call"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._not_understood(error) from None
+        self._images = images_text(self._saved.artifact.main)
+        self._place = "cpu"
+
+    def contents(self) -> Contents:
+        """What the file says of its program."""
+        obstacle = None
         try:
-            device = device_of(self._saved.settings.target)
+            self._verify_machine()
         except PlatformError as error:
-            raise PlatformError(error.message, location=container.name) from None
-        self._place = "cpu" if device is None else device.place
+            obstacle = error.message
+        saved = self._saved
+        title = saved.artifact.explanation.title
+        return Contents(title, saved.settings.target, saved.interface, self._images, obstacle)
 
     def load(self, given: Any) -> CompiledModule:
         """The compiled model, on the weights that are `given`, or on those in the file."""
         saved = self._saved
+        device = self._verify_machine()
+        self._place = "cpu" if device is None else device.place
         source = self._weights(given)
         compiled = assemble(BoundModel(saved.interface, self._call, source), saved.artifact, saved.settings)
         compiled._border.mode = saved.mode
@@ -232,21 +266,27 @@ class Loader:
             compiled.refresh()
         return compiled
 
-    def _verify(self, data: Any) -> None:
-        """Raises `PitError` where this machine or this release cannot run the program."""
-        needed, here = restored(Machine, data["machine"], self._container.read), Machine.here()
+    def _verify_machine(self) -> Device | None:
+        """The device that the program runs on; raises `PlatformError` where this machine cannot run it."""
+        needed, here = self._machine, Machine.here()
         if needed.architecture != here.architecture:
-            raise PlatformError(
-                f"was compiled for {needed.architecture}, this is {here.architecture}: compile the model here",
-                location=self._container.name,
+            raise self._unfit(
+                f"was compiled for {needed.architecture}, this is {here.architecture}: compile the model here"
             )
         missing = sorted(set(needed.instructions) - set(here.instructions))
         if missing:
-            raise PlatformError(
+            raise self._unfit(
                 f"was compiled for a processor with the instructions {', '.join(missing)}, which this one lacks: "
-                "compile the model here, or on the oldest processor that is to run it",
-                location=self._container.name,
+                "compile the model here, or on the oldest processor that is to run it"
             )
+        try:
+            return device_of(self._saved.settings.target)
+        except PlatformError as error:
+            has = f"has {self._images}, and nothing here runs it: " if self._images else ""
+            raise self._unfit(f"{has}{error.message}") from None
+
+    def _verify_release(self, data: Any) -> None:
+        """Raises `InputError` where another release has written the file."""
         if data["runtime"] != VERSION:
             raise self._refusal(
                 f"was compiled by pit_mlir {data['writer']} for version {data['runtime']} of the run-time library, "
@@ -300,6 +340,9 @@ class Loader:
             return tensor_of_bytes(stored.dtype, stored.shape, size, fill, self._place)
         except (ValueError, KeyError) as error:
             raise self._not_understood(error) from None
+
+    def _unfit(self, reason: str) -> PlatformError:
+        return PlatformError(reason, location=self._container.name)
 
     def _refusal(self, reason: str) -> InputError:
         return InputError(reason, location=self._container.name)

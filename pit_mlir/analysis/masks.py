@@ -69,8 +69,12 @@ def is_factor(leaf: Leaf, expression: Expression) -> bool:
 def is_mask_argument(value: ir.Value) -> bool:
     """Whether a float tensor is an argument of the function that is called a mask, or an input of the model.
 
-    Weights that scale (those of a layer norm) are no masks, what a caller passes is taken for one.
+    Weights that scale (those of a layer norm) are no masks, what a caller passes is taken for one, reshaped or not.
     """
+    maker = owner(value)
+    while maker is not None and maker.name in ("tensor.collapse_shape", "tensor.expand_shape"):
+        value = maker.operands[0]
+        maker = owner(value)
     if not isinstance(value.owner, ir.Block):
         return False
     function = value.owner.owner.operation

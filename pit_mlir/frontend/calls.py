@@ -1,15 +1,16 @@
 """Calls of a model: its arguments in the order of the program's inputs, its answer in the model's structure."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy
 import torch
 from torch.utils import _pytree as pytree
 
 from pit_mlir.errors import InputError
-from pit_mlir.frontend.signature import ConstantInput
+from pit_mlir.frontend.signature import ConstantInput, value_text
 
 Leaf = str | ConstantInput
 
@@ -70,7 +71,8 @@ class ModelCall:
             else:
                 tensors.append(value)
                 if not isinstance(value, torch.Tensor):
-                    raise InputError(f"'{leaf}' is {_describe(value)}, compiled for a tensor")
+                    how = ": torch.from_numpy makes one of it" if isinstance(value, numpy.ndarray) else ""
+                    raise InputError(f"'{leaf}' is {_describe(value)}, compiled for a tensor{how}")
         return tensors
 
     def unflatten(self, outputs: list[Any]) -> Any:
@@ -116,7 +118,9 @@ class ModelCall:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise InputError(f"the arguments do not fit the model: {error}") from error
+            raise InputError(
+                f"the arguments do not fit the model: {self._unknown(kwargs) or error}"
+            ) from error
         given: dict[str, Any] = {}
         for name, value in bound.arguments.items():
             if self.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
@@ -128,12 +132,23 @@ class ModelCall:
         for name in missing:
             given[name] = self._default(name)
         for name in given.keys() - set(expected):
+            if name not in self.signature.parameters:
+                raise InputError(f"'{name}' is {_describe(given[name])}; the model was compiled without it")
             if not _same(given[name], self._default(name)):
                 raise InputError(
                     f"'{name}' is {_describe(given[name])}; the model was compiled without it "
                     f"(its default is {self._default(name)!r})"
                 )
         return tuple(given[name] for name in self._names), {name: given[name] for name in self._keywords}
+
+    def _unknown(self, names: Iterable[str]) -> str:
+        """Which of `names` `forward` does not have, for a message; empty where it has them all."""
+        assert self.signature is not None
+        parameters = list(self.signature.parameters)
+        unknown = [name for name in names if name not in parameters]
+        return (
+            f"it has no {', '.join(map(repr, unknown))}, it takes {', '.join(parameters)}" if unknown else ""
+        )
 
     def _default(self, name: str) -> Any:
         """The default of the parameter `name` of `forward`."""
@@ -160,4 +175,4 @@ def _describe(value: Any) -> str:
     """A value for a message: tensors by type and shape."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of {value.dtype} and shape {list(value.shape)}"
-    return repr(value)
+    return value_text(value)

@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 from pit_mlir.errors import InputError, PitError, UnsupportedError
 from pit_mlir.frontend.asserts import checks_asserted
 from pit_mlir.frontend.decompositions import decomposition_table
+from pit_mlir.frontend.shared_memory import refuse_shared_writes
 from pit_mlir.frontend.source import error_line, model_line, names_in
 
 aten = torch.ops.aten
@@ -68,6 +69,7 @@ def decompose_program(program: ExportedProgram) -> ExportedProgram:
         except PitError:
             raise
         except Exception as error:
+            refuse_shared_writes(program)
             # A decomposition, ours or another's, that is not made for these types or shapes.
             raise UnsupportedError(
                 f"an operator of the model cannot be taken apart: {type(error).__name__}: {str(error).strip()}"

@@ -5,11 +5,14 @@ name of a symbol ("batch"), or the text of an expression over symbols ("2*batch"
 """
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy
 
 from pit_mlir.errors import InputError
 
@@ -260,6 +263,16 @@ def _evaluate(text: str, values: dict[str, int]) -> int:
 @cache
 def _code(text: str) -> CodeType:
     return compile(text, "<size>", "eval")
+
+
+def value_text(value: Any) -> str:
+    """Something that was passed where a tensor was expected, for a message: in a line, however large it is."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        kind = "numpy array" if isinstance(value, numpy.ndarray) else type(value).__name__
+        return f"a {kind} of {value.dtype} and shape {list(value.shape)}"
+    short = reprlib.Repr()
+    short.maxother = short.maxstring = 60
+    return " ".join(short.repr(value).split())
 
 
 def shape_text(shape: Sequence[Size]) -> str:

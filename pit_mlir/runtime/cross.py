@@ -23,11 +23,15 @@ class AbsentProgram(Program):
         self, pointers: Sequence[int], sizes: Sequence[int] = (), *, threads: int | None = None
     ) -> NoReturn:
         """Raises `PlatformError`."""
-        images = ", ".join(f"{image.kind} for {image.chip}" for image in self.code.images)
+        images = images_text(self.code) or "no kernels"
         raise PlatformError(
-            f"this program was compiled for a GPU ({images or 'no kernels'}) and there is none to run it: "
-            f"{self._reason}"
+            f"this program was compiled for a GPU ({images}) and there is none to run it: {self._reason}"
         )
+
+
+def images_text(code: Code) -> str:
+    """The kernels of a GPU that `code` has, for a message: "cubin for sm_90a, ptx for sm_80"; empty without any."""
+    return ", ".join(f"{image.kind} for {image.chip}" for image in code.images)
 
 
 def device_of(target: Target) -> Device | None:

@@ -57,11 +57,26 @@ def load(file: str, inputs: str | None) -> Subject:
 
 def read_arrays(path: Path) -> dict[str, Any]:
     """The arrays of an `.npz` file by name."""
+    how = "numpy.savez('call.npz', x=...) writes one, with an array for each input by its name"
+    if path.is_file() and not zipfile.is_zipfile(path):
+        kind = "a single array without a name" if path.suffix == ".npy" else "none"
+        raise InputError(f"cannot read '{path}' as an .npz file, it is {kind}: {how}")
     try:
         with numpy.load(path) as found:
-            return {name: found[name] for name in found.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot read '{path}' as an .npz file: {error}") from None
+            return {name: array_of(path, found, name) for name in found.files}
+    except (OSError, AttributeError, zipfile.BadZipFile) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"cannot read '{path}' as an .npz file: {reason}") from None
+
+
+def array_of(path: Path, found: Any, name: str) -> Any:
+    """One of the arrays that were `found` in a file; raises `InputError` for one that is not of numbers."""
+    try:
+        return found[name]
+    except ValueError:
+        raise InputError(
+            f"cannot read '{name}' of '{path}': it is an array of Python objects, or damaged; expected numbers"
+        ) from None
 
 
 def from_python(path: Path, name: str) -> Subject:

@@ -244,7 +244,7 @@ def compile_(
 
 
 RUN_HELP = """\
-Calls a compiled model, or says what it takes.
+Calls a compiled model, or says what it takes and which GPUs it has kernels for, whether or not one is here.
 
 \b
 $ pit-mlir run net.pit
@@ -253,7 +253,7 @@ $ pit-mlir run net.pit --inputs call.npz -o answer.npz
 call.npz has an array for each input, by its name, as numpy.savez writes them; one of float32 serves for an input of \
 bfloat16. Of each value of the answer its type, shape and range are shown. FILE is code: run only what you trust.
 
-The status is 1 where the file cannot be read or run here, or the arrays do not fit.
+The status is 1 where the file cannot be read, or called here, or the arrays do not fit.
 """
 
 

@@ -10,7 +10,7 @@ import numpy
 from pit_mlir.compiled_module import CompiledModule
 from pit_mlir.errors import InputError, PitError
 from pit_mlir.frontend.signature import shape_text
-from pit_mlir.program_file import load
+from pit_mlir.program_file import Contents, contents, load
 from pit_mlir.tools.model_file import read_arrays
 from pit_mlir.tools.terminal import print_error, show
 
@@ -18,11 +18,11 @@ from pit_mlir.tools.terminal import print_error, show
 def run(file: str, inputs: str | None, output: str | None, repeat: int) -> int:
     """Calls the program in `file` with the arrays in `inputs`, or says what it takes; the exit status."""
     try:
-        program = load(file)
         if inputs is None:
             if output is not None:
                 raise InputError("there is no answer to write without --inputs")
-            return show(description(file, program))
+            return show(description(file, contents(file)))
+        program = load(file)
         answer, seconds = called(program, read_arrays(Path(inputs)), repeat)
         if output is not None:
             written(Path(output), answer)
@@ -33,13 +33,16 @@ def run(file: str, inputs: str | None, output: str | None, repeat: int) -> int:
     return show("\n".join([*lines, f"{seconds * 1e3:.3f} ms, the fastest of {repeat}", ""]))
 
 
-def description(file: str, program: CompiledModule) -> str:
-    """What the program takes and gives."""
+def description(file: str, program: Contents) -> str:
+    """What the program takes and gives, and on what it runs."""
     interface = program.interface
-    lines = [f"{file}: {program.explain().title} for {program.target}"]
+    lines = [f"{file}: {program.title} for {program.target}"]
+    lines += [f"  has {program.images}"] if program.images and program.obstacle is None else []
     lines += [f"  takes {a.name}: {a.dtype} {shape_text(a.shape)}" for a in interface.inputs]
     lines += [f"    {name} in {allowed}" for name, allowed in interface.symbols.items()]
     lines.append(f"  gives {len(interface.outputs)} values")
+    if program.obstacle is not None:
+        return "\n".join([*lines, f"  does not run here: {program.obstacle}", ""])
     names = ", ".join(f"{a.name}=..." for a in interface.inputs)
     lines += ["", f"numpy.savez('call.npz', {names})", f"pit-mlir run {file} --inputs call.npz", ""]
     return "\n".join(lines)

@@ -109,3 +109,25 @@ def test_written_input_shares_memory() -> None:
     assert torch.equal(fast(x[:3], x[3:])[0], expected)
     wide = torch.randn(3, 6)
     fast(wide[:, ::2], wide[:, 1::2])
+
+
+class Buffers(torch.nn.Module):
+    """Two buffers in one storage, of which a part of one is written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        base = torch.zeros(8)
+        self.register_buffer("first", base[:6])
+        self.register_buffer("rest", base[2:].view(2, 3), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.first[1:].add_(x)
+        return self.rest + 1
+
+
+def test_written_buffer_shares_memory() -> None:
+    with pytest.raises(
+        pit.UnsupportedError, match="'first' shares memory with 'rest', and the model writes to it"
+    ) as caught:
+        pit.compile(Buffers().eval(), (torch.ones(5),))
+    assert str(caught.value).startswith(f"{__file__}:{Buffers.forward.__code__.co_firstlineno + 1}:")

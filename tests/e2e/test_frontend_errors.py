@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor, nn
@@ -143,7 +144,14 @@ def test_calls_by_position_and_by_name() -> None:
         ((1,), {"flag": True}, "'scale' is 2, compiled for 3"),
         ((1, 3), {"flag": False}, "'flag' is False, compiled for True"),
         ((1, 3.0), {}, "'scale' is 3.0, compiled for 3"),
-        ((1, 3), {"other": 1}, "unexpected keyword argument 'other'"),
+        ((1, 3), {"other": 1}, "it has no 'other', it takes x, scale, flag, extra"),
+        ((), {"other": 1}, "it has no 'other', it takes x, scale, flag, extra"),
+        (
+            (numpy.zeros((9, 99)), 3),
+            {},
+            "'x' is a numpy array of float64 and shape [9, 99], compiled for a tensor: ",
+        ),
+        (([1.0] * 999, 3), {}, "'x' is [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, ...], compiled for a tensor"),
         ((), {"scale": 3}, "missing a required argument: 'x'"),
         ((1, 3), {"extra": 5}, "'extra' is 5; the model was compiled without it"),
     ],
@@ -152,7 +160,20 @@ def test_calls_that_do_not_fit(args: tuple[Any, ...], kwargs: dict[str, Any], me
     x = torch.ones(3)
     call = import_model(Options(), (x, 3), {"flag": True}, context=make_context()).call
     with pytest.raises(InputError, match=re.escape(message)):
-        call.flatten(tuple(x if i == 0 and a else a for i, a in enumerate(args)), kwargs)
+        call.flatten(
+            tuple(x if i == 0 and isinstance(a, int) and a == 1 else a for i, a in enumerate(args)), kwargs
+        )
+
+
+def test_more_by_name_than_compiled_for() -> None:
+    class Keywords(nn.Module):
+        def forward(self, x: Tensor, **more: Any) -> Tensor:
+            return x + 1
+
+    x = torch.ones(3)
+    call = import_model(Keywords(), (x,), context=make_context()).call
+    with pytest.raises(InputError, match="'other' is 1; the model was compiled without it"):
+        call.flatten((x,), {"other": 1})
 
 
 def test_structure_that_does_not_fit() -> None:

@@ -127,6 +127,34 @@ def test_a_size_of_one(batch: int, length: int) -> None:
     np.testing.assert_allclose(have, want, rtol=1e-4, atol=1e-5)
 
 
+class Gated(nn.Module):
+    """Two layers, times a mask that comes with the result's rank."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(24, 40), nn.ReLU(), nn.Linear(40, 24))
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.layers(x) * mask
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_a_mask_with_a_dimension_of_size_one(dtype: torch.dtype) -> None:
+    """A factor (batch, token, 1) lists rows as one of (batch, token) does that the model expands."""
+    torch.manual_seed(0)
+    model, x = Gated().eval(), torch.randn(7, 5, 24)
+    mask = (torch.rand(7, 5, 1) < 0.5).to(dtype)
+    with dialect.make_context() as context, ir.Location.unknown():
+        imported = import_model(model, (x, mask), context=context)
+        run_pipeline(imported.module, f"{NORMAL}, {RULES}")
+        generics = [op for op in operations(imported) if op.name == "linalg.generic"]
+        products = [op for op in generics if "reduction" in str(op.attributes["iterator_types"])]
+        assert len(products) == 2
+        assert all(has_rows(op.results[0]) for op in products)
+        (have,) = interpreter.run(imported.module, *values_of(imported, model, x, mask))
+    np.testing.assert_allclose(have, model(x, mask).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
 class Head(nn.Module):
     """Something behind an encoder that takes tokens out of the (batch, token) frame."""
 

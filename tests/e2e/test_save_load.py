@@ -394,13 +394,41 @@ def test_the_commands(
     assert "answer: float32 [2, 3]," in capsys.readouterr().out
     assert np.load("answer.npz")["answer"].shape == (2, 3)
     np.savez("call.npz", other=np.ones(1))
-    for arguments in (("net.py", None), ("net.pit", "call.npz"), ("net.pit", "none.npz")):
+    np.savez("objects.npz", input=np.array([None]))
+    np.save("array.npy", np.ones((2, 4)))
+    wrong = ("call.npz", "none.npz", "objects.npz", "array.npy")
+    for arguments in (("net.py", None), *(("net.pit", name) for name in wrong)):
         assert run_command.run(*arguments, None, 1) == 1
     told = capsys.readouterr().err
     for text in (
         "net.py: error: is no file of pit_mlir",
         "got the arguments ['other'], the program takes ['input']",
+        "cannot read 'none.npz' as an .npz file: No such file or directory",
+        "cannot read 'input' of 'objects.npz': it is an array of Python objects",
+        "cannot read 'array.npy' as an .npz file, it is a single array without a name: numpy.savez(",
     ):
         assert text in told
+    assert "pickle" not in told
     assert compile_command.run("net.py", "no/net.pit", (), None, options, weights=True) == 1
     assert compile_command.run("net.py", None, (), "cuda:sm_1", options, weights=True) == 1
+
+
+def test_what_a_program_for_a_gpu_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its inputs and chips can be looked at where there is no GPU; a call says which chips there would have to be."""
+
+    def none(_: object) -> None:
+        raise PlatformError("there is no NVIDIA driver")
+
+    path = str(tmp_path / "net.pit")
+    pit.compile(nn.Linear(4, 3).eval(), (torch.ones(2, 4),), target="cuda:sm_80").save(path)
+    monkeypatch.setattr(program_file, "device_of", none)
+    assert run_command.run(path, None, None, 1) == 0
+    told = capsys.readouterr().out
+    assert "Linear for cuda:sm_80" in told and "takes input: float32 [2, 4]" in told
+    assert "does not run here: has " in told and "for sm_80" in told
+    with pytest.raises(
+        PlatformError, match=r"has .* for sm_80, and nothing here runs it: there is no NVIDIA driver"
+    ):
+        pit.load(path)
