@@ -169,6 +169,9 @@ def test_dense(equation: str, sizes: dict[str, int], type_: str) -> None:
         ("km,kn->mn", {"m": 136, "n": 72, "k": 1000}, "f16"),
         ("mk,kn->mn", {"m": 64, "n": 64, "k": 448}, "bf16"),
         ("mk,nk->mn", {"m": 64, "n": 72, "k": 1}, "bf16"),
+        # Boxes of four dimensions; a depth of two axes, in another order in the second factor, which no box has.
+        ("bmhk,bnhk->bhmn", {"b": 2, "h": 2, "m": 65, "n": 80, "k": 72}, "bf16"),
+        ("mkj,njk->mn", {"m": 70, "n": 72, "k": 24, "j": 40}, "bf16"),
     ],
 )
 def test_wgmma(equation: str, sizes: dict[str, int], type_: str) -> None:
