@@ -3,6 +3,7 @@
 The emulator reports races, reads of what nobody wrote and accesses out of bounds; results lie in memory that is NaN.
 """
 
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -12,7 +13,7 @@ import pytest
 from programs import program
 
 from pit_mlir.bindings import ir
-from pit_mlir.codegen.gpu.ptx import build_image, ptxas
+from pit_mlir.codegen.gpu.ptx import Image, build_image, ptxas
 from pit_mlir.dialect import make_context
 from pit_mlir.errors import PlatformError
 from pit_mlir.passes.pipelines import gpu_pipeline
@@ -307,15 +308,35 @@ def test_many_segments_are_searched(zeros: float) -> None:
 )
 def test_no_register_is_spilled(equation: str, sizes: dict[str, int], type_: str, chip: str) -> None:
     """Of the tiles for each type, large ones and those of few rows."""
+    verify_no_spills(image_of(contraction(equation, sizes, type_), chip))
+
+
+@pytest.mark.skipif(ptxas() is None, reason="no ptxas")
+@pytest.mark.parametrize("chip", ["sm_80", "sm_90a"])
+def test_an_epilogue_is_of_whole_lines(chip: str) -> None:
+    """Sixteen bytes at once: of the result, of a residual, and of a bias, whose eight elements are twice as many."""
+    image = image_of(heads("bf16", "bf16", 4, 512, 128, 512), chip)
+    verify_no_spills(image)
+    stores = re.findall(r"st\.global\.(\S+)", image.ptx)
+    assert set(stores) == {"v4.b32"}
+    assert len(re.findall(r"ld\.global\.v4\.b32", image.ptx)) == 3 * len(stores)
+    assert "cvt.rn.bf16x2.f32" in image.ptx
+
+
+def image_of(text: str, chip: str) -> Image:
+    """The kernels of the program `text`."""
     with make_context(), ir.Location.unknown():
-        module = ir.Module.parse(contraction(equation, sizes, type_))
+        module = ir.Module.parse(text)
         run_pipeline(module, (*gpu_pipeline(chip), "gpu.module(convert-nvvm-to-llvm)"))
         [kernels] = [op.operation for op in module.body.operations if op.operation.name == "gpu.module"]
-        use = build_image(kernels, chip).use
-    assert use, "ptxas reports on each kernel"
-    assert {name: (one.spill_stores, one.spill_loads) for name, one in use.items()} == dict.fromkeys(
-        use, (0, 0)
-    )
+        return build_image(kernels, chip)
+
+
+def verify_no_spills(image: Image) -> None:
+    """ptxas must report on each kernel, and that it spills nothing."""
+    assert image.use, "ptxas reports on each kernel"
+    spills = {name: (use.spill_stores, use.spill_loads) for name, use in image.use.items()}
+    assert spills == dict.fromkeys(image.use, (0, 0))
 
 
 def test_channels_are_listed_inside_of_windows() -> None:
