@@ -240,8 +240,8 @@ class CompiledModule:
                 raise MissingPackageError(
                     f"explain() of a call compiles a variant of the program, which needs the compiler: {error}"
                 ) from None
-            self._sampler = Sampler(self._artifact.sparse)
-        # The variant runs on the CPU, whatever the program itself runs on.
+            self._sampler = Sampler(self._artifact.sparse, self._settings.target.chip)
+        # The variant runs on the CPU, whatever the program itself runs on: lists hold the same everywhere.
         passed = [value.cpu() if hasattr(value, "cpu") else value for value in bound.passed]
         return self._sampler.run(self._border.pointers(passed), bound.dims)
 

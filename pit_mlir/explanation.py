@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pit_mlir.diagnostics import Diagnostic, Operator, Report
 from pit_mlir.errors import InputError
-from pit_mlir.sample import Candidate, Choice, Pattern, Sample
+from pit_mlir.sample import MILLISECONDS, Candidate, Choice, Pattern, Sample
 
 WIDTH = 100
 """Columns of the text."""
@@ -329,7 +329,7 @@ def choice_entries(finding: Finding, sample: Sample | None) -> Iterator[tuple[st
         yield "choice", counted(reason_of(first), len(choices))
         others = sorted(first.candidates, key=lambda candidate: candidate.total)
         told = ", ".join(f"{candidate.name} {milliseconds(candidate.total)}" for candidate in others)
-        yield "choice", f"expected, in ms of one thread: {told}; costs: {first.costs}"
+        yield "choice", f"expected, in {first.unit}: {told}; costs: {first.costs}"
 
 
 def reason_of(choice: Choice) -> str:
@@ -338,21 +338,21 @@ def reason_of(choice: Choice) -> str:
     if followed.is_dense:
         best = min(lists, key=lambda candidate: candidate.total)
         times = ratio(best.total, followed.total)
-        parts = parts_of(best)
-        return (
-            f"no list is followed: the cheapest, {best.name}, is expected to take {times} as long ({parts})"
-        )
-    times, parts = ratio(dense.total, followed.total), parts_of(followed)
+        parts = parts_of(best, choice.unit)
+        return f"no list is followed: the cheapest, {best.name}, is expected to take {times} as long{parts}"
+    times, parts = ratio(dense.total, followed.total), parts_of(followed, choice.unit)
     return (
         f"the list of {followed.entries:,} micro-tiles {followed.name} is followed: without a list it is expected to "
-        f"take {times} as long ({parts})"
+        f"take {times} as long{parts}"
     )
 
 
-def parts_of(candidate: Candidate) -> str:
-    """What a candidate is expected to spend its time on."""
+def parts_of(candidate: Candidate, unit: str) -> str:
+    """What a candidate is expected to spend its time on, in brackets; nothing where costs are not times."""
+    if unit != MILLISECONDS:
+        return ""
     done = zip(WORK_OF_PHASES, candidate.expected, strict=True)
-    return ", ".join(f"{milliseconds(time)} ms {what}" for what, time in done if time)
+    return f" ({', '.join(f'{milliseconds(time)} ms {what}' for what, time in done if time)})"
 
 
 def milliseconds(time: float) -> str:

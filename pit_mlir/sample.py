@@ -8,7 +8,15 @@ from typing import Any
 import numpy
 
 from pit_mlir.analysis.cover import DENSE, PHASES
-from pit_mlir.passes.exposed import ExposedChoice, ExposedIndex, ExposedWork, Exposure, Number, Rows
+from pit_mlir.passes.exposed import (
+    DeviceChoice,
+    ExposedChoice,
+    ExposedIndex,
+    ExposedWork,
+    Exposure,
+    Number,
+    Rows,
+)
 
 Array = numpy.ndarray[Any, Any]
 
@@ -16,6 +24,8 @@ HEAT_ROWS, HEAT_COLUMNS = 40, 96
 """The largest heat map: larger patterns are averaged."""
 LOADS = 256
 """Segments whose loads are kept one by one; of more, neighbours are averaged."""
+MILLISECONDS, STEPS = "ms of one thread", "steps of the dense kernel"
+"""What costs are counted in: of the CPU, and of kernels of a GPU."""
 PICOSECONDS = 1e9
 """In a millisecond."""
 LENGTHS = (1, 2, 4, 8, 16, 32, 64)
@@ -108,12 +118,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """How a contraction chose among its `candidates`: number `picked` was followed. `costs` says whose they are."""
+    """How a contraction chose among its `candidates`: number `picked` was followed.
+
+    `costs` says whose they are, `unit` what they are counted in.
+    """
 
     location: str
     candidates: tuple[Candidate, ...]
     picked: int
     costs: str
+    unit: str = MILLISECONDS
 
     @property
     def followed(self) -> Candidate:
@@ -201,13 +215,16 @@ def sample_of(exposure: Exposure, results: Sequence[Array], costs: str = "") -> 
     pattern_numbers = [*range(len(patterns)), *(index for index, _ in exposure.segments)]
     work = [work_of(work, lists, numbers) for work in exposure.work]
     choices = tuple(choice_of(one, results[one.result], costs) for one in exposure.choices)
-    for exposed, choice in zip(exposure.choices, choices, strict=True):
+    of_device = tuple(device_choice_of(one, exposure, lists, costs) for one in exposure.device_choices)
+    for exposed, choice in zip(
+        (*exposure.choices, *exposure.device_choices), (*choices, *of_device), strict=True
+    ):
         done, _ = extents_of(exposure.work[exposed.work], lists, numbers)
         work[exposed.work] = choice.done(work[exposed.work], math.prod(done))
     return Sample(
         patterns,
         tuple(one if one.index is None else replace(one, index=pattern_numbers[one.index]) for one in work),
-        choices,
+        (*choices, *of_device),
     )
 
 
@@ -221,6 +238,23 @@ def choice_of(exposed: ExposedChoice, result: Array, costs: str) -> Choice:
         for name, (entries, *expected) in zip(exposed.candidates, said, strict=True)
     )
     return Choice(exposed.location, candidates, picked, costs)
+
+
+def device_choice_of(exposed: DeviceChoice, exposure: Exposure, lists: Sequence[Lists], costs: str) -> Choice:
+    """What kernels of a GPU choose, each for itself: see `codegen/gpu/contract_choice.py`."""
+    number = exposure.work[exposed.work].index
+    assert number is not None, "a choice is about a list"
+    listed, every = lists[number].rows, lists[number].coordinates
+
+    def candidate(name: str, entries: int, steps: float) -> Candidate:
+        return Candidate(name, entries, tuple(steps if phase == "products" else 0.0 for phase in PHASES))
+
+    candidates = (
+        candidate(exposed.candidate, listed, listed * exposed.cost / 100),
+        candidate(DENSE, 0, float(every)),
+    )
+    picked = 0 if listed * exposed.cost < every * 100 else 1
+    return Choice(exposed.location, candidates, picked, costs, STEPS)
 
 
 def pattern_of(lists: Lists, numbers: Sequence[int]) -> Pattern:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pit_mlir.analysis.gpu_chips import chip_of
 from pit_mlir.analysis.tiles import database
 from pit_mlir.bindings import ir
 from pit_mlir.dialect import make_context
@@ -14,13 +15,16 @@ from pit_mlir.sample import LENGTHS, Sample, sample_of
 class Sampler:
     """Runs a program like the compiled one and reads what its indices held."""
 
-    def __init__(self, sparse: bytes) -> None:
-        """Compiles `sparse`, the bytecode of the sparse program, with its indices as further results."""
+    def __init__(self, sparse: bytes, chip: str = "") -> None:
+        """Compiles `sparse`, the bytecode of the sparse program, with its indices as further results.
+
+        It runs on this processor; what the program itself would choose on a GPU that is a `chip` follows from that.
+        """
         module = ir.Module.parse(sparse, make_context())
         with module.context:
             (function,) = (f for f in functions_of(module.operation) if is_main(f))
-            self._exposure = expose(function, LENGTHS)
-        self._costs = database().origin
+            self._exposure = expose(function, LENGTHS, chip)
+        self._costs = chip_of(chip).origin if chip else database().origin
         self._program = build_program(module)
 
     def run(self, pointers: Sequence[int], sizes: Sequence[int]) -> Sample:

@@ -71,6 +71,19 @@ class ExposedChoice:
     work: int
 
 
+@dataclass(frozen=True)
+class DeviceChoice:
+    """A contraction whose kernels on a GPU choose between the list `candidate` and none, by what the list holds.
+
+    A listed step costs `cost` hundredths of one of the dense kernel. `work` is the contraction's number among the work.
+    """
+
+    location: str
+    candidate: str
+    cost: int
+    work: int
+
+
 @dataclass
 class Exposure:
     """The plan of the further results of a function; the last of them holds so many `numbers`.
@@ -83,4 +96,5 @@ class Exposure:
     segments: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     work: list[ExposedWork] = field(default_factory=list[ExposedWork])
     choices: list[ExposedChoice] = field(default_factory=list[ExposedChoice])
+    device_choices: list[DeviceChoice] = field(default_factory=list[DeviceChoice])
     numbers: int = 0

@@ -7,6 +7,7 @@ from pit_mlir.analysis.extents import extent_source
 from pit_mlir.bindings import arith, ir, tensor
 from pit_mlir.codegen.contract_alternatives import alternatives_of
 from pit_mlir.codegen.cpu.contract import candidates_of
+from pit_mlir.codegen.gpu.contract import cost_of_list
 from pit_mlir.dialect.attend import AttendOp, indices_of
 from pit_mlir.dialect.block_mask import BlockMaskOp, split_operands
 from pit_mlir.dialect.choice import choice
@@ -20,7 +21,16 @@ from pit_mlir.dialect.segment import SegmentOp
 from pit_mlir.dialect.size import size
 from pit_mlir.dialect.structured import Structured, maps_of, owner, projection
 from pit_mlir.passes.contractions.alternatives import name_of
-from pit_mlir.passes.exposed import ExposedChoice, ExposedIndex, ExposedWork, Exposure, Extent, Number, Rows
+from pit_mlir.passes.exposed import (
+    DeviceChoice,
+    ExposedChoice,
+    ExposedIndex,
+    ExposedWork,
+    Exposure,
+    Extent,
+    Number,
+    Rows,
+)
 
 SMALLEST_PAIRS = 8
 """Blocks of queries and keys that are smaller are not counted: there are too many of them."""
@@ -115,6 +125,14 @@ class Exposer:
             result, work = first + len(self.results), len(self.exposure.work) - 1
             self.exposure.choices.append(ExposedChoice(where, names, result, work))
             self.results.append(choice(op.operation.results[0]))
+
+    def add_device_choice(self, op: ContractOp, chip: str) -> None:
+        """By what the kernels of `op` for `chip` choose whether they follow their list, if they do."""
+        cost = cost_of_list(op.operation, chip)
+        if cost is not None:
+            where, name = location_text(op.operation.location), name_of(alternatives_of(op.operation)[-1])
+            work = len(self.exposure.work) - 1
+            self.exposure.device_choices.append(DeviceChoice(where, name, cost, work))
 
     def add_work(self, op: ir.Operation) -> None:
         """The extents of the iterators of `op`, if it is a contraction or an attention."""
@@ -242,8 +260,11 @@ def access(value: ir.Value, map_: ir.AffineMap, hidden: Sequence[int]) -> Access
     return Access(value, tuple(None if position in hidden else position for position in positions))
 
 
-def expose(function: ir.Operation, micro_tiles: Sequence[int]) -> Exposure:
-    """Adds the results to `function`; an `Exposure` of nothing, and no change, where it has them already."""
+def expose(function: ir.Operation, micro_tiles: Sequence[int], chip: str = "") -> Exposure:
+    """Adds the results to `function`; an `Exposure` of nothing, and no change, where it has them already.
+
+    With `chip` the program's own contractions run on such a GPU, and choose by what their lists hold.
+    """
     exposer = Exposer(function)
     operations = [op.operation for op in exposer.body.operations]
     if any(op.name == "pit.lists" for op in operations):
@@ -261,7 +282,9 @@ def expose(function: ir.Operation, micro_tiles: Sequence[int]) -> Exposure:
                 exposer.add_segment(op.opview)
         for op in operations:
             exposer.add_work(op)
-            if isinstance(op.opview, ContractOp):
+            if isinstance(op.opview, ContractOp) and chip:
+                exposer.add_device_choice(op.opview, chip)
+            elif isinstance(op.opview, ContractOp):
                 exposer.add_choice(op.opview, len(type_.results))
         i64 = ir.IntegerType.get_signless(64)
         exposer.results.append(

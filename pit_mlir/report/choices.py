@@ -19,7 +19,9 @@ def table_of(choices: list[Choice]) -> Markup:
             element("td", "" if one.is_dense else f"{one.entries:,}", class_="number"),
             *(element("td", milliseconds(time) if time else "", class_="number") for time in one.expected),
             element("td", milliseconds(one.total), class_="number"),
-            element("td", share_bar(one.total / most if most else 0.0, f"{milliseconds(one.total)} ms")),
+            element(
+                "td", share_bar(one.total / most if most else 0.0, f"{milliseconds(one.total)} {choice.unit}")
+            ),
             class_="chosen" if one is choice.followed else None,
         )
         for one in ordered
@@ -29,7 +31,7 @@ def table_of(choices: list[Choice]) -> Markup:
     reason = counted(reason_of(choice), len(choices))
     return joined(
         [
-            element("h3", "The choice: what was expected, in milliseconds of one thread"),
+            element("h3", f"The choice: what was expected, in {choice.unit}"),
             element("div", whole, class_="scroll"),
             element("p", f"{reason[:1].upper()}{reason[1:]}. Costs: {choice.costs}.", class_="soft"),
         ]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pit_mlir as pit
+from pit_mlir.analysis.gpu_chips import chip_of
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -85,6 +86,31 @@ def test_what_is_followed_is_what_was_expected_to_cost_least(zeros: float, rows:
     [work] = sample.work
     assert work.done == (work.dense if choice.followed.is_dense else choice.followed.places * 256)
     assert "ms of one thread" in str(explanation) and "costs: " in str(explanation)
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.97])
+def test_kernels_of_a_gpu_choose_by_what_the_list_holds(zeros: float) -> None:
+    """Between one list and none, by the costs of the chip; the work is that of the kernel that does it."""
+    torch.manual_seed(3)
+    size = torch.rand(64, 96) + 0.1
+    dead = (torch.rand(2, 96) < zeros).repeat_interleave(32, 0)
+    a, b = torch.where(dead, -size, size), torch.randn(96, 40)
+    explanation = pit.compile(Product(), (a, b), target="emulator").explain(a, b)
+    sample = explanation.sample
+    assert sample is not None
+    [choice], [work] = sample.choices, sample.work
+    listed, dense = choice.candidates
+    high, long = map(int, listed.name.split("x"))
+    live = (a > 0).unflatten(0, (-1, high)).unflatten(2, (-1, long)).any(3).any(1).sum().item()
+    cost = chip_of("sm_80").cost_of_listed(high)
+    assert (listed.entries, listed.total) == (live, pytest.approx(live * cost))
+    assert dense.total == a.numel() / high
+    assert choice.followed is (listed if zeros else dense)
+    assert work.done == (live * high * 40 if zeros else work.dense)
+    assert (
+        "steps of the dense kernel" in str(explanation)
+        and "steps of the dense kernel" in explanation.to_html()
+    )
 
 
 def test_loads_of_experts_are_those_of_the_router() -> None:

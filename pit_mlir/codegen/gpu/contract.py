@@ -8,9 +8,9 @@ from pit_mlir.codegen.brackets import allocate_like, give, private_copy, sizes
 from pit_mlir.codegen.contract_alternatives import Alternative, alternatives_of
 from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.contract_sizes import Sizes
-from pit_mlir.codegen.gpu.contract_choice import follows_list, may_choose, negated
+from pit_mlir.codegen.gpu.contract_choice import PERCENT, follows_list, may_choose, negated
 from pit_mlir.codegen.gpu.contract_frame import Frame
-from pit_mlir.codegen.gpu.contract_tiles import tile_of, wgmma_tile_of
+from pit_mlir.codegen.gpu.contract_tiles import height, tile_of, wgmma_tile_of
 from pit_mlir.codegen.gpu.kernels.contract import emit_contract
 from pit_mlir.codegen.gpu.kernels.contract_parts import emit_parts
 from pit_mlir.codegen.gpu.kernels.contract_wgmma import emit_specialized
@@ -36,22 +36,31 @@ def lower_contract(operation: ir.Operation, lowering: GpuLowering) -> None:
     init = operation.operands[0]
     result = private_copy(init) if plan.keeps_init else allocate_like(init.type, sizes(init))
     buffers = {access.source: read_windows(access.source) for access in plan.read_accesses}
-    chip = chip_of(lowering.chip)
-
     [fit] = Sizes.of(plan, buffers, result, index).where_equal([1])
 
     def frame_of(plan: ContractPlan, index: IndexBuffers | None) -> Frame:
         return Frame(plan, buffers, result, Sizes.of(plan, buffers, result, index).extents, index, fit)
 
     frame = frame_of(plan, index)
-    if may_choose(plan) and "always" not in operation.attributes:
-        cost = chip.cost_of_listed(tile_of(frame, tf32=lowering.tf32).rows)
+    cost = cost_of_list(operation, lowering.chip)
+    if cost is not None:
         dense = frame_of(plan_of(operation, None), None)
         emit(frame, lowering, lambda grid: follows_list(frame, grid, cost))
         emit(dense, lowering, lambda grid: negated(follows_list(frame, grid, cost)))
     else:
         emit(frame, lowering)
     give(result, operation.results[0])
+
+
+def cost_of_list(operation: ir.Operation, chip: str) -> int | None:
+    """Hundredths of a dense step that a listed one costs the contraction `operation` on `chip`.
+
+    None where its kernels do not choose: they have no list, or always follow it.
+    """
+    plan = plan_of(operation, alternatives_of(operation)[-1])
+    if not may_choose(plan) or "always" in operation.attributes:
+        return None
+    return round(chip_of(chip).cost_of_listed(height(plan)) * PERCENT)
 
 
 def emit(frame: Frame, lowering: GpuLowering, condition: Callable[[Grid], ir.Value] | None = None) -> None:

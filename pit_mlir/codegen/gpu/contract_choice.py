@@ -26,8 +26,8 @@ def may_choose(plan: ContractPlan) -> bool:
     return maker is not None and isinstance(maker.opview, ElementOp)
 
 
-def follows_list(frame: Frame, grid: Grid, cost: float) -> ir.Value:
-    """Whether the listed steps of all segments cost less than all steps; `cost` is that of a listed one, of a dense 1.
+def follows_list(frame: Frame, grid: Grid, cost: int) -> ir.Value:
+    """Whether the listed steps of all segments cost less than all steps; `cost` is that of a listed one in hundredths.
 
     Each warp counts for itself: its lanes take segments in turn.
     """
@@ -43,7 +43,7 @@ def follows_list(frame: Frame, grid: Grid, cost: float) -> ir.Value:
     [mine] = fold(0, segments, WARP, [value(0)], count)
     listed = across_warp(arith.index_cast(i64, mine), arith.addi)
     steps: Index = mul(segments, product(index.extents[len(frame.plan.block) :]))
-    listed_cost = mul(arith.index_cast(ir.IndexType.get(), listed), round(cost * PERCENT))
+    listed_cost = mul(arith.index_cast(ir.IndexType.get(), listed), cost)
     return compare("slt", listed_cost, mul(steps, PERCENT))
 
 
