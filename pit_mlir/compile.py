@@ -72,12 +72,20 @@ def compile(
     """
     options = CompileOptions() if options is None else options
     check_arguments(args, kwargs, sparsity, options)
-    resolved = target_named(target)
+    plan = Plan(options, target_named(target), tuple(sparsity))
     try:
-        return build(model, tuple(args), kwargs, dynamic_shapes, sparsity, Plan(options, resolved))
+        return build(model, Example(tuple(args), kwargs, dynamic_shapes), plan)
     except BaseException as error:
         forget_frames(error)
         raise
+
+
+class Example(NamedTuple):
+    """The arguments of a call that torch.export captures a model with, and which of their sizes are dynamic."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] | None
+    dynamic_shapes: Any
 
 
 class Plan(NamedTuple):
@@ -85,6 +93,12 @@ class Plan(NamedTuple):
 
     options: CompileOptions
     target: Target
+    sparsity: tuple[Padding, ...] = ()
+
+    @property
+    def show(self) -> Progress:
+        """What is told of the progress."""
+        return self.options.progress or (lambda phase, done, total: None)
 
     @property
     def tf32(self) -> bool:
@@ -140,23 +154,15 @@ def forget_frames(error: BaseException) -> None:
         found = behind
 
 
-def build(
-    model: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any] | None,
-    dynamic_shapes: Any,
-    sparsity: Sequence[Padding],
-    plan: Plan,
-) -> CompiledModule:
+def build(model: Any, example: Example, plan: Plan) -> CompiledModule:
     """`compile` with checked arguments."""
-    show = plan.options.progress or (lambda phase, done, total: None)
-    show("importing", 0, 1)
+    plan.show("importing", 0, 1)
     if is_text(model):
-        imported = import_program(model, args, kwargs, dynamic_shapes)
-        bound, artifact = imported, artifact_of(imported, sparsity, plan, show)[0]
+        imported = import_program(model, example)
+        bound, artifact = imported, artifact_of(imported, plan)[0]
     else:
-        bound, artifact = bound_torch_model(model, args, kwargs, dynamic_shapes, sparsity, plan, show)
-    show("done", 1, 1)
+        bound, artifact = bound_torch_model(model, example, plan)
+    plan.show("done", 1, 1)
     # numpy has no arrays on a GPU.
     arrays = is_text(model) and plan.target.kind != "cuda"
     settings = Settings(plan.target, arrays, plan.options.freeze, plan.options.check_finite)
@@ -169,15 +175,7 @@ def build(
     return compiled
 
 
-def bound_torch_model(
-    model: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any] | None,
-    dynamic_shapes: Any,
-    sparsity: Sequence[Padding],
-    plan: Plan,
-    show: Progress,
-) -> tuple[BoundModel, Artifact]:
+def bound_torch_model(model: Any, example: Example, plan: Plan) -> tuple[BoundModel, Artifact]:
     """A model of torch, bound to its program.
 
     What was compiled before is found twice: by what torch.export gives, which spares taking operators apart and the
@@ -186,12 +184,12 @@ def bound_torch_model(
     with _IMPORT:
         from pit_mlir.frontend.torch_import import capture_model, import_captured
 
-        captured = capture_model(model, args, kwargs, dynamic_shapes)
+        captured = capture_model(model, *example)
         fingerprint = captured.fingerprint() if plan.options.cache else None
     early = ""
     if fingerprint is not None:
         # Which numbers the declared masks will have follows from the model and their names.
-        steps = [*steps_of(range(len(sparsity)), plan), *map(repr, sparsity)]
+        steps = [*steps_of(range(len(plan.sparsity)), plan), *map(repr, plan.sparsity)]
         early = key_of(fingerprint.encode(), steps)
         before = known(early)
         found = None if before is None else stored(before.key)
@@ -199,24 +197,22 @@ def bound_torch_model(
             return captured.bind(before.interface), found
     with _IMPORT:
         imported = import_captured(captured, make_context())
-    artifact, key = artifact_of(imported, sparsity, plan, show)
+    artifact, key = artifact_of(imported, plan)
     if early and captured.has_weights(imported.interface):
         remember(early, Known(imported.interface, key))
     return imported, artifact
 
 
-def artifact_of(
-    imported: ImportedModel, sparsity: Sequence[Padding], plan: Plan, show: Progress
-) -> tuple[Artifact, str]:
+def artifact_of(imported: ImportedModel, plan: Plan) -> tuple[Artifact, str]:
     """The artifact of an imported model, found or made, and its key, which is empty without a cache."""
-    padding = [declared.argument_number(imported.interface.arguments) for declared in sparsity]
+    padding = [declared.argument_number(imported.interface.arguments) for declared in plan.sparsity]
     rewriting = rewriting_of(padding, plan)
     if not plan.options.cache:
-        return translate(imported, rewriting, plan, show), ""
+        return translate(imported, rewriting, plan), ""
     key = key_of(bytecode(imported.module), steps_of(padding, plan))
     artifact = stored(key)
     if artifact is None:
-        artifact = translate(imported, rewriting, plan, show)
+        artifact = translate(imported, rewriting, plan)
         store(key, artifact)
     return artifact, key
 
@@ -243,12 +239,12 @@ def steps_of(padding: Sequence[int], plan: Plan) -> list[str]:
     ]
 
 
-def translate(imported: ImportedModel, steps: Sequence[str], plan: Plan, show: Progress) -> Artifact:
+def translate(imported: ImportedModel, steps: Sequence[str], plan: Plan) -> Artifact:
     """Rewrites the program of `imported` in place by `steps`, and compiles it."""
     module, report = imported.module, Report()
-    run_pipeline(module, steps, report, observers=[ProgressObserver(show, len(steps))])
+    run_pipeline(module, steps, report, observers=[ProgressObserver(plan.show, len(steps))])
     text = module.operation.get_asm(large_elements_limit=LARGEST_PRINTED)
-    show("generating code", len(steps), len(steps) + 1)
+    plan.show("generating code", len(steps), len(steps) + 1)
     prepare, used = prepare_code(imported, plan) if plan.options.freeze else (None, ())
     sparse = bytecode(module)
     code = build_code(
@@ -283,13 +279,11 @@ def is_text(model: Any) -> bool:
     return isinstance(model, str | Path)
 
 
-def import_program(
-    text: str | Path, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, dynamic_shapes: Any
-) -> ImportedModel:
+def import_program(text: str | Path, example: Example) -> ImportedModel:
     """A program in MLIR as linalg on tensors."""
     from pit_mlir.frontend.text import import_text
 
-    if args or kwargs or dynamic_shapes:
+    if any(example):
         raise InputError("a program in MLIR needs no example arguments: its types say what it takes")
     return import_text(text, context=make_context())
 

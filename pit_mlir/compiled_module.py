@@ -98,8 +98,7 @@ class CompiledModule:
         if snapshot is not None and not self._has_own_tensors:
             model.weights.let_go()
         self._arguments = interface.arguments
-        self._inputs = [a for a in interface.arguments if a.kind == "input"]
-        self._weight_arguments = [a for a in interface.arguments if a.kind == "weight"]
+        self._inputs, self._weight_arguments = interface.inputs, interface.weights
         kinds = [a.kind for a in interface.arguments]
         self._weights_first = kinds == sorted(kinds, reverse=True)
         self._is_dynamic = any(not isinstance(size, int) for a in interface.arguments for size in a.shape)
@@ -124,6 +123,18 @@ class CompiledModule:
     def ir(self) -> str:
         """The text of the sparse program, before code generation; large constants are elided."""
         return self._artifact.ir
+
+    @property
+    def ptx(self) -> str:
+        """The kernels of a program for a GPU as PTX, that of sm_80 where it carries one; empty for other programs."""
+        found = [image.content for image in self._artifact.main.images if image.kind == "ptx"]
+        return found[-1].decode() if found else ""
+
+    @property
+    def cubin(self) -> bytes:
+        """The kernels of a program for a GPU as machine code of its chip; empty where it carries none."""
+        found = [image.content for image in self._artifact.main.images if image.kind == "cubin"]
+        return found[0] if found else b""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's answer to `(*args, **kwargs)`; raises `InputError`."""
@@ -159,18 +170,6 @@ class CompiledModule:
         passed = [*values, *prepared]
         dims = [passed[number].shape[dim] for number, dim in self._dynamic]
         return Bound(values, passed, tensors, sizes, dims)
-
-    @property
-    def ptx(self) -> str:
-        """The kernels of a program for a GPU as PTX, that of sm_80 where it carries one; empty for other programs."""
-        found = [image.content for image in self._artifact.main.images if image.kind == "ptx"]
-        return found[-1].decode() if found else ""
-
-    @property
-    def cubin(self) -> bytes:
-        """The kernels of a program for a GPU as machine code of its chip; empty where it carries none."""
-        found = [image.content for image in self._artifact.main.images if image.kind == "cubin"]
-        return found[0] if found else b""
 
     def refresh(self) -> None:
         """Takes a new snapshot of the weights; raises `InputError` where they were not frozen or the model is gone."""

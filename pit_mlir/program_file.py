@@ -17,7 +17,7 @@ from pit_mlir.compiled_module import CompiledModule, Settings
 from pit_mlir.container import Buffer, Container, write_container, written_whole
 from pit_mlir.errors import InputError, PlatformError, UnsupportedError
 from pit_mlir.frontend.arrays import ArrayCall, NoWeights
-from pit_mlir.frontend.signature import Argument, BoundModel, CallSource, Interface, WeightSource
+from pit_mlir.frontend.signature import BoundModel, CallSource, Interface, WeightSource
 from pit_mlir.plain import Plain, restored
 from pit_mlir.runtime.cross import device_of, images_text
 from pit_mlir.runtime.device import Device
@@ -302,7 +302,7 @@ class Loader:
             return NoWeights()
         from pit_mlir.frontend.given_weights import StoredTensors, given_weights
 
-        stored, names = saved.weights, [argument.name for argument in weights_of(saved.interface)]
+        stored, names = saved.weights, [argument.name for argument in saved.interface.weights]
         unnamed = set(stored.unnamed)
         wanted = [place for number, place in enumerate(stored.places) if given is None or number in unnamed]
         tensors = {place: self._tensor(stored.tensors[place]) for place in set(wanted) if place is not None}
@@ -325,7 +325,7 @@ class Loader:
             kept[number]
             if number in kept
             else placeholder(argument.dtype, static_shape(argument.shape) or (), self._place)
-            for number, argument in enumerate(weights_of(self._saved.interface))
+            for number, argument in enumerate(self._saved.interface.weights)
         ]
         return weights, [self._tensor(tensor) for tensor in stored.prepared]
 
@@ -351,11 +351,6 @@ class Loader:
         return self._refusal(
             f"is not understood ({type(error).__name__}: {error}): maybe another release of pit_mlir has written it"
         )
-
-
-def weights_of(interface: Interface) -> list[Argument]:
-    """The arguments that are weights, in order."""
-    return [argument for argument in interface.arguments if argument.kind == "weight"]
 
 
 def call_to_data(call: CallSource) -> Any:

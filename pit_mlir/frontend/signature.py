@@ -157,6 +157,11 @@ class Interface:
         return [argument for argument in self.arguments if argument.kind == "input"]
 
     @property
+    def weights(self) -> list[Argument]:
+        """The arguments that are the model's own tensors, in order."""
+        return [argument for argument in self.arguments if argument.kind == "weight"]
+
+    @property
     def argument_names(self) -> list[str]:
         """The names of all arguments of `@main`, in order."""
         return [argument.name for argument in self.arguments]

@@ -72,14 +72,14 @@ class CapturedModel:
     def has_weights(self, interface: Interface) -> bool:
         """Whether the weights of `interface` are all the model's own: taking operators apart made none."""
         targets = {spec.target for spec in self.program.graph_signature.input_specs}
-        return all(argument.kind == "input" or argument.name in targets for argument in interface.arguments)
+        return all(argument.name in targets for argument in interface.weights)
 
     def bind(self, interface: Interface) -> BoundModel:
         """This model with the `interface` that was imported from one with the same fingerprint."""
         call, program = self.program.call_spec, self.program
         assert call.in_spec is not None and call.out_spec is not None
         signature = inspect.signature(self.model.forward) if isinstance(self.model, nn.Module) else None
-        names = [argument.name for argument in interface.arguments if argument.kind == "weight"]
+        names = [argument.name for argument in interface.weights]
         return BoundModel(
             interface=interface,
             call=ModelCall(signature, call.in_spec, self.leaves, call.out_spec),
