@@ -1,4 +1,4 @@
-// RUN: pit-mlir-opt %s --split-input-file --pit-map-loops-to-gpu | filecheck %s
+// RUN: pit-mlir-opt %s --split-input-file -p 'linalg-generalize-named-ops, pit-map-loops-to-gpu' | filecheck %s
 
 // Sums along memory: a warp for each, whose lanes meet by shuffles; the first lane writes.
 
@@ -83,6 +83,28 @@ func.func @sum_of_all(%x: memref<1024x1000xf32>, %y: memref<f32>) {
     %t = arith.addf %a, %o : f32
     linalg.yield %t : f32
   }
+  return
+}
+
+// -----
+
+// What is read along another axis than it is written goes through squares of shared memory; few columns do not.
+
+// CHECK-LABEL: func.func @transpose
+// CHECK: gpu.launch
+// CHECK-SAME: workgroup(%[[SQUARE:.*]] : memref<1056xf32, #gpu.address_space<workgroup>>)
+// CHECK: gpu.barrier
+// CHECK: memref.store {{.*}}, %[[SQUARE]]
+// CHECK: gpu.barrier
+// CHECK: memref.load %[[SQUARE]]
+// CHECK: memref.store {{.*}} : memref<700x100xf32>
+// CHECK: gpu.launch
+// CHECK-NOT: workgroup
+// CHECK: return
+func.func @transpose(%x: memref<100x700xf32>, %y: memref<700x100xf32>, %few: memref<100x4xf32>,
+                     %turned: memref<4x100xf32>) {
+  linalg.transpose ins(%x : memref<100x700xf32>) outs(%y : memref<700x100xf32>) permutation = [1, 0]
+  linalg.transpose ins(%few : memref<100x4xf32>) outs(%turned : memref<4x100xf32>) permutation = [1, 0]
   return
 }
 

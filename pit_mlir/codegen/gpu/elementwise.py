@@ -20,6 +20,7 @@ from pit_mlir.codegen.build import (
 )
 from pit_mlir.codegen.gpu.bodies import copy_body
 from pit_mlir.codegen.gpu.launch import each
+from pit_mlir.codegen.gpu.transpose import emit_point, emit_turned, turn_of
 from pit_mlir.codegen.nest import Nest, mentions, position
 
 ACCESS_BYTES = 16
@@ -30,11 +31,15 @@ LARGEST_COPIES = 256
 
 def emit_elementwise(nest: Nest, order: Sequence[int]) -> None:
     """Builds the kernel of `nest`, whose iterators all stand in the outputs, which run in `order`."""
+    turn = turn_of(nest, order)
+    if turn is not None:
+        emit_turned(nest, order, turn)
+        return
     sizes = [nest.extents[d] for d in order]
     pack = pack_of(nest, order)
     if pack is None:
         with each(product(sizes)) as number:
-            emit_point(nest, place(nest, order, delinearize(number, sizes)))
+            emit_point(nest, place(nest, order, delinearize(number, sizes)), {})
         return
     *outer, inner = sizes
     packs = ceil_div(inner, pack.lanes)
@@ -48,7 +53,7 @@ def emit_elementwise(nest: Nest, order: Sequence[int]) -> None:
 
         def rest() -> None:
             with loop(start, inner) as single:
-                emit_point(nest, place(nest, order, [*coordinates, single]))
+                emit_point(nest, place(nest, order, [*coordinates, single]), {})
 
         whole = is_less(turn, floor_div(inner, pack.lanes))
         either(whole, lambda: emit_pack(nest, pack, first), rest)
@@ -160,15 +165,3 @@ def store_pack(
     vector.store(
         whole, operand, coordinates_of(map_, first), alignment=len(values) * bytes_of(values[0].type)
     )
-
-
-def emit_point(nest: Nest, coordinates: Sequence[Index]) -> None:
-    """The body at one point: what it reads is loaded, what it yields is stored."""
-    known: dict[ir.Value, ir.Value] = {
-        argument: load(operand, map_, coordinates)
-        for argument, operand, map_ in zip(nest.body.arguments, nest.operands, nest.maps, strict=True)
-        if any(True for _ in argument.uses)
-    }
-    outputs = list(zip(nest.operands, nest.maps, strict=True))[nest.inputs :]
-    for result, (operand, map_) in zip(copy_body(nest.body, known, coordinates), outputs, strict=True):
-        store(result, operand, map_, coordinates)
