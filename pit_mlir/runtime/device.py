@@ -83,6 +83,8 @@ class LoadedKernels:
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
+        self.code: Any = None
+        """What must live as long, where the device only refers to it."""
         # Not at the end of the process, when the driver may be gone already.
         weakref.finalize(self, device_library().pit_device_unload, handle).atexit = False
 
@@ -112,14 +114,14 @@ class Device:
 
     def load(self, kernels: Kernels) -> LoadedKernels:
         """Loads `kernels`; raises `PlatformError` where none of their images fits or the driver refuses."""
+        if self._callbacks is None and (torch := torch_with_cuda()) is not None:
+            self.set_allocator(*torch_allocator(torch, self.ordinal))
         image = best_image(kernels.images, self.chip, str(self))
         # PTX is text that a zero ends.
         return self.load_image(image.content + b"\0" * (image.kind == "ptx"), kernels.names)
 
     def load_image(self, content: bytes, names: Sequence[str]) -> LoadedKernels:
         """Loads the kernels `names` from `content`, what the device's own tool-chain made."""
-        if self._callbacks is None and (torch := torch_with_cuda()) is not None:
-            self.set_allocator(*torch_allocator(torch, self.ordinal))
         encoded = [name.encode() for name in names]
         array = (ctypes.c_char_p * len(encoded))(*encoded)
         handle = device_library().pit_device_load(self.handle, content, len(content), array, len(encoded))

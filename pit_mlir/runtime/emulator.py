@@ -17,7 +17,7 @@ import numpy
 from pit_mlir.codegen.emulator.about import KernelInfo
 from pit_mlir.errors import InputError, KernelError, PitError
 from pit_mlir.runtime.device import Device, Kernels, LoadedKernels, best_image, last_failure
-from pit_mlir.runtime.library import device_library, library
+from pit_mlir.runtime.library import emulator_library
 from pit_mlir.runtime.machine_code import MachineCode
 
 CHECKS_VARIABLE = "PIT_EMULATE_CHECKS"
@@ -148,9 +148,7 @@ class EmulatorDevice(Device):
 
     def __init__(self, chip: str) -> None:
         """An emulated GPU that takes code for `chip`; there is one memory for all of them."""
-        native = _native()
-        native.pit_emulator_device.restype = ctypes.c_void_p
-        super().__init__(native.pit_emulator_device(), 0, "emulator", chip)
+        super().__init__(_native().pit_emulator_device(), 0, "emulator", chip)
         self.place = "cpu"
 
     def __str__(self) -> str:
@@ -164,29 +162,13 @@ class EmulatorDevice(Device):
         """Loads `kernels`; raises `PlatformError` where none of their images fits."""
         image = best_image(kernels.images, self.chip, str(self))
         emulated = EmulatedKernels(image.content)
-        names = [name.encode() for name in kernels.names]
-        handle = device_library().pit_device_load(
-            self.handle,
-            ctypes.byref(emulated.image),
-            ctypes.sizeof(emulated.image),
-            (ctypes.c_char_p * len(names))(*names),
-            len(names),
-        )
-        if not handle:
-            raise self.failure()
-        return _Loaded(handle, emulated)
+        loaded = self.load_image(bytes(emulated.image), kernels.names)
+        loaded.code = emulated
+        return loaded
 
     def failure(self) -> PitError:
         """The error for what a kernel did last on this thread."""
         return KernelError(last_failure())
-
-
-class _Loaded(LoadedKernels):
-    """Kernels on the emulated GPU, with their machine code."""
-
-    def __init__(self, handle: int, kernels: EmulatedKernels) -> None:
-        super().__init__(handle)
-        self._kernels = kernels
 
 
 @cache
@@ -198,17 +180,7 @@ def emulator_device(chip: str = "sm_80") -> EmulatorDevice:
 @cache
 def _native() -> ctypes.CDLL:
     """The emulator's functions; `$PIT_EMULATE_CHECKS` is read at the first use."""
-    native = library()
-    pointer = ctypes.c_void_p
-    native.pit_emulator_add_memory.argtypes = [pointer, ctypes.c_uint64, ctypes.c_bool]
-    native.pit_emulator_add_memory.restype = ctypes.c_bool
-    native.pit_emulator_remove_memory.argtypes = [pointer]
-    native.pit_emulator_launch.argtypes = [pointer, pointer, pointer]
-    native.pit_emulator_launch.restype = ctypes.c_bool
-    native.pit_emulator_message.restype = ctypes.c_char_p
-    native.pit_emulator_location.restype = ctypes.c_char_p
-    native.pit_emulator_set_checks.argtypes = [ctypes.c_bool]
-    native.pit_emulator_set_checks.restype = ctypes.c_bool
+    native = emulator_library()
     native.pit_emulator_set_checks(os.environ.get(CHECKS_VARIABLE, "1") != "0")
     return native
 

@@ -94,6 +94,24 @@ def device_library() -> ctypes.CDLL:
     return loaded
 
 
+@cache
+def emulator_library() -> ctypes.CDLL:
+    """The functions of the emulated GPU."""
+    loaded = library()
+    pointer, text, truth = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_bool
+    signatures: dict[str, tuple[object, list[object]]] = {
+        "pit_emulator_device": (pointer, []),
+        "pit_emulator_add_memory": (truth, [pointer, ctypes.c_uint64, truth]),
+        "pit_emulator_remove_memory": (None, [pointer]),
+        "pit_emulator_launch": (truth, [pointer, pointer, pointer]),
+        "pit_emulator_message": (text, []),
+        "pit_emulator_location": (text, []),
+        "pit_emulator_set_checks": (truth, [truth]),
+    }
+    _declare(loaded, signatures)
+    return loaded
+
+
 def _declare(loaded: ctypes.CDLL, signatures: dict[str, tuple[object, list[object]]]) -> None:
     for name, (result, arguments) in signatures.items():
         function = getattr(loaded, name)

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,9 +31,11 @@ class Emulator final : public Device {
 
   bool begin(const Span *arguments, int64_t count) override {
     std::lock_guard lock(machine().mutex);
-    for (int64_t i = 0; i < count; ++i)
-      if (!machine().ranges.add(arguments[i].begin, arguments[i].bytes, true))
-        return noteFailure("the emulator is out of memory");
+    for (int64_t i = 0; i < count; ++i) {
+      if (machine().ranges.add(arguments[i].begin, arguments[i].bytes, true)) continue;
+      while (i-- > 0) machine().ranges.remove(arguments[i].begin);
+      return noteFailure("the emulator is out of memory");
+    }
     calls_.emplace_back(arguments, arguments + count);
     return true;
   }
@@ -123,6 +126,9 @@ class Emulator final : public Device {
 
 thread_local std::vector<std::vector<Span>> Emulator::calls_;
 
+// What the last launch without a program on this thread failed with.
+thread_local std::string failedMessage, failedLocation;
+
 }  // namespace
 }  // namespace pit::emulator
 
@@ -149,12 +155,15 @@ void pit_emulator_remove_memory(void *begin) {
   machine().ranges.remove(begin);
 }
 
-// False after a failure: `pit_emulator_message` and `pit_emulator_location` tell it.
+// False after a failure: `pit_emulator_message` and `pit_emulator_location` tell it, on the same thread.
 bool pit_emulator_launch(const Kernel *kernel, const pit::Grid *grid, void **parameters) {
   std::lock_guard lock(machine().mutex);
-  return machine().run(*kernel, *grid, parameters);
+  if (machine().run(*kernel, *grid, parameters)) return true;
+  failedMessage = machine().message;
+  failedLocation = machine().location;
+  return false;
 }
 
-const char *pit_emulator_message() { return machine().message.c_str(); }
-const char *pit_emulator_location() { return machine().location.c_str(); }
+const char *pit_emulator_message() { return failedMessage.c_str(); }
+const char *pit_emulator_location() { return failedLocation.c_str(); }
 }

@@ -194,6 +194,14 @@ void meetWhole(Thread &self, uint32_t site, Perform perform, const void *input, 
   meet(self, ~0u, site, perform, input, output);
 }
 
+// As `meet`: what the lane gets where it brings `in`.
+template <class Output, class Input>
+Output met(Thread *self, uint32_t mask, uint32_t site, Perform perform, const Input &in) {
+  Output out = 0;
+  meet(*self, mask, site, perform, &in, &out);
+  return out;
+}
+
 }  // namespace
 }  // namespace pit::emulator
 
@@ -222,31 +230,19 @@ void pit_emulate_warp_barrier(Thread *self, uint32_t mask, uint32_t site) {
 // The value in the low half, whether the lane it was asked of is in range in the high half.
 uint64_t pit_emulate_shuffle(Thread *self, uint32_t mask, uint32_t value, uint32_t offset, uint32_t clamp,
                              uint32_t kind, uint32_t site) {
-  const Shuffle in{value, offset, clamp, kind};
-  uint64_t out = 0;
-  meet(*self, mask, site, shuffle, &in, &out);
-  return out;
+  return met<uint64_t>(self, mask, site, shuffle, Shuffle{value, offset, clamp, kind});
 }
 
 uint32_t pit_emulate_vote(Thread *self, uint32_t mask, uint32_t predicate, uint32_t kind, uint32_t site) {
-  const Vote in{predicate, kind};
-  uint32_t out = 0;
-  meet(*self, mask, site, vote, &in, &out);
-  return out;
+  return met<uint32_t>(self, mask, site, vote, Vote{predicate, kind});
 }
 
 uint64_t pit_emulate_match(Thread *self, uint32_t mask, uint64_t value, uint32_t all, uint32_t site) {
-  const Match in{value, all};
-  uint64_t out = 0;
-  meet(*self, mask, site, match, &in, &out);
-  return out;
+  return met<uint64_t>(self, mask, site, match, Match{value, all});
 }
 
 uint32_t pit_emulate_reduce(Thread *self, uint32_t mask, uint32_t value, uint32_t kind, uint32_t site) {
-  const Reduce in{value, kind};
-  uint32_t out = 0;
-  meet(*self, mask, site, reduce, &in, &out);
-  return out;
+  return met<uint32_t>(self, mask, site, reduce, Reduce{value, kind});
 }
 
 // The leader in the low half, whether it is this lane in the high half.
