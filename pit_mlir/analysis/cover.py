@@ -58,9 +58,9 @@ class Listed(Generic[N]):
 
     To make the lists, `left` elements are looked at and each of `possible` entries is written or not. Then elements of
     rows are packed: `whole` ones are read in order and what is live is kept, `gathered` ones are taken one by one,
-    `row` ones lie together. So are those of columns, `packed` ones; `lying` ones are read where they lie, once for each
-    entry, `missed` ones for the first time, from memory. `multiplied` products are added up. `far` bytes of all else
-    come from memory.
+    `row` ones lie together. So are those of columns, `packed` ones. At listed steps `fetched` ones are not in the
+    nearest caches; where columns are not packed, `missed` ones are in none. `multiplied` products are added up. `far`
+    bytes of all else come from memory.
     """
 
     micro_tile: int
@@ -70,7 +70,7 @@ class Listed(Generic[N]):
     gathered: N
     row: N
     packed: N
-    lying: N
+    fetched: N
     missed: N
     multiplied: N
     far: N
@@ -86,7 +86,7 @@ def listed_terms(work: Listed[N]) -> list[Term[N]]:
         Term("gathered", (work.gathered,)),
         Term("row", (work.row,)),
         Term(unit_of_column(turned=work.turned, pairs=False), (work.packed,)),
-        Term("lying", (work.lying,)),
+        Term("fetched", (work.fetched,)),
         Term("missed", (work.missed,)),
         Term(unit_of_step(work.micro_tile), (work.multiplied,)),
         Term("far", (work.far,)),

@@ -29,8 +29,8 @@ UNITS: Mapping[str, str] = {
     "listed_8": "a multiply-add of a listed step, micro-tiles of 8 rows",
     "listed_16": "a multiply-add of a listed step, micro-tiles of 16 rows",
     "listed_32": "a multiply-add of a listed step, micro-tiles of 32 rows",
-    "lying": "reading an element of columns where it lies, at a listed step",
-    "missed": "an element of columns that is read where it lies for the first time, in memory",
+    "fetched": "an element of columns at a listed step that is not in the nearest caches",
+    "missed": "an element of columns at a listed step that is in no cache",
     "added": "adding a product of a listed row and a part of the depth to its sum",
     "dense": "a multiply-add without a list",
     "dense_pair": "a multiply-add without a list, in pairs of bf16",
@@ -55,7 +55,7 @@ CAUTION = 1.1
 half as wide, and following a list is a tenth dearer beside the loop without one. Only ratios matter."""
 SLOWER: Mapping[str, float] = {
     **dict.fromkeys(("far", "missed", "byte"), MEMORY),
-    **dict.fromkeys(("gathered", "lying"), LATENCY),
+    **dict.fromkeys(("gathered", "fetched"), LATENCY),
     **dict.fromkeys((f"listed_{height}" for height in (8, 16, 32)), VECTORS * CAUTION),
 }
 """By how much, where it is not by `VECTORS`."""

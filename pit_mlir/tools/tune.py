@@ -25,7 +25,7 @@ from pit_mlir.analysis.tiles import LEAST, MOST, UNITS
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.build import Index
 from pit_mlir.codegen.cpu.compress import moves_together
-from pit_mlir.codegen.cpu.contract_blocks import COMPRESSED, MOST_ROWS, PACKED, ROWS_OF_PACKED
+from pit_mlir.codegen.cpu.contract_blocks import COMPRESSED, MOST_ROWS, PACKED, ROWS_OF_PACKED, ROWS_OF_TASK
 from pit_mlir.codegen.cpu.contract_choice import MOVES_OF_PACKED, far, missed
 from pit_mlir.codegen.cpu.contract_packed import TASKS_PER_THREAD
 from pit_mlir.codegen.cpu.contract_parts import BYTES_OF_SUMS, COLUMNS_OF_TASK
@@ -220,7 +220,9 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
     is_lying = in_blocks and not is_packed and not form.is_turned and not pairs
     is_shared = form.is_turned or in_blocks
     gathered = 0 if is_whole else entries * form.height
-    lying, moves = (often, 0) if is_lying else (0, MOVES_OF_PACKED if in_blocks else 1)
+    fetched = often if is_lying else min(often, once * -(-shape.rows // ROWS_OF_TASK)) if in_blocks else 0
+    first = missed(often, shape.steps * shape.columns, of_columns, cache) if is_lying else 0
+    moves = 0 if is_lying else MOVES_OF_PACKED if in_blocks else 1
     read = of_rows + (of_rows if is_whole or not in_blocks else min(gathered * LINE_BYTES, of_rows))
     return listed_terms(
         Listed(
@@ -231,8 +233,8 @@ def chosen_terms(form: Form, shape: Shape) -> list[Term[int]]:
             gathered=gathered,
             row=0,
             packed=0 if is_lying else once if is_shared else often,
-            lying=lying,
-            missed=number(missed(lying, shape.steps * shape.columns, of_columns, cache)),
+            fetched=fetched,
+            missed=number(first),
             multiplied=often * multiplied_rows(form),
             far=far_of(read, 0) + moves * far_of(0, entries),
             turned=form.is_turned,

@@ -38,7 +38,7 @@ COSTS = {
     "listed_16": 13.0,
     "listed_32": 12.0,
     "column": 200.0,
-    "lying": 150.0,
+    "fetched": 150.0,
 }
 """Made up, of the size of what is measured: the higher a micro-tile, the cheaper its steps; all dearer than dense."""
 
@@ -74,7 +74,7 @@ def cost(choice: int | None, granularity: int, zeros: float, side: int = 4096) -
         gathered=0,
         row=0,
         packed=elements,
-        lying=0,
+        fetched=0,
         missed=0,
         multiplied=elements * live * side,
         far=0,

@@ -37,7 +37,13 @@ from pit_mlir.codegen.build import (
     sub,
     value,
 )
-from pit_mlir.codegen.cpu.contract_blocks import BlocksForm, packs_columns, plain_columns, reads_whole
+from pit_mlir.codegen.cpu.contract_blocks import (
+    ROWS_OF_TASK,
+    BlocksForm,
+    packs_columns,
+    plain_columns,
+    reads_whole,
+)
 from pit_mlir.codegen.cpu.contract_columns import is_zero
 from pit_mlir.codegen.cpu.contract_frame import Frame, rounded
 from pit_mlir.codegen.cpu.contract_kernel import packed_form, parts_form, sides, skinny_form
@@ -145,7 +151,7 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
         gathered=0 if frame.plan.has_runs else rows,
         row=rows if frame.plan.has_runs else 0,
         packed=0 if is_panelled(frame) else once if form.shares else often,
-        lying=0,
+        fetched=0,
         missed=0,
         multiplied=product([entries, multiplied, columns]),
         far=0,
@@ -153,16 +159,22 @@ def packed_listed(frame: Frame, listed: Index, left: Index) -> Listed[Index]:
     )
     moved = far_of_columns(frame, entries)
     if isinstance(form, BlocksForm):
+        # A task of packed columns reads a step once for all its rows, else each entry does.
+        tasks = ceil_div(product([*frame.outer_extents, frame.rows]), ROWS_OF_TASK)
+        work = replace(work, fetched=minimum(often, mul(once, tasks)))
         if form.may_read_whole(frame.factors.rows):
             is_whole = reads_whole(frame, listed)
             work = replace(work, whole=select(is_whole, elements, 0), gathered=select(is_whole, 0, rows))
         if plain_columns(frame) is not None and not is_panelled(frame):
             is_packed = packs_columns(frame, listed)
-            work = replace(work, packed=select(is_packed, once, 0), lying=select(is_packed, 0, often))
-            once_read = missed(
-                work.lying, mul(steps, frame.columns), bytes_of_columns(frame), frame.host.l3_bytes
+            read = mul(entries, frame.columns), mul(steps, frame.columns)
+            first = missed(*read, bytes_of_columns(frame), frame.host.l3_bytes)
+            work = replace(
+                work,
+                packed=select(is_packed, once, 0),
+                fetched=select(is_packed, work.fetched, often),
+                missed=select(is_packed, 0, first),
             )
-            work = replace(work, missed=once_read)
             moved = select(is_packed, moved, 0)
         moved = mul(moved, MOVES_OF_PACKED)
     return replace(work, far=add(far_of_rows(frame, work, elements), moved))
