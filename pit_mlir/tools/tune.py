@@ -4,6 +4,7 @@ Each run is a contraction that is forced to follow one list, or none. What it ta
 (`analysis.cover`), as often as its sizes say; from enough runs of different sizes the cost of each unit follows.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,9 @@ SWEEPS, ROUNDS = 5, 3
 """All is measured so many times over, each time so often."""
 PRIOR = 0.3
 """How much the costs known before weigh, against a run: they decide only what no run tells apart."""
+LISTED = tuple(f"listed_{height}" for height in HEIGHTS)
+LEAST_MORE = 0.02
+"""A multiply-add of a listed step takes at least so much longer than one without, for a start."""
 STEPS = 1000
 """Enough for the costs to stand still in their third digit."""
 SPREAD = 0.25
@@ -341,19 +345,22 @@ def spread_of(times: Sequence[float]) -> float:
 def solve(runs: Sequence[Measured], shipped: Mapping[str, float]) -> dict[str, float]:
     """The costs with which the terms of all `runs` come closest to what they took, in shares of it.
 
-    Units that no run tells apart stay as they are `shipped`, in proportion.
+    Units that no run tells apart stay as they are `shipped`, in proportion. A multiply-add of a listed step is one
+    without a list and more, which is solved for.
     """
     known = {**shipped, **COMMON}
+    for unit in LISTED:
+        known[unit] = max(known[unit] - known["dense"], LEAST_MORE * known["dense"])
     units = list(known)
     rows: list[list[float]] = []
     wanted: list[float] = []
     for run in runs:
         amounts = dict.fromkeys(units, 0.0)
         for term in run.terms:
-            amount = 1.0
-            for factor in term.times:
-                amount *= factor
+            amount = float(math.prod(term.times))
             amounts[term.unit] += amount
+            if term.unit in LISTED:
+                amounts["dense"] += amount
         rows.append([amounts[unit] * known[unit] / run.time for unit in units])
         wanted.append(1.0)
     for number in range(len(units)):
@@ -361,6 +368,7 @@ def solve(runs: Sequence[Measured], shipped: Mapping[str, float]) -> dict[str, f
         wanted.append(PRIOR)
     found = least_squares(numpy.array(rows), numpy.array(wanted))
     costs = {unit: float(scale * known[unit]) for unit, scale in zip(units, found, strict=True)}
+    costs |= {unit: costs["dense"] + costs[unit] for unit in LISTED}
     return {unit: min(max(costs[unit], LEAST), MOST) for unit in UNITS}
 
 

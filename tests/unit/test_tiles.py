@@ -139,6 +139,10 @@ def test_costs_are_found_again() -> None:
     true = {
         unit: shipped().costs[unit] * factor for unit, factor in zip(UNITS, (1.5, 0.7) * 20, strict=False)
     }
+    true |= {
+        f"listed_{height}": more * true["dense"]
+        for height, more in zip(HEIGHTS, (1.3, 1.2, 1.1), strict=True)
+    }
     full = {**true, **COMMON}
     runs = []
     rng = random.Random(0)
@@ -150,6 +154,7 @@ def test_costs_are_found_again() -> None:
     for run in runs:
         assert price(run.terms, found) == pytest.approx(run.time, rel=0.3)
     assert found["dense"] == pytest.approx(true["dense"], rel=0.2)
+    assert all(found[f"listed_{height}"] >= found["dense"] for height in HEIGHTS)
 
 
 def test_what_was_measured_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
