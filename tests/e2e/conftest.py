@@ -6,11 +6,14 @@ import pytest
 import torch
 from targets import ON_CPU
 
+IMPORTS = "test_frontend_"
+"""How the names of files begin whose tests import models: an import knows no target."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves out what is about programs for the CPU where others are compiled."""
+    """Leaves out what is about programs for the CPU, or about none, where others are compiled."""
     for item in [] if ON_CPU else items:
-        if item.get_closest_marker("cpu"):
+        if item.get_closest_marker("cpu") or item.path.name.startswith(IMPORTS):
             item.add_marker(
                 pytest.mark.skip(reason="is about programs for the CPU, and $PIT_TARGET is another")
             )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from targets import small
 from torch import Tensor, nn
 
 import pit_mlir as pit
@@ -240,7 +241,7 @@ NARROW: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("function", NARROW.values(), ids=NARROW.keys())
-@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8], ids=str)
+@pytest.mark.parametrize("dtype", small([torch.int8, torch.uint8], [torch.uint8]), ids=str)
 def test_narrow_integers(function: Callable[..., Any], dtype: torch.dtype) -> None:
     x, y = (torch.randint(-128, 256, (3, 7)).to(dtype) for _ in range(2))
     given, expected = (run(x, y) for run in (pit.compile(Apply(function), (x, y)), function))
@@ -278,8 +279,9 @@ PRECISE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("function", PRECISE.values(), ids=PRECISE.keys())
-def test_precision(function: Callable[[Tensor], Tensor]) -> None:
+@pytest.mark.parametrize("name", small(list(PRECISE), ["gelu", "softplus", "expm1", "std", "group_norm"]))
+def test_precision(name: str) -> None:
+    function = PRECISE[name]
     x = torch.linspace(-9, 9, 4001)[None]
     expected = function(x.double())
     error = (pit.compile(Apply(function), (x,))(x) - expected).abs()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
+from targets import small
 from torch import nn
 
 import pit_mlir as pit
@@ -59,8 +60,9 @@ CHANGES: dict[str, Callable[[nn.Module], object]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_weights_are_read_live(change: Callable[[nn.Module], object]) -> None:
+@pytest.mark.parametrize("name", small(list(CHANGES), ["data", "new parameter"]))
+def test_weights_are_read_live(name: str) -> None:
+    change = CHANGES[name]
     model, x = Small().eval(), torch.randn(5, 7)
     fast = pit.compile(model, (x,))
     before = fast(x)
@@ -146,6 +148,7 @@ WRONG = {
 }
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("given, message", WRONG.values(), ids=WRONG.keys())
 def test_wrong_arguments(given: object, message: str) -> None:
     fast = pit.compile(Small().eval(), (torch.randn(5, 7),))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from targets import ON_CPU
 from torch import nn
 
 import pit_mlir as pit
@@ -387,7 +388,7 @@ def test_the_commands(
     np.savez("call.npz", input=np.ones((2, 4), np.float32))
     options = pit.CompileOptions()
     assert compile_command.run("net.py", None, (), None, options, weights=True) == 0
-    assert "net.pit: 0.0 MiB for cpu" in capsys.readouterr().out
+    assert f"net.pit: 0.0 MiB for {'cpu' if ON_CPU else 'emulator'}" in capsys.readouterr().out
     assert run_command.run("net.pit", None, None, 1) == 0
     assert "takes input: float32 [2, 4]" in capsys.readouterr().out
     assert run_command.run("net.pit", "call.npz", "answer.npz", 2) == 0
