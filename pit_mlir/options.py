@@ -30,9 +30,9 @@ class CompileOptions:
 
     `deterministic`: calls with equal arguments and weights give equal bits, whatever the number of threads and
     whatever else runs. Indices are listed in ascending order, sums have one order each that no thread changes, and a
-    program that would break this is an error of `compile`. Today every kernel keeps to it at no cost; the option says
-    that a later one that does not, such as sums by whoever comes first, is not for this program. Other sizes, another
-    processor or another version may give other bits.
+    program that would break this is an error of `compile`. Every kernel of the CPU keeps to it at no cost. Of a GPU,
+    some are faster without it: large lists in no order, additions to memory by whoever comes first. Other sizes,
+    another processor or another version may give other bits.
 
     `select`: empty lets every call choose, by counts and by the costs in the tile database, which list a contraction
     follows, if any. The shape of a micro-tile, such as "8x1" or "1x64", has all contractions that could follow it
