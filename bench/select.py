@@ -83,12 +83,13 @@ def regret(row: Row, side: str = OURS) -> tuple[str, float]:
     def best(half: slice) -> str:
         return min(candidates, key=lambda name: statistics.median(row.times[name].rounds[half]))
 
-    def over(known: str, half: slice) -> float:
+    def ratios(known: str, half: slice) -> list[float]:
         pairs = zip(row.times[side].rounds[half], row.times[known].rounds[half], strict=True)
-        return statistics.median(ours / theirs for ours, theirs in pairs)
+        return [ours / theirs for ours, theirs in pairs]
 
     one, other = halves
-    return best(slice(None)), (over(best(one), other) + over(best(other), one)) / 2 - 1
+    over = ratios(best(one), other) + ratios(best(other), one)
+    return best(slice(None)), statistics.median(over) - 1
 
 
 def followed(side: Side, draw: Callable[[], tuple[Tensor, ...]]) -> str:
