@@ -15,7 +15,7 @@ from pit_mlir.codegen.gpu.listing import Lists
 from pit_mlir.codegen.gpu.live import BYTE, Bits, Source, live_byte
 from pit_mlir.codegen.index_buffers import as_i32
 
-BYTES = 4
+BYTES = 2
 """Bytes of eight entries that a thread looks at before its warp takes places for all of them."""
 
 
