@@ -30,6 +30,12 @@ def pytest_configure() -> None:
         faulthandler.enable((CRASHES / f"{worker}.txt").open("w"))
 
 
+def pytest_collection_finish() -> None:
+    """What was imported by now is never garbage: collections need not look at it, half a million objects with torch."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_live_context() -> Iterator[None]:
     """Fails a test that leaves a live MLIR context, and with it modules and values, behind."""

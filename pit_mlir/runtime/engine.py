@@ -28,7 +28,9 @@ def code_of(module: ir.Module, signature: Signature, kernels: Kernels | None = N
     library().pit_use_openmp_runtime()
     attributes = module.operation.attributes
     checks = attributes.get(CHECKS_ATTRIBUTE, ())
-    engine = ExecutionEngine(module, opt_level=3, shared_libs=[str(library_path())])
+    # What launches kernels is gone through once a call.
+    level = 3 if kernels is None else 0
+    engine = ExecutionEngine(module, opt_level=level, shared_libs=[str(library_path())])
     if not engine.raw_lookup(INTERFACE):
         raise UnsupportedError(
             "the machine code does not link: it calls a function that neither the runtime nor the C library has; "
