@@ -1,4 +1,4 @@
-"""What holds for every test: each pass runs and is verified, and none may leave an MLIR context alive."""
+"""What holds for every test: each pass is verified, and none may leave an MLIR context alive."""
 
 import faulthandler
 import gc

@@ -166,22 +166,32 @@ def scalar_expression(
     result: ir.Value, block: ir.Block, read: Callable[[ir.Value], Expression | None]
 ) -> Expression:
     """What `result`, a scalar of `block`, is; `read` knows the values that stand for elements of operands."""
-    known: dict[ir.Value, Expression] = {}
+    return _Scalars(block, read).of(result)
 
-    def scalar(value: ir.Value) -> Expression:
-        if value not in known:
-            known[value] = constant_of(value) or read(value) or compute(value)
-        return known[value]
 
-    def compute(value: ir.Value) -> Expression:
+class _Scalars:
+    """The scalars of a block as expressions.
+
+    Not functions in a function: two that call each other are a cycle, which keeps the IR alive until it is collected.
+    """
+
+    def __init__(self, block: ir.Block, read: Callable[[ir.Value], Expression | None]) -> None:
+        self._block = block
+        self._read = read
+        self._known: dict[ir.Value, Expression] = {}
+
+    def of(self, value: ir.Value) -> Expression:
+        if value not in self._known:
+            self._known[value] = constant_of(value) or self._read(value) or self._computed(value)
+        return self._known[value]
+
+    def _computed(self, value: ir.Value) -> Expression:
         maker = owner(value)
-        if maker is None or maker.block != block:
+        if maker is None or maker.block != self._block:
             return Leaf(value, ())
         if maker.name in FLOAT_CASTS:
-            return scalar(maker.operands[0])
-        return apply(maker, [scalar(operand) for operand in maker.operands])
-
-    return scalar(result)
+            return self.of(maker.operands[0])
+        return apply(maker, [self.of(operand) for operand in maker.operands])
 
 
 def apply(op: ir.Operation, args: Sequence[Expression]) -> Apply:
@@ -260,42 +270,47 @@ def replaced(expression: Expression, part: Expression, other: Expression) -> Exp
 def leaves(expression: Expression) -> Iterable[Leaf]:
     """The tensor elements that `expression` reads, in the order of first appearance."""
     found: dict[Leaf, None] = {}
-
-    def visit(part: Expression) -> None:
+    work = [expression]
+    while work:
+        part = work.pop()
         if isinstance(part, Leaf):
             found.setdefault(part)
         elif isinstance(part, Apply):
-            for arg in part.args:
-                visit(arg)
-
-    visit(expression)
+            work.extend(reversed(part.args))
     return found
 
 
 def emit(expression: Expression, values: dict[Leaf, ir.Value], float_type: ir.Type) -> ir.Value:
     """Builds `expression` at the insertion point with floats of `float_type`; `values` gives the leaves."""
-    known: dict[Expression, ir.Value] = {}
+    return _Emitter(values, float_type).value(expression)
 
-    def build(part: Expression) -> ir.Value:
-        if part not in known:
-            known[part] = create(part)
-        return known[part]
 
-    def create(part: Expression) -> ir.Value:
+class _Emitter:
+    """Builds expressions at the insertion point, what they share once; see `_Scalars`."""
+
+    def __init__(self, values: dict[Leaf, ir.Value], float_type: ir.Type) -> None:
+        self._values = values
+        self._float_type = float_type
+        self._known: dict[Expression, ir.Value] = {}
+
+    def value(self, part: Expression) -> ir.Value:
+        if part not in self._known:
+            self._known[part] = self._create(part)
+        return self._known[part]
+
+    def _create(self, part: Expression) -> ir.Value:
         if isinstance(part, Leaf):
-            return to_float_type(values[part], float_type)
+            return to_float_type(self._values[part], self._float_type)
         if isinstance(part, Constant):
-            return emit_constant(part, float_type)
+            return emit_constant(part, self._float_type)
         assert isinstance(part, Apply), "an accumulator has no value outside its reduction"
         result = part.op.results[0].type
         return ir.Operation.create(
             part.name,
-            results=[float_type if isinstance(result, ir.FloatType) else result],
-            operands=[build(arg) for arg in part.args],
+            results=[self._float_type if isinstance(result, ir.FloatType) else result],
+            operands=[self.value(arg) for arg in part.args],
             attributes={name: part.op.attributes[name] for name in part.op.attributes},
         ).results[0]
-
-    return build(expression)
 
 
 def emit_constant(constant: Constant, float_type: ir.Type) -> ir.Value:

@@ -19,6 +19,7 @@ from expert_models import (
     Scattered,
     Switch,
 )
+from targets import ON_CPU, small
 
 import pit_mlir as pit
 from pit_mlir.runtime.memory import peak_bytes
@@ -102,7 +103,7 @@ def test_nothing_is_computed_for_all_experts(
 @pytest.mark.parametrize("style", STYLES)
 def test_memory(style: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
     """What a call allocates beside its results is little next to the weights, and to what all experts would take."""
-    dim, hidden, tokens = 256, 512, 256
+    dim, hidden, tokens = small((256, 512, 256), (64, 128, 96))
     # A module for each expert takes long to compile.
     experts = 8 if style is Loop else 32
     monkeypatch.setattr(expert_models, "DIM", dim)
@@ -180,7 +181,8 @@ def test_gate_and_up_in_one_weight(alternating: bool, freeze: bool) -> None:
     tokens = torch.export.Dim("tokens", min=0, max=4096)
     options = pit.CompileOptions(freeze=freeze)
     compiled = pit.compile(model, (torch.randn(12, DIM),), dynamic_shapes=({0: tokens},), options=options)
-    assert "computed with its sibling" in str(compiled.explain())
+    if ON_CPU:
+        assert "computed with its sibling" in str(compiled.explain())
     for count in (12, 1, 7, 127, 0):
         assert_equal(compiled, model, torch.randn(count, DIM), 1e-5)
 
