@@ -1,5 +1,6 @@
 """`compile` from outside: structure, live weights, freezing, errors, threads."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
+from expert_models import DIM, Combined
 from targets import small
 from torch import nn
 
 import pit_mlir as pit
+from pit_mlir.bindings import live_contexts
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -330,3 +333,17 @@ def test_unknown_options() -> None:
         pit.CompileOptions(floats="exact")  # type: ignore[arg-type]
     with pytest.raises(pit.InputError, match="attention_mask"):
         pit.compile(Small().eval(), (torch.randn(5, 7),), sparsity=[pit.Padding("attention_mask")])
+
+
+def test_what_was_compiled_leaves_at_once() -> None:
+    """No cycle of objects keeps the IR alive until somebody collects: that may be long after."""
+    # What torch imports at a first export keeps frames.
+    pit.compile(Small().eval(), (torch.randn(2, 7),))
+    gc.collect()
+    before = live_contexts()
+    gc.disable()
+    try:
+        pit.compile(Combined(3, 2).eval(), (torch.randn(5, DIM),))
+        assert live_contexts() == before
+    finally:
+        gc.enable()
