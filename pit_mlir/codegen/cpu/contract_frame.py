@@ -14,10 +14,10 @@ from pit_mlir.codegen.build import (
     flat,
     floor_div,
     mul,
-    product,
     value,
 )
 from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_axes import Axes
 from pit_mlir.codegen.contract_plan import ContractPlan
 from pit_mlir.codegen.cpu.contract_views import View, first_lanes, index_at, view_of
 from pit_mlir.codegen.cpu.pack import Factor, computed
@@ -91,14 +91,14 @@ class Factors:
         return Factors(self.rows.moved(offset), self.columns.moved(offset))
 
 
-class Frame:
+class Frame(Axes):
     """The kernel of `plan` in the function whose arguments are `arguments` (see `call_arguments`)."""
 
     def __init__(
         self, plan: ContractPlan, tile: Tile, host: Host, arguments: list[ir.Value], group_size: int
     ) -> None:
         self.plan, self.tile, self.host = plan, tile, host
-        self.extents: list[Index] = [arguments.pop(0) for _ in plan.axes]
+        super().__init__(plan, [arguments.pop(0) for _ in plan.axes])
         views = {access: view_of(plan, access, arguments) for access in plan.read_accesses}
         self.result = view_of(plan, plan.result, arguments)
         self.scalars = {scalar: arguments.pop(0) for scalar in plan.captured}
@@ -116,9 +116,6 @@ class Frame:
         has_bits = plan.listed == "depth" and len(self.lists) > 3
         self.bits = self.lists.pop() if has_bits else None
         self.group_extents: list[Index] = list(arguments)
-        self.outer, self.row_axes = plan.of_role("outer"), plan.of_role("row")
-        self.column_axis = plan.of_role("column")[0]
-        self.depth_axes = plan.of_role("depth")
         self.is_paired = False
         # Pairs of bf16 that are half full at the end of the depth: none, one, or None where there never are.
         self.last_half: Index | None = None
@@ -161,24 +158,9 @@ class Frame:
         return module
 
     @property
-    def rows(self) -> Index:
-        """The number of rows."""
-        return product([self.extents[a] for a in self.row_axes])
-
-    @property
-    def columns(self) -> Index:
-        """The number of columns."""
-        return self.extents[self.column_axis]
-
-    @property
     def steps(self) -> Index:
         """The steps along the last axis of the depth."""
         return add(self.extents[self.depth_axes[-1]], 0 if self.last_half is None else self.last_half)
-
-    @property
-    def outer_extents(self) -> list[Index]:
-        """The extents of the outer axes."""
-        return [self.extents[a] for a in self.outer]
 
     @property
     def adds(self) -> bool:

@@ -17,6 +17,7 @@ from pit_mlir.codegen.build import (
     value,
 )
 from pit_mlir.codegen.contract_access import Access
+from pit_mlir.codegen.contract_axes import Axes
 from pit_mlir.codegen.contract_plan import Axis, ContractPlan
 from pit_mlir.codegen.gpu.layout import CHUNK_BYTES
 from pit_mlir.codegen.index_buffers import IndexBuffers
@@ -65,7 +66,7 @@ class Task:
     part: Index | None = None
 
 
-class Frame:
+class Frame(Axes):
     """What the kernel of `plan` reads and writes: `buffers` by tensor, `result`, and `index`, which it follows.
 
     `fit` is 0 where sizes of operands disagree in a call, and then nothing is done; else 1.
@@ -82,6 +83,7 @@ class Frame:
     ) -> None:
         self.plan, self.index, self.fit = plan, index, fit
         self.iterators = extents
+        super().__init__(plan, [self.extent_of(axis) for axis in plan.axes])
         views = {access: view_of(access, buffers[access.source]) for access in plan.read_accesses}
         self.result = view_of(plan.result, result)
         readers = (*plan.row_elements, *plan.column_elements, *plan.epilogue_elements)
@@ -90,10 +92,6 @@ class Frame:
             access = Access.of(reader)
             assert access is not None, "a plan has an access for each element"
             self.views[reader.operation.results[0]] = views[access]
-        self.outer, self.row_axes = plan.of_role("outer"), plan.of_role("row")
-        [self.column_axis] = plan.of_role("column")
-        self.depth_axes = plan.of_role("depth")
-        self.extents = [self.extent_of(axis) for axis in plan.axes]
         listed = plan.group[-1] if plan.listed == "depth" else None
         # The axis of the depth that is listed, or is partly: channels, while it goes on inside of windows.
         self.listed_depth = next((a for a in self.depth_axes if listed in plan.axes[a].iterators), None)
@@ -106,19 +104,9 @@ class Frame:
         return product([self.iterators[p] for p in axis.iterators])
 
     @property
-    def rows(self) -> Index:
-        """The number of rows."""
-        return product([self.extents[a] for a in self.row_axes])
-
-    @property
-    def columns(self) -> Index:
-        """The number of columns."""
-        return self.extents[self.column_axis]
-
-    @property
     def is_empty(self) -> bool:
         """Whether types say that there is no result."""
-        sizes = (*(self.extents[a] for a in self.outer), self.rows, self.columns)
+        sizes = (*self.outer_extents, self.rows, self.columns)
         return any(isinstance(size, int) and size == 0 for size in sizes)
 
     @property

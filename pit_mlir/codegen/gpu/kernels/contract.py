@@ -75,13 +75,8 @@ class ContractKernel:
         self.sums = (
             grid.shared([tile.rows * tile.columns * tile.teams], plan.sum_type) if tile.teams > 1 else None
         )
-        self.core: Core = (
-            MmaCore(grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide, tile.teams)
-            if tile.is_mma
-            else FmaCore(
-                plan.sum_type, grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide, tile.teams
-            )
-        )
+        shape = grid, tile.rows, tile.columns, tile.depth, tile.high, tile.wide, tile.teams
+        self.core: Core = MmaCore(*shape) if tile.is_mma else FmaCore(*shape, plan.sum_type)
 
     def build(self, task: Task) -> None:
         """Computes `task`."""

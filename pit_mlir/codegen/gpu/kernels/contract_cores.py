@@ -2,11 +2,11 @@
 type, or the tensor cores of warps for bf16 and f16, and for f32 that may be rounded to tf32. Either keeps its sums in
 registers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Protocol
 
 from pit_mlir.bindings import arith, ir, memref, vector
 from pit_mlir.codegen.build import Index, add, compare, floor_div, mul, remainder, value, zero
@@ -62,37 +62,14 @@ class Row:
     lane: ir.Value | None = None
 
 
-class Core(Protocol):
-    """Multiplies steps and keeps the sums of the thread."""
-
-    def start(self) -> list[ir.Value]:
-        """Sums of nothing."""
-        ...
-
-    def step(
-        self, sums: Sequence[ir.Value], rows: Operand, columns: Operand, starts: tuple[Index, Index]
-    ) -> list[ir.Value]:
-        """`sums` plus the product of the tiles that begin at `starts` in the buffers of both operands."""
-        ...
-
-    def results(self, sums: Sequence[ir.Value]) -> Iterator[Row]:
-        """The sums by row."""
-        ...
-
-    def team(self) -> tuple[Index, int]:
-        """Which of the teams that share out the steps the thread is in, and how many there are."""
-        ...
-
-
 @dataclass
-class FmaCore:
-    """Teams of `high` x `wide` threads, each with `rows / high` x `columns / wide` sums of any type.
+class Core(ABC):
+    """Multiplies steps and keeps the sums of the thread.
 
-    Teams share out the chunks of a stage. Neighbouring threads take neighbouring lines, whose chunks lie in different
-    banks; of an operand that lies across the depth they take neighbouring chunks of a line.
+    Each of the `teams` has `high` x `wide` members, threads or warps, which share out a tile of `rows` x `columns`
+    sums. Teams share out the steps of a stage, `depth` of them.
     """
 
-    element: ir.Type
     grid: Grid
     rows: int
     columns: int
@@ -101,14 +78,49 @@ class FmaCore:
     wide: int
     teams: int
 
-    def team(self) -> tuple[Index, int]:
-        """Which of the teams that share out the steps the thread is in, and how many there are."""
-        return floor_div(self.grid.thread, self.high * self.wide), self.teams
+    @property
+    @abstractmethod
+    def member(self) -> Index:
+        """The number of the thread's member among those of all teams."""
 
-    def place_of_thread(self) -> tuple[Index, Index]:
-        """The thread's row and column of its team."""
-        inside = remainder(self.grid.thread, self.high * self.wide)
+    @abstractmethod
+    def start(self) -> list[ir.Value]:
+        """Sums of nothing."""
+
+    @abstractmethod
+    def step(
+        self, sums: Sequence[ir.Value], rows: Operand, columns: Operand, starts: tuple[Index, Index]
+    ) -> list[ir.Value]:
+        """`sums` plus the product of the tiles that begin at `starts` in the buffers of both operands."""
+
+    @abstractmethod
+    def results(self, sums: Sequence[ir.Value]) -> Iterator[Row]:
+        """The sums by row."""
+
+    def team(self) -> tuple[Index, int]:
+        """Which of the teams the thread is in, and how many there are."""
+        return floor_div(self.member, self.high * self.wide), self.teams
+
+    def place_in_team(self) -> tuple[Index, Index]:
+        """The row and the column of the thread's member in its team."""
+        inside = remainder(self.member, self.high * self.wide)
         return floor_div(inside, self.wide), remainder(inside, self.wide)
+
+
+@dataclass
+class FmaCore(Core):
+    """Teams of `high` x `wide` threads, each with `rows / high` x `columns / wide` sums of any type.
+
+    Teams share out the chunks of a stage. Neighbouring threads take neighbouring lines, whose chunks lie in different
+    banks; of an operand that lies across the depth they take neighbouring chunks of a line.
+    """
+
+    element: ir.Type
+
+    @property
+    def member(self) -> Index:
+        """See `Core`."""
+        return self.grid.thread
 
     def start(self) -> list[ir.Value]:
         """Sums of nothing."""
@@ -169,7 +181,7 @@ class FmaCore:
     ) -> list[ir.Value]:
         """`sums` plus the products of `depth` steps."""
         result = list(sums)
-        (down, along), (team, _) = self.place_of_thread(), self.team()
+        (down, along), (team, _) = self.place_in_team(), self.team()
         at_once = self.steps(rows)
         for number in range(0, self.depth, at_once * self.teams):
             first = add(mul(team, at_once), number)
@@ -190,7 +202,7 @@ class FmaCore:
 
     def results(self, sums: Sequence[ir.Value]) -> Iterator[Row]:
         """The sums by row."""
-        down, along = self.place_of_thread()
+        down, along = self.place_in_team()
         high, wide = self.widths
         for number, line in enumerate(sums):
             runs: list[tuple[Index, list[ir.Value]]] = []
@@ -201,21 +213,14 @@ class FmaCore:
 
 
 @dataclass
-class MmaCore:
+class MmaCore(Core):
     """Teams of `high` x `wide` warps, each with a part of the tile in blocks of 16 x 8 sums: factors of 16 bits, or of
     f32 as tf32, sums in f32. Teams share out the steps of a stage, two chunks of them at a time."""
 
-    grid: Grid
-    rows: int
-    columns: int
-    depth: int
-    high: int
-    wide: int
-    teams: int
-
-    def team(self) -> tuple[Index, int]:
-        """Which of the teams that share out the steps the thread is in, and how many there are."""
-        return floor_div(self.grid.warp, self.high * self.wide), self.teams
+    @property
+    def member(self) -> Index:
+        """See `Core`."""
+        return self.grid.warp
 
     @property
     def blocks(self) -> tuple[int, int]:
@@ -225,11 +230,8 @@ class MmaCore:
     def first(self) -> tuple[Index, Index]:
         """The first row and the first column of the warp."""
         high, wide = self.blocks
-        warp = remainder(self.grid.warp, self.high * self.wide)
-        return (
-            mul(floor_div(warp, self.wide), high * MMA_ROWS),
-            mul(remainder(warp, self.wide), wide * MMA_COLUMNS),
-        )
+        down, along = self.place_in_team()
+        return mul(down, high * MMA_ROWS), mul(along, wide * MMA_COLUMNS)
 
     def start(self) -> list[ir.Value]:
         """Sums of nothing."""
