@@ -145,3 +145,25 @@ func.func @row_that_stays(%x: memref<64x100xf32>, %y: memref<64x100xf32>) -> mem
   }
   return %t : memref<64x100xf32>
 }
+
+// Windows with few terms: a vector of two rows at once, each sum in a register; what both rows read is loaded once.
+
+// CHECK-LABEL: func.func @windows
+// CHECK-SAME: (%[[X:.*]]: memref<1x3x32xf32>, %[[W:.*]]: memref<1x2xf32>, %[[Y:.*]]: memref<1x2x32xf32>)
+// CHECK: scf.for
+// CHECK-COUNT-2: vector.load %[[Y]]
+// CHECK-COUNT-3: vector.load %[[X]]
+// CHECK-NOT: vector.load
+// CHECK: vector.store
+// CHECK: vector.store
+func.func @windows(%x: memref<1x3x32xf32>, %w: memref<1x2xf32>, %y: memref<1x2x32xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(c, y, x, i) -> (c, y + i, x)>, affine_map<(c, y, x, i) -> (c, i)>,
+      affine_map<(c, y, x, i) -> (c, y, x)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w: memref<1x3x32xf32>, memref<1x2xf32>) outs(%y: memref<1x2x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %q = arith.addf %o, %p : f32
+    linalg.yield %q : f32
+  }
+  return
+}

@@ -1,13 +1,14 @@
 """`pit-lower-loops`: linear algebra on buffers becomes loops."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.cpu.loops import emit
 from pit_mlir.codegen.cpu.row_fusion import emit_rows
-from pit_mlir.codegen.nest import collapsed
+from pit_mlir.codegen.cpu.stencil import Stencil
+from pit_mlir.codegen.nest import Nest, collapsed
 from pit_mlir.codegen.row_groups import Group, groups_of, rows_in_common
 from pit_mlir.diagnostics import Report
 from pit_mlir.dialect.walk import operations
@@ -32,8 +33,14 @@ class LowerLoops(Pass):
             generics = [generic for generic in operations(op, "linalg.generic") if not generic.results]
             report.count("num-lowered", len(generics))
             for block in dict.fromkeys(generic.block for generic in generics):
-                for group in groups_of(block, rows_in_common):
+                for group in groups_of(block, rows_together):
                     lower_group(group)
+
+
+def rows_together(nests: Sequence[Nest]) -> int:
+    """As `rows_in_common`; windowed sums with few terms have a form of their own and stand alone."""
+    is_one_stencil = len(nests) > 1 and any(Stencil.of(nest) is not None for nest in nests)
+    return 0 if is_one_stencil else rows_in_common(nests)
 
 
 def lower_group(group: Group) -> None:

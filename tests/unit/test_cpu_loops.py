@@ -160,6 +160,65 @@ func.func @main(%x: tensor<?x?x?xf32>) -> tensor<?x?x?xf32> {
 }"""
 
 
+def windows(shape: str, element: str, kernel: int, stride: int) -> str:
+    """A depthwise convolution of images (n, c, y, x) of `shape`, summed in f32 or f64."""
+    total = "f64" if element == "f64" else "f32"
+    wide = (
+        ""
+        if element == total
+        else f"""%u = arith.extf %a : {element} to {total}
+    %v = arith.extf %b : {element} to {total}"""
+    )
+    factors = "%a, %b" if element == total else "%u, %v"
+    n, c, *_ = shape.split("x")
+    out = f"tensor<{shape}x{total}>"
+    at_y, at_x = (f"{stride} * {p} + {w}" for p, w in (("y", "i"), ("x", "j")))
+    source = f"tensor<{n}x{c}x?x?x{element}>"
+    return f"""
+func.func @main(%s: {source}, %w: tensor<{c}x{kernel}x{kernel}x{element}>, %o: {out}) -> {out} {{
+  %r = linalg.generic {{indexing_maps = [affine_map<(n, c, y, x, i, j) -> (n, c, {at_y}, {at_x})>,
+      affine_map<(n, c, y, x, i, j) -> (c, i, j)>, affine_map<(n, c, y, x, i, j) -> (n, c, y, x)>],
+      iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]}}
+      ins(%s, %w: {source}, tensor<{c}x{kernel}x{kernel}x{element}>) outs(%o: {out}) {{
+  ^bb0(%a: {element}, %b: {element}, %acc: {total}):
+    {wide}
+    %p = arith.mulf {factors} : {total}
+    %q = arith.addf %acc, %p : {total}
+    linalg.yield %q : {total}
+  }} -> {out}
+  return %r : {out}
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "element", "kernel", "stride"),
+    [
+        ("?x?x?x?", "f32", 3, 1),
+        ("?x?x?x?", "bf16", 3, 2),
+        ("2x3x7x33", "f32", 7, 2),
+        ("2x3x8x16", "bf16", 7, 1),
+        ("2x3x1x1", "f64", 3, 2),
+        ("2x3x5x7", "f64", 2, 1),
+    ],
+)
+def test_windows_with_few_terms(shape: str, element: str, kernel: int, stride: int) -> None:
+    """All terms of some rows at once, whole vectors and parts of one; what lies behind the last window is not read."""
+    compiled = program(windows(shape, element, kernel, stride))
+    sizes = [(2, 3, 7, 33), (1, 2, 1, 1), (1, 1, 4, 16), (1, 1, 9, 127), (0, 1, 3, 3)]
+    generator = np.random.default_rng(1)
+    dtypes = [argument.element.numpy for argument in compiled.signature.arguments]
+    for n, c, y, x in sizes if "?" in shape else [tuple(map(int, shape.split("x")))]:
+        need = [(size - 1) * stride + kernel for size in (y, x)]
+        source = generator.standard_normal((n, c, *need)).astype(dtypes[0])
+        weight = generator.standard_normal((c, kernel, kernel)).astype(dtypes[1])
+        start = generator.standard_normal((n, c, y, x)).astype(dtypes[2])
+        views = np.lib.stride_tricks.sliding_window_view(source.astype(np.float64), (kernel, kernel), (2, 3))
+        exact = np.einsum("ncyxij,cij->ncyx", views[:, :, ::stride, ::stride], weight.astype(np.float64))
+        np.testing.assert_allclose(
+            compiled.run_numpy(source, weight, start)[0], exact + start, rtol=1e-4, atol=1e-4
+        )
+
+
 def softmax(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """In double precision."""
     powers = np.exp(x.astype(np.float64) - x.max(-1, keepdims=True, initial=-np.inf))

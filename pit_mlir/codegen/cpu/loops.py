@@ -19,6 +19,7 @@ from pit_mlir.codegen.build import (
     product,
     value,
 )
+from pit_mlir.codegen.cpu.stencil import Stencil
 from pit_mlir.codegen.fastmath import relax
 from pit_mlir.codegen.nest import Nest, innermost, mentions, ordered_as_output
 from pit_mlir.dialect.structured import is_used
@@ -36,10 +37,24 @@ def emit(nest: Nest) -> None:
         emit_point(nest, [])
         return
     parallels = nest.parallels()
+    stencil = Stencil.of(nest)
+    if stencil is not None:
+        emit_stencil(stencil)
+        return
     inner = innermost(nest, parallels, range(count))
     outer = ordered_as_output(nest, [d for d in parallels if d != inner])
     reductions = [d for d in range(count) if d not in parallels and d != inner]
     emit_parallel(nest, outer, reductions, inner, inner in parallels)
+
+
+def emit_stencil(stencil: Stencil) -> None:
+    """Shares the blocks of rows of `stencil` among threads."""
+    nest = stencil.nest
+    relax(nest.body, nest.inputs, reassociate=False)
+    work = product([body_cost(nest.body), *(nest.extents[d] for d in (*stencil.reductions, stencil.inner))])
+    at_once = rows_at_once(mul(work, stencil.rows_at_once))
+    with chunks(product(stencil.tasks), at_once) as (start, stop), loop(start, stop) as linear:
+        stencil.emit_task(linear)
 
 
 def body_cost(body: ir.Block) -> int:
