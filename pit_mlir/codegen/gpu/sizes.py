@@ -9,6 +9,8 @@ from pit_mlir.codegen.nest import Nest
 
 ARITHMETIC = ("arith.", "math.", "affine.apply", "affine.min", "affine.max")
 CASTS = frozenset({"arith.index_cast", "arith.index_castui", "arith.extui", "arith.extsi"})
+SHAPES = frozenset({"memref.dim", "memref.extract_strided_metadata"})
+"""Operations that say how a buffer lies."""
 MINIMA = frozenset({"arith.minsi", "arith.minui"})
 
 
@@ -31,7 +33,7 @@ def comes_from_device(value: ir.Value) -> bool:
 
 def is_computed(op: ir.Operation) -> bool:
     """Whether `op` reads no memory, so that it may be repeated elsewhere: arithmetic, sizes, views."""
-    return op.name.startswith(ARITHMETIC) or op.name in VIEWS or op.name == "memref.dim"
+    return op.name.startswith(ARITHMETIC) or op.name in VIEWS or op.name in SHAPES
 
 
 SIZES: Mapping[str, tuple[str, int]] = {
