@@ -7,7 +7,8 @@ from torch.nn import functional
 
 import pit_mlir as pit
 
-pytestmark = pytest.mark.usefixtures("inference")
+# Kernels of a GPU read weights as torch keeps them: nothing is packed there.
+pytestmark = [pytest.mark.cpu, pytest.mark.usefixtures("inference")]
 FREEZE = pit.CompileOptions(freeze=True)
 
 

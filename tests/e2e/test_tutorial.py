@@ -9,6 +9,8 @@ from tests.e2e.documents import found, run_document
 ROOT = Path(__file__).parent.parent.parent
 
 
+# What the documents show is of programs for the CPU.
+@pytest.mark.cpu
 @pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/ahead-of-time.md"])
 def test_document(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
