@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +19,8 @@ BUILD = ROOT / "build"
 CRASHES = BUILD / "crashes"
 LAWS = ("tests/unit/test_import_law.py", "tests/unit/test_size_budget.py")
 WORKERS = ("-n", "2", "--dist", "worksteal")
+EMULATED = ("tests/e2e/test_sparse_attention.py", "tests/e2e/test_pruning.py")
+"""End-to-end tests that run for a GPU in the emulator too: lists, and weights with zeros. `make emulate` runs all."""
 # Workers share the cores: a thread that waits must not keep one from another.
 ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "passive"}
 
@@ -29,6 +32,8 @@ class Step:
     name: str
     command: tuple[str, ...]
     counts: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of the environment, besides those of all steps."""
 
 
 CHECKS = (
@@ -40,6 +45,12 @@ CHECKS = (
 TESTS = (
     Step(
         "pytest", (str(BIN / "pytest"), *WORKERS, f"--junitxml={BUILD / 'pytest.xml'}"), BUILD / "pytest.xml"
+    ),
+    Step(
+        "emulate",
+        (str(BIN / "pytest"), *WORKERS, f"--junitxml={BUILD / 'emulate.xml'}", *EMULATED),
+        BUILD / "emulate.xml",
+        {"PIT_TARGET": "emulator"},
     ),
     Step(
         "lit",
@@ -64,7 +75,8 @@ def main() -> int:
         if step.counts is not None:
             step.counts.unlink(missing_ok=True)
         start = time.perf_counter()
-        status = subprocess.run(step.command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode
+        environment = {**ENVIRONMENT, **step.variables}
+        status = subprocess.run(step.command, cwd=ROOT, env=environment, check=False).returncode
         failed += [step.name] if status else []
         seconds = time.perf_counter() - start
         rows.append(
