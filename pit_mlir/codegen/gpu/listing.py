@@ -62,7 +62,8 @@ def make_lists(bits: Bits, lists: Lists) -> None:
         room = grid.shared([grid.warps], i32())
         with when(build.is_less(grid.block, counted.count)):
             list_part(grid, counted, lists, room)
-        with when(build.compare("eq", counted.count, 0)), when(is_first(grid)):
+        is_empty = build.compare("eq", counted.count, 0)
+        with when(arith.andi(is_empty, build.compare("eq", grid.block, 0))), when(is_first(grid)):
             memref.store(zero(), lists.total, [value(0)])
 
 
