@@ -51,6 +51,11 @@ class Experts(nn.Module):
         return torch.einsum("te,teo->to", chosen, torch.einsum("ti,eio->teo", x, self.weights).relu())
 
 
+def through_one(x: Tensor, up: Tensor, down: Tensor, is_live: Tensor) -> Tensor:
+    """Rows that a mask names, through a hidden layer of one unit: a product of a depth of 1."""
+    return torch.where(is_live[:, None], (x @ up) @ down, 0)
+
+
 def rows(x: Tensor) -> tuple[Tensor, ...]:
     """What works row by row, and along columns."""
     return (
@@ -84,6 +89,13 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], list[tuple[Tensor, ...]]]] = {
     "padded": (
         Padded,
         [(torch.randn(2, 7, 16), m) for m in (torch.eye(2, 7), torch.zeros(2, 7), torch.ones(2, 7))],
+    ),
+    "through one unit": (
+        lambda: Function(through_one),
+        [
+            (torch.randn(33, 8), torch.randn(8, 1), torch.randn(1, 8), torch.arange(33) % n == 0)
+            for n in (1, 5)
+        ],
     ),
     "experts": (Experts, [(torch.randn(17, 8),)]),
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from pit_mlir.bindings import ir
 from pit_mlir.codegen.buffers import VIEWS
-from pit_mlir.codegen.build import Index, add, ceil_div, floor_div, maximum, minimum, mul, sub
+from pit_mlir.codegen.build import Index, add, ceil_div, floor_div, maximum, minimum, mul, product, sub
 from pit_mlir.codegen.nest import Nest
 
 ARITHMETIC = ("arith.", "math.", "affine.apply", "affine.min", "affine.max")
@@ -56,6 +56,11 @@ def size_of(buffer: ir.Value, dim: int) -> Index | None:
         return None
     if maker.name == "memref.cast":
         return size_of(maker.operands[0], dim)
+    if maker.name == "memref.collapse_shape":
+        merged = maker.attributes["reassociation"][dim]
+        found = [size_of(maker.operands[0], ir.IntegerAttr(part).value) for part in merged]
+        known = [size for size in found if size is not None]
+        return product(known) if len(known) == len(merged) else None
     if maker.name not in SIZES:
         return None
     attribute, segment = SIZES[maker.name]
