@@ -156,7 +156,15 @@ def unpacked(content: bytes, name: str) -> Container:
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when all of it is written, and goes if it is not; raises `OSError`."""
+    """A file that takes the place of `path` when all of it is written, and goes if it is not; raises `OSError`.
+
+    A device or a pipe is no file whose place could be taken: what is written goes into it. A link stays one.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))
     descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:

@@ -4,10 +4,8 @@ Only the ratios matter: they decide in every call whether a list is followed, an
 what was measured on processors at hand is shipped, beside a general one. Nothing here knows MLIR.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import platform
 import warnings
 from collections.abc import Mapping
@@ -16,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pit_mlir.cache import cache_directory
+from pit_mlir.container import written_whole
 from pit_mlir.errors import InputError
 from pit_mlir.target import CPUINFO, cpu_features, vector_bits
 
@@ -184,13 +183,10 @@ def save(path: Path, measured: Mapping[str, float]) -> Database:
         {"format": FORMAT, "machine": machine_name(), "unit": "picoseconds", "costs": dict(measured)},
         indent=2,
     )
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        with written_whole(path) as file:
+            file.write(f"{text}\n".encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise InputError(f"cannot write the tile database '{path}': {error.strerror}") from None
     return load(path)

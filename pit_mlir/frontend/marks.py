@@ -7,6 +7,7 @@ value is, a `pit.mark` is put there, and the further results are dropped.
 """
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,13 +54,15 @@ def threshold(x: Tensor, t: float | Tensor) -> Tensor:
     number or a tensor that broadcasts to `x`, such as a threshold for each channel; it is compared in the dtype of
     `x`. Raises `InputError` for others.
     """
+    if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"pit.threshold: x is a {type(x).__name__}, expected a torch.Tensor of floats")
     if not x.dtype.is_floating_point:
         raise InputError(f"pit.threshold: x holds {x.dtype}, expected floats")
     if isinstance(t, Tensor):
         t = _bound(x, t)
         text = "magnitudes up to a threshold"
     else:
-        if not 0 <= t < math.inf:
+        if not isinstance(t, numbers.Real | torch.SymFloat | torch.SymInt) or not 0 <= t < math.inf:
             raise InputError(f"pit.threshold: t = {t!r}, expected a finite number of at least 0")
         text = f"magnitudes up to {float(t):g}"
         t = torch.full((), t, dtype=x.dtype, device=x.device)

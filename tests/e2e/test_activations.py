@@ -166,6 +166,8 @@ def test_threshold_in_torch() -> None:
     [
         (torch.ones(3, dtype=torch.int64), 0.1, "x holds torch.int64, expected floats"),
         (torch.ones(3), -0.1, "t = -0.1, expected a finite number of at least 0"),
+        (torch.ones(3), "much", "t = 'much', expected a finite number of at least 0"),
+        ([1.0], 0.1, "x is a list, expected a torch.Tensor of floats"),
         (torch.ones(3), float("nan"), "t = nan, expected"),
         (torch.ones(3), torch.ones(4), r"t of shape \[4\] does not broadcast to x of shape \[3\]"),
         (torch.ones(3), torch.ones(1, dtype=torch.bool), "t holds torch.bool, expected numbers"),

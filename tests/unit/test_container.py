@@ -1,6 +1,7 @@
 """Containers: what is written is read, and whatever else a file is, it is an `InputError` that says what."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,22 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with written_whole(path) as file:
         file.write(b"new")
     assert [found.read_bytes() for found in tmp_path.iterdir()] == [b"new"]
+
+
+def test_what_is_no_file_is_written_into_and_stays(tmp_path: Path) -> None:
+    pipe, file, link = tmp_path / "pipe", tmp_path / "file", tmp_path / "link"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with written_whole(pipe) as written:
+        written.write(b"through")
+    assert os.read(reader, 100) == b"through" and pipe.is_fifo()
+    os.close(reader)
+    link.symlink_to(file)
+    with written_whole(link) as written:
+        written.write(b"behind")
+    assert link.is_symlink() and file.read_bytes() == b"behind"
+    with pytest.raises(IsADirectoryError), written_whole(tmp_path):
+        pass
 
 
 def test_plain_data() -> None:
