@@ -188,3 +188,15 @@ def test_rows_with_a_factor_each_by_lists_of_eight() -> None:
     args = torch.randn(128, 200), torch.randn(200, 65)
     compiled = pit.compile(model, args, options=pit.CompileOptions(select="8x1"))
     torch.testing.assert_close(compiled(*args), model(*args), rtol=1e-4, atol=1e-3)
+
+
+def test_a_masked_value_added_to_itself() -> None:
+    """Its rows are written into zeros, and there is no other tensor to write them into."""
+    torch.manual_seed(0)
+    weight, mask = torch.randn(16, 16) / 4, torch.tensor([[1.0], [0.0], [0.0], [1.0], [0.0]])
+
+    def twice(x: Tensor, mask: Tensor) -> Tensor:
+        masked = (x @ weight).relu() @ weight * mask
+        return masked + masked
+
+    compare(twice, torch.randn(5, 16), mask)

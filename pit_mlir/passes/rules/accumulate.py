@@ -26,7 +26,10 @@ def accumulate_writes(function: ir.Operation, report: Report) -> None:
 
 
 def terms_of(view: Structured) -> tuple[ir.Value, ...] | None:
-    """The tensors of which `view` is the sum, element by element, two or one and 0; None if it is no sum."""
+    """The tensors of which `view` is the sum, element by element, two or one and 0; None if it is no sum of those.
+
+    Twice a tensor is none: nothing else is there to write its rows into.
+    """
     identity = tuple(range(len(view.iterators)))
     total = owner(view.yields[0])
     if total is None or total.name not in ("arith.addf", "arith.addi") or len(view.outputs) != 1:
@@ -35,6 +38,8 @@ def terms_of(view: Structured) -> tuple[ir.Value, ...] | None:
         return None
     scalars = dict(zip(view.scalars, view.inputs, strict=False))
     terms = [scalars[value] for value in total.operands if value in scalars]
+    if len(set(terms)) < len(terms):
+        return None
     others = [constant_of(value) for value in total.operands if value not in scalars]
     return tuple(terms) if all(other is not None and other.value == 0 for other in others) else None
 
