@@ -18,7 +18,12 @@ from pit_mlir.passes.normal_form.scalars import fold_sign_tests, fold_truncation
 from pit_mlir.passes.normal_form.scope import operations, upstream
 from pit_mlir.passes.normal_form.sink import sink_below_slices, sink_below_sorts
 from pit_mlir.passes.normal_form.sizes import fold_dims, fold_quotients
-from pit_mlir.passes.normal_form.windows import drop_idle_windows, fold_windows, outline_windows
+from pit_mlir.passes.normal_form.windows import (
+    cut_single_windows,
+    drop_idle_windows,
+    fold_windows,
+    outline_windows,
+)
 
 # Rounds of folding at most; encoders take 3, window attention with its partitions 9.
 _MAX_ROUNDS = 40
@@ -63,6 +68,7 @@ class Normalize(Pass):
             clean.run(op)
             # Before the asserts, whose conditions are then read through broadcasts.
             generalize_named(op)
+            cut_single_windows(op)
             outline_windows(op)
             outline_asserts(op)
             upstream("linalg-fold-unit-extent-dims,canonicalize,cse", context).run(op)

@@ -272,6 +272,15 @@ CONVOLUTIONS: Group = {
     ),
     "avg_pool1d": Case(lambda x: functional.avg_pool1d(x, 3, 2), reals((2, 3, 9))),
     "avg_pool2d": Case(lambda x: functional.avg_pool2d(x, 2, padding=1), reals((2, 3, 6, 7))),
+    "avg_pool2d once": Case(
+        lambda x: (
+            functional.avg_pool2d(x, (2, 5), (2, 1), (1, 0)),
+            functional.max_pool2d(x[:, :, :, :6], (1, 5), 2),
+            functional.conv2d(x, x.new_ones(3, 17, 1, 5), stride=3),
+            functional.conv2d(x, x.new_ones(17, 1, 1, 5), stride=3, groups=17),
+        ),
+        reals((2, 17, 1, 7)),
+    ),
     "avg_pool2d no pad": Case(
         lambda x: functional.avg_pool2d(x, 2, padding=1, count_include_pad=False), reals((2, 3, 6, 7))
     ),

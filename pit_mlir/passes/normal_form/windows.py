@@ -59,6 +59,50 @@ def _outline(view: Structured) -> None:
     view.op.erase()
 
 
+def cut_single_windows(module: ir.Operation) -> None:
+    """Cuts operands below `module` to what is read where there is one window along an axis.
+
+    Upstream drops the iterator that counts windows, and has the elements of the one window run over the whole
+    operand, which may be longer.
+    """
+    for block in tensor_blocks(module):
+        for child in list(block.operations):
+            view = Structured.on_tensors(child.operation)
+            if view is None:
+                continue
+            for number, (value, map_) in enumerate(zip(view.inputs, view.input_maps, strict=True)):
+                shape = list(ir.RankedTensorType(value.type).shape)
+                read = [_read_by_one(view, e, size) for e, size in zip(map_.results, shape, strict=True)]
+                if read != shape:
+                    with ir.InsertionPoint(view.op), view.location:
+                        view.op.operands[number] = _first(value, read)
+
+
+def _read_by_one(view: Structured, expression: ir.AffineExpr, size: int) -> int:
+    """How many of `size` elements are read at `expression`, if one of its iterators runs once; else all."""
+    coefficients = coefficients_of(expression, len(view.iterators))
+    if isinstance(expression, ir.AffineDimExpr) or coefficients is None:
+        return size
+    runs = [(c, iterator_extent(view, iterator)) for iterator, c in enumerate(coefficients) if c]
+    if not any(extent_ == 1 for _, extent_ in runs):
+        return size
+    last = 0
+    for coefficient, extent_ in runs:
+        if coefficient < 0 or not isinstance(extent_, int):
+            return size
+        last += coefficient * (extent_ - 1)
+    return last + 1
+
+
+def _first(value: ir.Value, shape: list[int]) -> ir.Value:
+    """The first elements of `value` along each dimension, as many as `shape` says; all where it is dynamic."""
+    type_ = ir.RankedTensorType(value.type)
+    sizes = [extent(value, dim) for dim in range(type_.rank) if type_.is_dynamic_dim(dim)]
+    result = ir.RankedTensorType.get(shape, type_.element_type)
+    ones = [1] * type_.rank
+    return tensor.ExtractSliceOp(result, value, [], sizes, [], [0] * type_.rank, shape, ones).result
+
+
 def iterator_extent(view: Structured, iterator: int) -> int | ir.Value:
     """How far `iterator` of `view` runs, as the operand says whose dimension it is."""
     for value, map_ in zip((*view.outputs, *view.inputs), (*view.output_maps, *view.input_maps), strict=True):
