@@ -214,23 +214,40 @@ def bind_sizes(
                     given == bound[expected],
                     f"{place} is {given}, compiled to equal {first_use[expected]}, which is {bound[expected]}",
                 )
-    _check_derived(arguments, shapes, bound)
+    _check_derived(arguments, shapes, symbols, bound)
     return bound
 
 
 def _check_derived(
-    arguments: Sequence[Argument], shapes: Sequence[Sequence[int]], bound: dict[str, int]
+    arguments: Sequence[Argument],
+    shapes: Sequence[Sequence[int]],
+    symbols: dict[str, SymbolRange],
+    bound: dict[str, int],
 ) -> None:
-    """Sizes that torch derived from others, such as `2*batch`, must come out as derived."""
+    """Sizes that torch derived from others, such as `2*batch`, must come out as derived.
+
+    A symbol that is no dimension's own size is bound by the first size that was derived from it.
+    """
     for argument, shape in zip(arguments, shapes, strict=True):
         for dim, (expected, given) in enumerate(zip(argument.shape, shape, strict=True)):
             if isinstance(expected, int) or expected in bound:
                 continue
+            place = f"dimension {dim} of '{argument.name}' is {given}, compiled for {expected}"
+            for symbol in set(_code(expected).co_names) & set(symbols) - set(bound):
+                allowed = symbols[symbol]
+                root = _root(expected, symbol, given, bound)
+                _require(root is not None and root in allowed, f"{place} with {symbol} in {allowed}")
+                assert root is not None
+                bound[symbol] = root
             value = evaluate_size(expected, bound)
-            _require(
-                value == given,
-                f"dimension {dim} of '{argument.name}' is {given}, compiled for {expected} = {value}",
-            )
+            _require(value == given, f"{place} = {value}")
+
+
+def _root(size: str, symbol: str, given: int, bound: dict[str, int]) -> int | None:
+    """What `symbol` must be for the expression `size` to be `given`; None if no number does. torch derives linearly."""
+    at_zero, at_one = (evaluate_size(size, {**bound, symbol: value}) for value in (0, 1))
+    root, rest = divmod(given - at_zero, at_one - at_zero)
+    return None if rest else root
 
 
 def check_conditions(conditions: Sequence[Condition], sizes: dict[str, int]) -> None:

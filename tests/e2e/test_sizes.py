@@ -155,3 +155,21 @@ def test_size_that_becomes_a_number() -> None:
     dynamic = ({0: torch.export.Dim("size", min=1, max=4096)},)
     with pytest.raises(pit.UnsupportedError, match=r"write size\*\*0\.5"):
         pit.compile(MathRoot().eval(), (torch.randn(5, 4),), dynamic_shapes=dynamic)
+
+
+class Product(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x @ y.T
+
+
+def test_sizes_derived_from_what_is_no_size() -> None:
+    """The depth is eight times something: no dimension is that something itself."""
+    depth = 8 * torch.export.Dim("eighths", min=1, max=400)
+    given = torch.randn(5, 16), torch.randn(7, 16)
+    fast = pit.compile(Product(), given, dynamic_shapes=({1: depth}, {1: depth}))
+    for size in (16, 64, 800):
+        x, y = torch.randn(5, size), torch.randn(7, size)
+        torch.testing.assert_close(fast(x, y), x @ y.T, rtol=1e-4, atol=1e-4)
+    for sizes in ((20, 20), (16, 24), (8 * 401, 8 * 401)):
+        with pytest.raises(pit.InputError, match=r"dimension 1 of '[xy]' is \d+, compiled for 8\*s"):
+            fast(torch.randn(5, sizes[0]), torch.randn(7, sizes[1]))
