@@ -195,7 +195,7 @@ class TorchBorder:
                 )
             plain = value.is_contiguous() and not value.is_neg()
             tensor = value if plain else verify_memory(value).resolve_neg().contiguous()
-            if self._alignment > 1 and tensor.data_ptr() % self._alignment:
+            if self._alignment > 1 and verify_memory(tensor).data_ptr() % self._alignment:
                 tensor = tensor.clone()
             admitted.append(tensor)
         is_weights = arguments and all(argument.kind == "weight" for argument in arguments)

@@ -19,8 +19,12 @@ BUILD = ROOT / "build"
 CRASHES = BUILD / "crashes"
 LAWS = ("tests/unit/test_import_law.py", "tests/unit/test_size_budget.py")
 WORKERS = ("-n", "2", "--dist", "worksteal")
-EMULATED = ("tests/e2e/test_sparse_attention.py",)
-"""End-to-end tests that run for a GPU in the emulator each time: rows, lists, attention. `make emulate` runs all."""
+EMULATED = tuple(
+    f"tests/e2e/test_{name}.py"
+    for name in ("padding_compact", "predictors", "sparse_attention", "swin", "two_zeros")
+)
+"""End-to-end tests that run for a GPU in the emulator each time: rows, lists, attention, experts. `make emulate` runs
+all."""
 # Workers share the cores: a thread that waits must not keep one from another.
 ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "passive"}
 

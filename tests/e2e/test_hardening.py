@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from targets import small
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.flop_counter import FlopCounterMode
@@ -294,8 +295,9 @@ def test_refresh_while_others_call() -> None:
 
 
 def test_others_run_during_a_call() -> None:
-    model = nn.Sequential(*(nn.Linear(1024, 1024) for _ in range(4))).eval()
-    fast, x = pit.compile(model, (torch.randn(2048, 1024),)), torch.randn(2048, 1024)
+    rows, width = small((2048, 1024), (64, 128))
+    model = nn.Sequential(*(nn.Linear(width, width) for _ in range(4))).eval()
+    fast, x = pit.compile(model, (torch.randn(rows, width),)), torch.randn(rows, width)
     done, ticks = threading.Event(), 0
 
     def call() -> None:
