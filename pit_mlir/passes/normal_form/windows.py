@@ -71,7 +71,9 @@ def cut_single_windows(module: ir.Operation) -> None:
             if view is None:
                 continue
             for number, (value, map_) in enumerate(zip(view.inputs, view.input_maps, strict=True)):
-                shape = list(ir.RankedTensorType(value.type).shape)
+                if not isinstance(value.type, ir.RankedTensorType):
+                    continue
+                shape = list(value.type.shape)
                 read = [_read_by_one(view, e, size) for e, size in zip(map_.results, shape, strict=True)]
                 if read != shape:
                     with ir.InsertionPoint(view.op), view.location:

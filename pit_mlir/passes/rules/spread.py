@@ -141,11 +141,13 @@ def scales(root: Leaf, term: Leaf, terms: list[Leaf]) -> bool:
 
 def is_gate(term: Leaf, terms: list[Leaf], zeros: Zeros) -> bool:
     """Whether `term` scales rows that are computed, and holds zeros on purpose: the weight of one expert per token."""
+    if not term.dims:
+        return False
     others = [other for other in terms if other != term and set(term.dims) < set(other.dims)]
     # What one number says of many rows says nothing of each; of a single row it does.
     is_one = all(size == 1 for size in ir.RankedTensorType(term.value.type).shape)
     told = any(fact.is_zero and (fact.source.dims or is_one) for fact in zeros.of(term.value))
-    return bool(term.dims) and told and any(not is_argument(other.value) for other in others)
+    return told and any(not is_argument(other.value) for other in others)
 
 
 def selected(body: Expression, terms: list[Leaf], mask: Leaf) -> Leaf | None:
